@@ -1,0 +1,148 @@
+"""What is asked about a suspect, and what a close look found.
+
+An examination is made by the edges (`locate`, the tracer's evidence probes) in a second or so,
+and read by the detectors. A field is None when it could not be measured: absent is not zero.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from linnix_ls.core.ids import ProcessKey
+
+
+class Depth(enum.StrEnum):
+    """How closely to look.
+
+    MEASURE: for a fraction of a second, as evidence about a spin: counters and stacks over time.
+    GLANCE: one look at stack and environment, for the place of something already decided.
+    """
+
+    MEASURE = "measure"
+    GLANCE = "glance"
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminationRequest:
+    """`id` comes back in the answer; `n_samples` language-level stacks are wanted."""
+
+    id: int
+    key: ProcessKey
+    depth: Depth
+
+
+@dataclass(frozen=True, slots=True)
+class StackFrame:
+    """One frame of a language-level or symbolised native stack, as its reader gave it.
+
+    Attributes:
+        path: absolute where it is known, None for native code without debug information.
+        is_user_code: in the user's own files: not a library's, a runtime's or a runner's.
+    """
+
+    function: str
+    path: str | None
+    line: int | None
+    is_user_code: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StackSnapshot:
+    """One look at one thread, innermost frame first.
+
+    Attributes:
+        state_hash: of the user's frames with their local variables: two looks with equal hashes
+            saw the same state. None where the reader cannot see variables.
+        is_running: on a CPU or runnable at that moment, None when unknown.
+    """
+
+    tid: int
+    frames: tuple[StackFrame, ...]
+    state_hash: int | None = None
+    is_running: bool | None = None
+    native_leaf: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyscallCount:
+    """Calls of one system call by one process within the window."""
+
+    name: str
+    n_calls: int
+    n_errors: int
+    n_zero: int
+    total_result: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFacts:
+    """What /proc says of a process and of those above it, for attribution.
+
+    Attributes:
+        test: the test's id, from its environment.
+        is_interactive_shell: a shell that runs no script.
+    """
+
+    key: ProcessKey
+    argv: tuple[str, ...]
+    exe: str | None
+    cwd: str | None
+    test: str | None = None
+    stacks: tuple[StackSnapshot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceHint:
+    """A place that a locator derived from command line or files, without a stack.
+
+    Attributes:
+        role: culprit for the process itself, else an `OtherLocation` role.
+    """
+
+    path: str
+    line: int
+    function: str | None
+    confidence: float
+    reason: str
+    role: str = "culprit"
+    end_line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """The result. `is_gone`: the process had ended, or was another one, before it was done.
+
+    Attributes:
+        window_s: over which counters were taken.
+        on_cpu_cores, runnable_cores: CPU used, and used or waited for, per wall second.
+        language: whose stacks these are: python, native, node, …; None when none was read.
+        stacks: all looks, in time order.
+        ancestors: facts of the parents, nearest first.
+        hints: places found without a stack.
+        notes: what could not be done and why, for people.
+    """
+
+    request_id: int
+    key: ProcessKey
+    depth: Depth
+    is_gone: bool
+    window_s: float
+    process: ProcessFacts | None
+    ancestors: tuple[ProcessFacts, ...] = ()
+    on_cpu_cores: float | None = None
+    runnable_cores: float | None = None
+    user_share: float | None = None
+    n_threads: int | None = None
+    voluntary_switches_per_s: float | None = None
+    page_faults_per_s: float | None = None
+    read_bytes_per_s: float | None = None
+    written_bytes_per_s: float | None = None
+    rss_bytes: int | None = None
+    rss_growth_bytes_per_s: float | None = None
+    syscalls: tuple[SyscallCount, ...] | None = None
+    language: str | None = None
+    stacks: tuple[StackSnapshot, ...] = ()
+    native_stacks: tuple[StackSnapshot, ...] = ()
+    hints: tuple[PlaceHint, ...] = ()
+    notes: tuple[str, ...] = ()

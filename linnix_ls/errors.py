@@ -1,0 +1,48 @@
+"""What can go wrong, split by whose business it is. Text and exit code are made in `cli`."""
+
+from __future__ import annotations
+
+
+class LinnixError(Exception):
+    """Base of every error this package raises on purpose.
+
+    Args:
+        message: what is wrong, in words for a person.
+        fix: what to do about it; a command where one exists.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, fix: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+
+class UsageError(LinnixError):
+    """What was asked for makes no sense or does not exist."""
+
+    exit_code = 2
+
+
+class TracerUnavailable(LinnixError):
+    """This tracer cannot work on this machine; another may.
+
+    Args:
+        cause: a short constant for programs: ``no_permission``, ``no_btf``, ``no_bpftool``,
+            ``no_bcc``, ``wrong_bcc``, ``load_failed``, ``worker_died``.
+    """
+
+    def __init__(self, message: str, *, fix: str | None = None, cause: str) -> None:
+        super().__init__(message, fix=fix)
+        self.cause = cause
+
+
+class AgentError(LinnixError):
+    """The agent cannot be reached, refused, or spoke another protocol."""
+
+
+class TraceFileError(LinnixError):
+    """A recorded trace cannot be read."""
+
+    exit_code = 2

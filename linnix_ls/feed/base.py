@@ -1,0 +1,148 @@
+"""Where findings come out: one interface, whether the engine runs here or in the agent.
+
+A consumer (the language server, `linnix-ls run`) cannot tell a `LocalFeed` from a
+`RemoteFeed`. All methods belong on the event loop's thread; callbacks are called there.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from linnix_ls.core.changes import FindingChanged, RunBegan, RunEnded
+from linnix_ls.core.events import Event
+from linnix_ls.core.findings import Finding
+from linnix_ls.core.ids import ProcessKey
+
+
+class FeedState(enum.StrEnum):
+    LOADING = "loading"
+    WATCHING = "watching"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStatus:
+    """How well we see.
+
+    Attributes:
+        tracer: bcc, psutil or replay; None while nothing is loaded.
+        degraded: what is missing and why, in words; None when nothing is.
+        fix: a command, or what to do, about `degraded`.
+        n_lost: events that the kernel or the hand-off had to drop.
+    """
+
+    state: FeedState
+    tracer: str | None = None
+    degraded: str | None = None
+    fix: str | None = None
+    n_received: int = 0
+    n_lost: int = 0
+    n_processes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChanged:
+    status: FeedStatus
+
+
+@dataclass(frozen=True, slots=True)
+class InputsSeen:
+    """What the engine was told, for a recording; only after `Feed.record_inputs()`."""
+
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedChange:
+    """A numbered change. Numbers rise by one; a gap never happens within one connection."""
+
+    sequence: int
+    change: FindingChanged | RunBegan | RunEnded | StatusChanged | InputsSeen
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessView:
+    """One process of a watched tree, for showing it.
+
+    Attributes:
+        run: the run it belongs to, None above any run (an editor, a shell).
+        on_cpu_cores: over the last second.
+        age_s: since its start, or until its end.
+    """
+
+    key: ProcessKey
+    parent: ProcessKey | None
+    run: ProcessKey | None
+    comm: str
+    argv: tuple[str, ...]
+    cwd: str | None
+    on_cpu_cores: float
+    age_s: float
+    exit_code: int | None
+    term_signal: int | None
+    has_ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`sequence`: of the last change that is contained in it."""
+
+    sequence: int
+    status: FeedStatus
+    findings: tuple[Finding, ...]
+
+
+class StopOutcome(enum.StrEnum):
+    STOPPED = "stopped"
+    ALREADY_GONE = "already_gone"
+
+
+class Feed(Protocol):
+    """See the module. Methods raise `AgentError` when the agent refuses or has gone."""
+
+    def snapshot(self) -> Snapshot: ...
+
+    def subscribe(self, callback: Callable[[FeedChange], None]) -> Callable[[], None]:
+        """Call `callback` for every change from now on. Returns the way to stop that."""
+        ...
+
+    async def watch(
+        self, pid: int, label: str, *, is_run: bool = False, is_root_judged: bool = False
+    ) -> ProcessKey:
+        """Watch `pid` and what is and will be below it.
+
+        Raises:
+            AgentError: no such process, or it belongs to somebody else.
+        """
+        ...
+
+    async def unwatch(self, key: ProcessKey) -> None: ...
+
+    async def ignore(self, pid: int) -> None:
+        """Never judge `pid` and what is below it: our own processes."""
+        ...
+
+    async def watch_folders(self, folders: Sequence[str]) -> None:
+        """Also watch the user's processes that start in one of these folders (replaces)."""
+        ...
+
+    async def process_tree(self) -> tuple[ProcessView, ...]: ...
+
+    async def stop_process(self, key: ProcessKey, *, tree: bool = False) -> StopOutcome:
+        """SIGTERM to exactly that process (pidfd, start time checked), SIGKILL 2 s later.
+
+        Raises:
+            AgentError: not permitted, or not in a tree that this feed watches.
+        """
+        ...
+
+    async def dismiss(self, finding_id: str) -> None: ...
+
+    async def record_inputs(self) -> None:
+        """From now on, `InputsSeen` changes tell what the engine is told."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,39 @@
+"""How facts about a process are found: the interface of the language readers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from linnix_ls.core.examination import PlaceHint, ProcessFacts, StackSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reader found out.
+
+    Attributes:
+        language: whose stacks these are.
+        hints: places found without a stack.
+        notes: what could not be done and why.
+    """
+
+    language: str
+    stacks: tuple[StackSnapshot, ...] = ()
+    hints: tuple[PlaceHint, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class LanguageReader(Protocol):
+    """Knows one language's processes. One file each; the registry is `locate.examiner`."""
+
+    language: str
+
+    def recognises(self, facts: ProcessFacts) -> bool:
+        """Whether this process runs this language. Cheap: looks at exe and argv."""
+        ...
+
+    async def read(self, facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
+        """Look `n_looks` times at its stacks, `interval_s` apart. Bounded in time; never raises
+        for a process that vanishes or refuses: that is a note."""
+        ...
