@@ -1,0 +1,1 @@
+"""Where events come from: BCC in the kernel, psutil without privilege, or a recording."""

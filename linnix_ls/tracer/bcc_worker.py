@@ -1,0 +1,249 @@
+"""The process that BCC lives in: ``python -m linnix_ls.tracer.bcc_worker FRAMES_FD CACHE_DIR``.
+
+libbcc may abort (LLVM), exit (on a type it does not know) or print to any stream; here that
+ends this process and nothing else. It holds the file descriptors of everything attached, so
+when it dies, for whatever reason, the kernel detaches all of it.
+
+Commands come as JSON lines on stdin; its end is the order to stop. Answers and records leave
+as frames on FRAMES_FD: ``<u32 length><u8 FRAME_*><payload>``. Imported only by its own process,
+and for the constants by `tracer.bcc`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import importlib.util
+import json
+import os
+import select
+import signal
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+from linnix_ls.errors import TracerUnavailable
+from linnix_ls.tracer import kernel_headers, wire
+from linnix_ls.tracer.bpf_source import bpf_dir, probe_source
+from linnix_ls.tracer.decode import SAMPLE_FREQUENCY_HZ
+
+FRAME_MESSAGE = 0  # JSON
+FRAME_RECORDS = 1  # records, each <u32 length><bytes>
+FRAME_HEAD = struct.Struct("<IB")
+RECORD_HEAD = struct.Struct("<I")
+
+# Records wait this long in the kernel at most. Waking up for each one would cost more in a fork
+# storm than the records themselves.
+DRAIN_INTERVAL_S = 0.02
+RING_PAGES = 1024  # 4 MiB: 40,000 forks, or 20 ms at two million a second
+FRAME_FLUSH_BYTES = 1 << 18
+
+_DISTRIBUTION_FOLDERS = (
+    "/usr/lib/python3/dist-packages",  # Debian, Ubuntu
+    *sorted(map(str, Path("/usr/lib").glob("python3.*/site-packages")), reverse=True),
+    *sorted(map(str, Path("/usr/lib64").glob("python3.*/site-packages")), reverse=True),
+)
+_INSTALL_BCC = "apt-get install python3-bpfcc   (Fedora: python3-bcc, Alpine: py3-bcc, Arch: python-bcc)"
+
+
+def import_bcc() -> Any:
+    """BCC's Python binding, from wherever the distribution put it.
+
+    It is pure Python over libbcc, so any interpreter can use the copy that belongs to the
+    system's python3. PyPI's `bcc` is an unrelated package and is passed over.
+
+    Raises:
+        TracerUnavailable: not installed, or only the unrelated package is.
+    """
+    found_wrong: str | None = None
+    with contextlib.suppress(ImportError, OSError):
+        module = importlib.import_module("bcc")
+        if hasattr(module, "BPF"):
+            return module
+        found_wrong = getattr(module, "__file__", None) or "bcc"
+    for folder in _DISTRIBUTION_FOLDERS:
+        package = Path(folder, "bcc")
+        if not (package / "libbcc.py").is_file():
+            continue
+        for name in [name for name in sys.modules if name.split(".")[0] == "bcc"]:
+            del sys.modules[name]
+        spec = importlib.util.spec_from_file_location(
+            "bcc", package / "__init__.py", submodule_search_locations=[str(package)]
+        )
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["bcc"] = module
+        spec.loader.exec_module(module)
+        return module
+    if found_wrong:
+        raise TracerUnavailable(
+            f"the installed `bcc` ({found_wrong}) is PyPI's unrelated package of that name",
+            fix=_INSTALL_BCC,
+            cause="wrong_bcc",
+        )
+    raise TracerUnavailable(
+        "BCC's Python binding is not installed", fix=_INSTALL_BCC, cause="no_bcc"
+    )
+
+
+class _Probes:
+    """Everything loaded; the methods are the commands."""
+
+    def __init__(self, cache_dir: Path) -> None:
+        headers = kernel_headers.installed_headers()
+        if headers is None:
+            os.environ["BCC_KERNEL_SOURCE"] = str(kernel_headers.headers_from_btf(cache_dir))
+        bcc = import_bcc()
+        self._syscall_name = importlib.import_module("bcc.syscall").syscall_name
+        self._bpf = bcc.BPF(
+            text=probe_source(),
+            cflags=[f"-I{bpf_dir()}", f"-DRING_PAGES={RING_PAGES}", "-Wno-everything"],
+        )
+        # RAW_TRACEPOINT_PROBEs attached themselves. The rest:
+        self._bpf.attach_perf_event(
+            ev_type=bcc.PerfType.SOFTWARE,
+            ev_config=bcc.PerfSWConfig.CPU_CLOCK,
+            fn_name=b"on_cpu_clock",
+            sample_freq=SAMPLE_FREQUENCY_HZ,
+        )
+        self._bpf.load_func(b"on_sys_exit", bcc.BPF.RAW_TRACEPOINT)
+        self._suspect_pids: set[int] = set()
+        self.records: list[bytes] = []
+        self._bpf[b"events"].open_ring_buffer(self._on_record)
+
+    def _on_record(self, _context: Any, record: int, size: int) -> None:
+        # An exception here would be printed and dropped by ctypes: nothing in it can raise.
+        self.records.append(ctypes.string_at(record, size))
+
+    def drain(self) -> None:
+        """Move what the ring holds into `records`."""
+        self._bpf.ring_buffer_consume()
+
+    def n_lost(self) -> int:
+        lost = self._bpf[b"lost"]
+        return sum(int(lost[i].value) for i in range(wire.LossReason.N_LOSS_REASONS))
+
+    def watch(self, pids: list[int]) -> None:
+        self._put(b"watched", pids)
+
+    def unwatch(self, pids: list[int]) -> None:
+        self._remove(b"watched", pids)
+
+    def watch_users(self, uids: list[int]) -> None:
+        table = self._bpf[b"watched_uids"]
+        self._remove(b"watched_uids", [key.value for key in table if key.value not in uids])
+        self._put(b"watched_uids", uids)
+
+    def start_counting(self, pid: int) -> None:
+        self._put(b"suspects", [pid])
+        if not self._suspect_pids:
+            self._bpf.attach_raw_tracepoint(tp=b"sys_exit", fn_name=b"on_sys_exit")
+        self._suspect_pids.add(pid)
+
+    def stop_counting(self, pid: int) -> list[tuple[str, int, int, int, int]]:
+        """(name, calls, errors, zero results, sum of results) of each system call."""
+        self._remove(b"suspects", [pid])
+        self._suspect_pids.discard(pid)
+        if not self._suspect_pids:
+            self._bpf.detach_raw_tracepoint(tp=b"sys_exit")
+        table = self._bpf[b"syscall_counts"]
+        rows = []
+        for key, counts in table.items():
+            if key.tgid == pid:
+                name = os.fsdecode(self._syscall_name(key.syscall))
+                rows.append(
+                    (name, counts.n_calls, counts.n_errors, counts.n_zero, counts.total_result)
+                )
+                with contextlib.suppress(KeyError):
+                    del table[key]
+        return rows
+
+    def _put(self, table_name: bytes, numbers: list[int]) -> None:
+        table = self._bpf[table_name]
+        for number in numbers:
+            table[ctypes.c_uint32(number)] = ctypes.c_uint8(1)
+
+    def _remove(self, table_name: bytes, numbers: list[int]) -> None:
+        table = self._bpf[table_name]
+        for number in numbers:
+            with contextlib.suppress(KeyError):  # it has exited meanwhile
+                del table[ctypes.c_uint32(number)]
+
+
+class _Frames:
+    """The way out. Writing may block: then the kernel's ring holds what comes meanwhile."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def message(self, **fields: Any) -> None:
+        self._write(FRAME_MESSAGE, json.dumps(fields).encode())
+
+    def records(self, records: list[bytes]) -> None:
+        batch = bytearray()
+        for record in records:
+            batch += RECORD_HEAD.pack(len(record))
+            batch += record
+            if len(batch) > FRAME_FLUSH_BYTES:
+                self._write(FRAME_RECORDS, batch)
+                batch.clear()
+        if batch:
+            self._write(FRAME_RECORDS, batch)
+
+    def _write(self, kind: int, payload: bytes | bytearray) -> None:
+        pending = memoryview(FRAME_HEAD.pack(len(payload), kind) + payload)
+        while pending:
+            pending = pending[os.write(self._fd, pending) :]
+
+
+def _serve(probes: _Probes, frames: _Frames) -> None:
+    stdin_fd = sys.stdin.fileno()
+    buffered = b""
+    n_lost_told = 0
+    while True:
+        readable, _, _ = select.select([stdin_fd], [], [], DRAIN_INTERVAL_S)
+        probes.drain()
+        if probes.records:
+            frames.records(probes.records)
+            probes.records.clear()
+            if (n_lost := probes.n_lost()) != n_lost_told:
+                frames.message(n_lost=n_lost - n_lost_told)
+                n_lost_told = n_lost
+        if not readable:
+            continue
+        chunk = os.read(stdin_fd, 65536)
+        if not chunk:
+            return
+        *lines, buffered = (buffered + chunk).split(b"\n")
+        for line in lines:
+            command = json.loads(line)
+            try:
+                result = getattr(probes, command["name"])(*command["arguments"])
+                frames.message(id=command["id"], result=result)
+            except Exception as error:  # noqa: BLE001 - whatever libbcc raises is the answer
+                frames.message(id=command["id"], error=f"{type(error).__name__}: {error}")
+
+
+def main() -> None:
+    """Load, say so, and serve until stdin ends."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG: gone with our owner, even kill -9
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is not for us
+    frames = _Frames(int(sys.argv[1]))
+    try:
+        probes = _Probes(Path(sys.argv[2]))
+    except TracerUnavailable as error:
+        frames.message(failed=error.message, fix=error.fix, cause=error.cause)
+        return
+    except Exception as error:  # noqa: BLE001 - libbcc raises bare Exception
+        frames.message(failed=f"BCC: {error}", fix=None, cause="load_failed")
+        return
+    frames.message(ready=True)
+    with contextlib.suppress(BrokenPipeError):
+        _serve(probes, frames)
+
+
+if __name__ == "__main__":
+    main()

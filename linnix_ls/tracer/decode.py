@@ -1,0 +1,115 @@
+"""From ring buffer bytes to events. A bad record is counted by the caller, never raised on."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+from linnix_ls.core.events import Event, Execed, Exited, Forked, Sampled
+from linnix_ls.core.ids import ProcessKey, start_ticks_from_boottime
+from linnix_ls.tracer import wire
+
+SAMPLE_FREQUENCY_HZ = 99
+SAMPLE_PERIOD_NS = 1_000_000_000 // SAMPLE_FREQUENCY_HZ
+
+_KIND_OFFSET = wire.EventHeader.kind.offset
+_ARGV_OFFSET = wire.ExecEvent.argv.offset
+
+_Record = TypeVar("_Record", bound=ctypes.Structure)
+
+
+def decode(record: bytes) -> Event | None:
+    """One record as an event; None when it is none that we know."""
+    if len(record) < ctypes.sizeof(wire.EventHeader):
+        return None
+    decoder = _DECODERS.get(record[_KIND_OFFSET])
+    try:
+        return decoder(record) if decoder else None
+    except ValueError:  # shorter than its kind
+        return None
+
+
+def is_watched_exec(record: bytes) -> bool:
+    """Whether an exec record is about a watched tree, and not reported for its user only."""
+    return _parse(wire.ExecEvent, record).is_watched != 0
+
+
+def split_argv(argv: bytes) -> tuple[str, ...]:
+    """NUL-separated arguments as /proc/<pid>/cmdline has them; undecodable bytes survive."""
+    return tuple(os.fsdecode(argument) for argument in argv.removesuffix(b"\0").split(b"\0"))
+
+
+def _parse(record_type: type[_Record], record: bytes) -> _Record:
+    size = ctypes.sizeof(record_type)
+    return record_type.from_buffer_copy(record if len(record) >= size else record.ljust(size, b"\0"))
+
+
+def _key(header: wire.EventHeader) -> ProcessKey:
+    return ProcessKey(header.tgid, start_ticks_from_boottime(header.start_boottime_ns))
+
+
+def _forked(record: bytes) -> Forked:
+    event = wire.ForkEvent.from_buffer_copy(record)
+    return Forked(
+        ktime_ns=event.header.ktime_ns,
+        key=_key(event.header),
+        parent=ProcessKey(
+            event.parent_tgid, start_ticks_from_boottime(event.parent_start_boottime_ns)
+        ),
+        uid=event.header.uid,
+        comm=os.fsdecode(event.comm),
+    )
+
+
+def _execed(record: bytes) -> Execed:
+    if len(record) < _ARGV_OFFSET:
+        raise ValueError("short exec record")
+    event = _parse(wire.ExecEvent, record)  # its argv is cut to what there is
+    return Execed(
+        ktime_ns=event.header.ktime_ns,
+        key=_key(event.header),
+        parent=ProcessKey(
+            event.parent_tgid, start_ticks_from_boottime(event.parent_start_boottime_ns)
+        ),
+        uid=event.header.uid,
+        comm=os.fsdecode(event.comm),
+        argv=split_argv(record[_ARGV_OFFSET : _ARGV_OFFSET + event.argv_len]),
+        argv_truncated=event.argv_total_len > event.argv_len,
+        exe=os.fsdecode(event.filename) or None,
+    )
+
+
+def _exited(record: bytes) -> Exited:
+    event = wire.ExitEvent.from_buffer_copy(record)
+    term_signal = event.wait_status & 0x7F
+    return Exited(
+        ktime_ns=event.header.ktime_ns,
+        key=_key(event.header),
+        exit_code=None if term_signal else (event.wait_status >> 8) & 0xFF,
+        term_signal=term_signal or None,
+    )
+
+
+def _sampled(record: bytes) -> Sampled:
+    event = wire.SampleEvent.from_buffer_copy(record)
+    return Sampled(
+        ktime_ns=event.header.ktime_ns,
+        key=_key(event.header),
+        tid=event.header.tid,
+        period_ns=SAMPLE_PERIOD_NS,
+        user_ips=tuple(event.user_ips[: min(event.n_user_ips, wire.EventLimits.USER_STACK_DEPTH)]),
+        kernel_ips=tuple(
+            event.kernel_ips[: min(event.n_kernel_ips, wire.EventLimits.KERNEL_STACK_DEPTH)]
+        ),
+        registers_hash=event.registers_hash,
+    )
+
+
+_DECODERS: dict[int, Callable[[bytes], Event]] = {
+    wire.EventKind.EVENT_FORK: _forked,
+    wire.EventKind.EVENT_EXEC: _execed,
+    wire.EventKind.EVENT_EXIT: _exited,
+    wire.EventKind.EVENT_SAMPLE: _sampled,
+}

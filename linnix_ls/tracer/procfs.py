@@ -1,0 +1,146 @@
+"""Reading /proc, where a process may vanish between any two reads. Absent is None, never 0.
+
+Not here: what any of it means (`core`), stacks (`locate`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from linnix_ls.core.events import ProcessSeen
+from linnix_ls.core.ids import ProcessKey
+
+MAX_CMDLINE_BYTES = 128 * 1024
+_HAS_CHILDREN_FILES = Path(f"/proc/self/task/{os.getpid()}/children").exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """The fields of /proc/<pid>/stat that we use. CPU times in clock ticks."""
+
+    key: ProcessKey
+    ppid: int
+    comm: str
+    state: str
+    utime_ticks: int
+    stime_ticks: int
+    n_minor_faults: int
+    n_major_faults: int
+    n_threads: int
+    rss_pages: int
+
+
+def read_stat(pid: int) -> Stat | None:
+    """None when there is no such process any more."""
+    raw = read_bytes(f"/proc/{pid}/stat", limit=4096)
+    if raw is None or b")" not in raw:
+        return None
+    # comm may hold anything, parentheses and newlines too: it ends at the last one.
+    head, _, tail = raw.rpartition(b")")
+    fields = tail.split()
+    return Stat(
+        key=ProcessKey(pid, int(fields[19])),
+        ppid=int(fields[1]),
+        comm=os.fsdecode(head.partition(b"(")[2]),
+        state=fields[0].decode(),
+        utime_ticks=int(fields[11]),
+        stime_ticks=int(fields[12]),
+        n_minor_faults=int(fields[7]),
+        n_major_faults=int(fields[9]),
+        n_threads=int(fields[17]),
+        rss_pages=int(fields[21]),
+    )
+
+
+def read_bytes(path: str, limit: int) -> bytes | None:
+    """Up to `limit` bytes of a /proc file; None when it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(limit)
+    except OSError:
+        return None
+
+
+def read_link(path: str) -> str | None:
+    """Where a /proc link points; None when gone, hidden, or deleted."""
+    try:
+        target = os.readlink(path)
+    except OSError:
+        return None
+    return None if target.endswith(" (deleted)") else target
+
+
+def read_argv(pid: int) -> tuple[str, ...]:
+    """The arguments, bounded; () for a zombie, a kernel thread or a process that has gone."""
+    raw = read_bytes(f"/proc/{pid}/cmdline", MAX_CMDLINE_BYTES)
+    return tuple(os.fsdecode(arg) for arg in raw.removesuffix(b"\0").split(b"\0")) if raw else ()
+
+
+def read_cwd(pid: int) -> str | None:
+    return read_link(f"/proc/{pid}/cwd")
+
+
+def read_exe(pid: int) -> str | None:
+    return read_link(f"/proc/{pid}/exe")
+
+
+def read_uid(pid: int) -> int | None:
+    """The owner as the kernel sees it; root for processes that are not dumpable."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+
+
+def all_pids() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def children_of(pid: int) -> list[int]:
+    """Direct children. Uses /proc/<pid>/task/*/children where the kernel offers it."""
+    found: list[int] = []
+    try:
+        tids = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return found
+    for tid in tids:
+        raw = read_bytes(f"/proc/{pid}/task/{tid}/children", 1 << 20)
+        if raw is not None:
+            found += map(int, raw.split())
+        elif not _HAS_CHILDREN_FILES:
+            return [p for p in all_pids() if (stat := read_stat(p)) and stat.ppid == pid]
+    return found
+
+
+def see(pid: int, ktime_ns: int) -> ProcessSeen | None:
+    """A process as an event; None when it has gone."""
+    stat = read_stat(pid)
+    uid = read_uid(pid)
+    if stat is None or uid is None:
+        return None
+    parent = read_stat(stat.ppid) if stat.ppid else None
+    return ProcessSeen(
+        ktime_ns=ktime_ns,
+        key=stat.key,
+        parent=parent.key if parent else None,
+        uid=uid,
+        comm=stat.comm,
+        argv=read_argv(pid),
+        exe=read_exe(pid),
+        cwd=read_cwd(pid),
+    )
+
+
+def descendants(pid: int, ignored: Collection[int] = ()) -> list[int]:
+    """`pid` and everything below it, parents first; subtrees of `ignored` left out."""
+    found, todo = [], [pid]
+    while todo:
+        current = todo.pop()
+        if current in ignored:
+            continue
+        found.append(current)
+        todo += children_of(current)
+    return found
