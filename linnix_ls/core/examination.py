@@ -25,7 +25,7 @@ class Depth(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExaminationRequest:
-    """`id` comes back in the answer; `n_samples` language-level stacks are wanted."""
+    """`id` comes back in the answer."""
 
     id: int
     key: ProcessKey
@@ -39,12 +39,15 @@ class StackFrame:
     Attributes:
         path: absolute where it is known, None for native code without debug information.
         is_user_code: in the user's own files: not a library's, a runtime's or a runner's.
+        loops: first and last line of the loops around `line`, innermost first, where the
+            reader understands the source.
     """
 
     function: str
     path: str | None
     line: int | None
     is_user_code: bool
+    loops: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class StackSnapshot:
         state_hash: of the user's frames with their local variables: two looks with equal hashes
             saw the same state. None where the reader cannot see variables.
         is_running: on a CPU or runnable at that moment, None when unknown.
+        native_leaf: what native code it is in, where the reader can tell: "regex", else None.
     """
 
     tid: int
@@ -81,7 +85,7 @@ class ProcessFacts:
 
     Attributes:
         test: the test's id, from its environment.
-        is_interactive_shell: a shell that runs no script.
+        stacks: one look at it, taken of some ancestors only: where they wait.
     """
 
     key: ProcessKey

@@ -155,14 +155,15 @@ class BccTracer:
         if self._worker is None or self._worker.stdin is None:
             raise TracerUnavailable("the tracer has stopped", cause="worker_died")
         self._next_id += 1
-        command = {"id": self._next_id, "name": name, "arguments": arguments}
+        command_id = self._next_id
+        command = {"id": command_id, "name": name, "arguments": arguments}
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._replies[self._next_id] = reply
+        self._replies[command_id] = reply
         self._worker.stdin.write(json.dumps(command).encode() + b"\n")
         try:
             return await asyncio.wait_for(reply, COMMAND_TIMEOUT_S)
         finally:
-            self._replies.pop(command["id"], None)
+            self._replies.pop(command_id, None)
 
     async def _read_frames(self, frames: asyncio.StreamReader) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError):
@@ -241,4 +242,6 @@ def _complete(event: Execed) -> Execed:
     argv = event.argv
     if event.argv_truncated and (whole := procfs.read_argv(pid))[: len(argv) - 1] == argv[:-1]:
         argv = whole
-    return replace(event, argv=argv, cwd=procfs.read_cwd(pid), exe=procfs.read_exe(pid) or event.exe)
+    return replace(
+        event, argv=argv, cwd=procfs.read_cwd(pid), exe=procfs.read_exe(pid) or event.exe
+    )

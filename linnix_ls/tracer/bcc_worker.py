@@ -45,7 +45,9 @@ _DISTRIBUTION_FOLDERS = (
     *sorted(map(str, Path("/usr/lib").glob("python3.*/site-packages")), reverse=True),
     *sorted(map(str, Path("/usr/lib64").glob("python3.*/site-packages")), reverse=True),
 )
-_INSTALL_BCC = "apt-get install python3-bpfcc   (Fedora: python3-bcc, Alpine: py3-bcc, Arch: python-bcc)"
+_INSTALL_BCC = (
+    "apt-get install python3-bpfcc   (Fedora: python3-bcc, Alpine: py3-bcc, Arch: python-bcc)"
+)
 
 
 def import_bcc() -> Any:

@@ -33,7 +33,7 @@ def decode(record: bytes) -> Event | None:
 
 def is_watched_exec(record: bytes) -> bool:
     """Whether an exec record is about a watched tree, and not reported for its user only."""
-    return _parse(wire.ExecEvent, record).is_watched != 0
+    return bool(_parse(wire.ExecEvent, record).is_watched)
 
 
 def split_argv(argv: bytes) -> tuple[str, ...]:
@@ -43,7 +43,9 @@ def split_argv(argv: bytes) -> tuple[str, ...]:
 
 def _parse(record_type: type[_Record], record: bytes) -> _Record:
     size = ctypes.sizeof(record_type)
-    return record_type.from_buffer_copy(record if len(record) >= size else record.ljust(size, b"\0"))
+    return record_type.from_buffer_copy(
+        record if len(record) >= size else record.ljust(size, b"\0")
+    )
 
 
 def _key(header: wire.EventHeader) -> ProcessKey:

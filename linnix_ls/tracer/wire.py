@@ -120,4 +120,3 @@ class SyscallCounts(ctypes.Structure):
 
 
 assert ctypes.sizeof(SyscallCounts) == 32
-

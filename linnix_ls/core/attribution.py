@@ -1,0 +1,177 @@
+"""From what a close look found to the line to change, with a confidence and the reason.
+
+In order: the loop in the user's own code as stacks show it; places that locators derived from
+command lines and files; the nearest ancestor's place. The chain ends on the best file there is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from linnix_ls.core.examination import (
+    Examination,
+    PlaceHint,
+    ProcessFacts,
+    StackFrame,
+    StackSnapshot,
+)
+from linnix_ls.core.findings import OtherLocation, SourceLocation
+
+MAX_OTHER_LOCATIONS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    location: SourceLocation | None
+    other_locations: tuple[OtherLocation, ...]
+    test: str | None
+
+
+def attribute(examination: Examination) -> Attribution:
+    """Pick the place to change, and the others that tell the story."""
+    others: list[OtherLocation] = []
+    location = None
+    for stacks, language in (
+        (examination.stacks, examination.language or "language-level"),
+        (examination.native_stacks, "native"),
+    ):
+        location, callers = _from_stacks(stacks, language)
+        if location is not None:
+            others += callers
+            break
+    hints = sorted(examination.hints, key=lambda hint: -hint.confidence)
+    culprits = [hint for hint in hints if hint.role == "culprit"]
+    if location is None and culprits:
+        location = _from_hint(culprits[0])
+    spawn_site = _spawn_site(examination.ancestors)
+    if location is None and spawn_site is not None:
+        location = spawn_site
+    elif spawn_site is not None:
+        others.append(OtherLocation(spawn_site.path, spawn_site.line, "spawn_site"))
+    others += [
+        OtherLocation(hint.path, hint.line, hint.role) for hint in hints if hint.role != "culprit"
+    ]
+    if location is None:  # the last resort: what led here
+        rest = next((other for other in others if other.role == "test"), None) or next(
+            iter(others), None
+        )
+        if rest is not None:
+            location = SourceLocation(
+                rest.path,
+                rest.line,
+                confidence=0.3,
+                reason=f"the nearest place known ({rest.role})",
+            )
+    return Attribution(location, _without_repeats(others, location), _test(examination))
+
+
+def _test(examination: Examination) -> str | None:
+    lineage = ([examination.process] if examination.process else []) + [*examination.ancestors]
+    return next((facts.test for facts in lineage if facts.test), None)
+
+
+def _from_stacks(
+    stacks: Sequence[StackSnapshot], language: str
+) -> tuple[SourceLocation | None, list[OtherLocation]]:
+    """The deepest function of the user's that every look found at the same depth: its loop is
+    the one that does not end. What it calls comes and goes."""
+    looks = [
+        [frame for frame in reversed(stack.frames) if frame.is_user_code and frame.line]
+        for stack in stacks
+    ]
+    looks = [frames for frames in looks if frames]
+    if not looks:
+        return None, []
+    depth, agreeing = _common_depth(looks)
+    frames = [frames[depth] for frames in agreeing]
+    lines = Counter(frame.line or 0 for frame in frames)
+    (line, _) = lines.most_common(1)[0]
+    chosen = next(frame for frame in frames if frame.line == line)
+    loop = _enclosing_loop(chosen, lines) if len(agreeing) > 1 else None
+    first, last = loop or (line, None)
+    n_here = sum(n for at, n in lines.items() if not loop or loop[0] <= at <= loop[1])
+    share = n_here / len(looks)
+    assert chosen.path is not None
+    location = SourceLocation(
+        path=chosen.path,
+        line=first,
+        end_line=last if last != first else None,
+        function=chosen.function,
+        confidence=round(min(0.95, 0.5 + 0.45 * share), 2),
+        reason=f"{language} stack, {n_here} of {len(looks)} samples",
+    )
+    others = []
+    if depth > 0 and (caller := agreeing[0][depth - 1]).path:
+        others.append(OtherLocation(caller.path or "", caller.line or 1, "caller"))
+    deeper = Counter(
+        (frames[depth + 1].path, frames[depth + 1].line)
+        for frames in agreeing
+        if len(frames) > depth + 1
+    )
+    if deeper:
+        (callee_path, callee_line), _ = deeper.most_common(1)[0]
+        others.append(OtherLocation(callee_path or "", callee_line or 1, "callee"))
+    return location, others
+
+
+def _common_depth(looks: list[list[StackFrame]]) -> tuple[int, list[list[StackFrame]]]:
+    """How deep (an index from the outermost) nearly all looks agree on the function, and those
+    looks."""
+    agreeing = looks
+    depth = -1
+    while True:
+        at_next = [frames for frames in agreeing if len(frames) > depth + 1]
+        functions = Counter((f[depth + 1].path, f[depth + 1].function) for f in at_next)
+        if not functions:
+            return depth, agreeing
+        common, n = functions.most_common(1)[0]
+        if n < 0.8 * len(looks) and depth >= 0:
+            return depth, agreeing
+        agreeing = [f for f in at_next if (f[depth + 1].path, f[depth + 1].function) == common]
+        depth += 1
+
+
+def _enclosing_loop(frame: StackFrame, lines: Iterable[int]) -> tuple[int, int] | None:
+    """The smallest loop around `frame` that nearly all sampled lines lie in."""
+    sampled = list(lines)
+    for first, last in frame.loops:
+        n_inside = sum(first <= line <= last for line in sampled)
+        if n_inside >= 0.8 * len(sampled):
+            return first, last
+    return None
+
+
+def _from_hint(hint: PlaceHint) -> SourceLocation:
+    return SourceLocation(
+        hint.path, hint.line, hint.end_line, hint.function, hint.confidence, hint.reason
+    )
+
+
+def _spawn_site(ancestors: Iterable[ProcessFacts]) -> SourceLocation | None:
+    """Where the nearest ancestor whose stack was read stands in the user's code."""
+    for facts in ancestors:
+        for stack in facts.stacks:
+            frame = next((f for f in stack.frames if f.is_user_code and f.path and f.line), None)
+            if frame is not None:
+                return SourceLocation(
+                    path=frame.path or "",
+                    line=frame.line or 1,
+                    function=frame.function,
+                    confidence=0.5,
+                    reason=f"process {facts.key.pid} started it here",
+                )
+    return None
+
+
+def _without_repeats(
+    others: list[OtherLocation], location: SourceLocation | None
+) -> tuple[OtherLocation, ...]:
+    seen = {(location.path, location.line)} if location else set()
+    kept = []
+    for other in others:
+        if (other.path, other.line) not in seen:
+            seen.add((other.path, other.line))
+            kept.append(other)
+    return tuple(kept[:MAX_OTHER_LOCATIONS])

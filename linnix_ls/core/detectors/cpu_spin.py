@@ -1,0 +1,310 @@
+"""A process that uses a CPU and gets nowhere.
+
+Being busy is no crime: of a hundred processes that use a whole core, nearly all compile or
+compute. So CPU time only raises a suspicion. What convicts is the absence of progress, seen in
+one of four ways: system calls that find nothing, again and again; machine registers that come
+back to the same few values; a program's variables that do; one call of a regular expression
+that does not return.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from linnix_ls.core.detectors.base import (
+    Citations,
+    EvidenceList,
+    Scene,
+    Suspicion,
+    Verdict,
+    where,
+)
+from linnix_ls.core.examination import Depth, Examination, SyscallCount
+from linnix_ls.core.findings import Cause, Explanation, Finding, Kind, Severity
+from linnix_ls.core.ids import NS_PER_S
+from linnix_ls.core.tree import Process
+
+# Calls that ask "is there anything?": a result of 0 means no.
+_ASKING = frozenset(
+    "epoll_wait epoll_pwait epoll_pwait2 poll ppoll select pselect6 read pread64 recvfrom recvmsg"
+    " wait4 waitid futex getdents64".split()
+)
+_YIELDING = frozenset({"sched_yield"})
+_LOCKING = frozenset({"futex", "sched_yield", "semop", "semtimedop", "flock", "fcntl"})
+_LOCK_WORDS = ("lock", "acquire", "mutex", "spin")
+
+
+class CpuSpinDetector:
+    """See the module."""
+
+    kind = Kind.CPU_SPIN
+
+    def suspicions(self, scene: Scene) -> Iterable[Suspicion]:
+        policy = scene.policy.spin
+        window_ns = int(policy.suspicion_window_s * NS_PER_S)
+        # On a loaded machine everybody gets less, and a spinner all of its share.
+        load = max(1.0, (scene.n_runnable or 1) / scene.n_cpus)
+        threshold_ns = window_ns * policy.suspicion_cores / load
+        for process in scene.tree.alive():
+            if not process.is_judged or not process.cpu:
+                continue
+            on_cpu_ns = process.on_cpu_ns(scene.now_ns - window_ns)
+            if on_cpu_ns >= threshold_ns:
+                yield Suspicion(
+                    kind=self.kind,
+                    key=process.key,
+                    depth=Depth.MEASURE,
+                    onset_ns=max(scene.now_ns - window_ns, process.started_ns),
+                    weight=on_cpu_ns / window_ns,
+                )
+
+    def judge(self, scene: Scene, suspicion: Suspicion, examination: Examination) -> Verdict | None:
+        process = scene.tree.get(suspicion.key)
+        if process is None or examination.is_gone:
+            return None
+        policy = scene.policy.spin
+        cores = examination.runnable_cores or examination.on_cpu_cores
+        if cores is None or cores < policy.min_runnable_cores:
+            return None
+        conviction = (
+            _fruitless_syscalls(scene, examination)
+            or _recurring_state(scene, examination)
+            or _recurring_registers(scene, process, examination, suspicion.onset_ns)
+        )
+        if conviction is None:
+            return None
+        cause, confidence, evidence = conviction
+        return Verdict(
+            kind=self.kind,
+            cause=cause,
+            severity=Severity.WARNING,
+            confidence=confidence,
+            key=suspicion.key,
+            onset_ns=suspicion.onset_ns,
+            evidence=evidence.items(),
+        )
+
+    def is_over(self, scene: Scene, finding: Finding) -> bool:
+        process = scene.tree.get(finding.process.key)
+        if process is None or not process.is_alive:
+            return True
+        calm_ns = int(scene.policy.calm_s * NS_PER_S)
+        load = max(1.0, (scene.n_runnable or 1) / scene.n_cpus)
+        return process.on_cpu_ns(scene.now_ns - calm_ns) < 0.3 * calm_ns / load
+
+    def explain(self, finding: Finding) -> Explanation:
+        return _explain(finding)
+
+
+_Conviction = tuple[Cause, float, EvidenceList]
+
+
+def _common_evidence(examination: Examination) -> EvidenceList:
+    evidence = EvidenceList()
+    window_s = examination.window_s
+    evidence.add("on_cpu_cores", examination.on_cpu_cores, "cores", "/proc/stat", window_s)
+    evidence.add("runnable_cores", examination.runnable_cores, "cores", "/proc/schedstat", window_s)
+    return evidence
+
+
+def _fruitless_syscalls(scene: Scene, examination: Examination) -> _Conviction | None:
+    if examination.syscalls is None or examination.window_s <= 0:
+        return None
+    policy = scene.policy.spin
+    n_calls = sum(count.n_calls for count in examination.syscalls)
+    if n_calls == 0:
+        return None
+    per_s = n_calls / examination.window_s
+    n_fruitless = sum(_n_fruitless(count) for count in examination.syscalls)
+    top = max(examination.syscalls, key=lambda count: count.n_calls)
+    is_storm = per_s >= policy.storm_of_syscalls_per_s
+    is_fruitless = (
+        n_fruitless / n_calls >= policy.fruitless_share and per_s >= policy.fruitless_syscalls_per_s
+    )
+    if not (is_storm or is_fruitless):
+        return None
+    n_locking = sum(c.n_calls for c in examination.syscalls if c.name in _LOCKING)
+    is_locking = n_locking >= 0.6 * n_calls
+    if is_locking and (examination.runnable_cores or 0) > policy.max_lock_spin_cores:
+        return None  # several threads that contend: a lock at work, or a benchmark of one
+    evidence = _common_evidence(examination)
+    window_s = examination.window_s
+    source = "sys_exit probe"
+    evidence.add("syscalls_per_s", per_s, "calls/s", source, window_s)
+    evidence.add("fruitless_share", n_fruitless / n_calls, "share", source, window_s)
+    evidence.add("commonest_syscall", top.name, "name", source, window_s)
+    evidence.add("commonest_syscall_share", top.n_calls / n_calls, "share", source, window_s)
+    cause = Cause.LOCK_SPIN if is_locking else Cause.BUSY_POLL
+    return cause, 0.95 if is_storm and is_fruitless else 0.85, evidence
+
+
+def _n_fruitless(count: SyscallCount) -> int:
+    if count.name in _YIELDING:
+        return count.n_calls
+    return count.n_errors + (count.n_zero if count.name in _ASKING else 0)
+
+
+def _recurring_state(scene: Scene, examination: Examination) -> _Conviction | None:
+    """The program's own variables come back to the same values, at the same few lines."""
+    policy = scene.policy.spin
+    looks = [s for s in examination.stacks if any(f.is_user_code for f in s.frames)]
+    states = [look.state_hash for look in looks if look.state_hash is not None]
+    if len(states) < policy.min_looks:
+        return None
+    n_distinct = len(set(states))
+    if n_distinct > max(1, policy.max_distinct_states_share * len(states)):
+        return None
+    innermost = Counter(look.frames[0] for look in looks)
+    user_lines = {
+        (frame.path, frame.line)
+        for look in looks
+        for frame in [next(f for f in look.frames if f.is_user_code)]
+    }
+    source = f"{examination.language} stacks with local variables"
+    evidence = _common_evidence(examination)
+    window_s = examination.window_s
+    evidence.add("looks", len(states), "looks", source, window_s)
+    evidence.add("distinct_states", n_distinct, "states", source, window_s)
+    evidence.add("distinct_lines", len(user_lines), "lines", source, window_s)
+    n_calls = sum(count.n_calls for count in examination.syscalls or ())
+    if examination.syscalls is not None:
+        evidence.add(
+            "syscalls_per_s", n_calls / examination.window_s, "calls/s", "sys_exit probe", window_s
+        )
+    if n_distinct == 1 and len(innermost) == 1:
+        # One line, one state: a call into native code that has not returned. Key derivation
+        # looks the same, so only what cannot take seconds by design is accused.
+        leaf = looks[0].native_leaf
+        if leaf == "regex":
+            evidence.add("unfinished_call", "regular expression", "kind", source, window_s)
+            return Cause.REGEX_BACKTRACKING, 0.85, evidence
+        return None
+    if examination.syscalls is not None and n_calls / examination.window_s > 1_000:
+        return Cause.BUSY_POLL, 0.85, evidence
+    words = " ".join(
+        frame.function.lower() for look in looks for frame in look.frames[:2] if frame.function
+    )
+    if any(word in words for word in _LOCK_WORDS):
+        return Cause.LOCK_SPIN, 0.7, evidence
+    if any(word in words for word in ("poll", "empty", "ready", "get_nowait", "wait", "qsize")):
+        return Cause.BUSY_POLL, 0.75, evidence
+    return Cause.PURE_LOOP, 0.85, evidence
+
+
+def _recurring_registers(
+    scene: Scene, process: Process, examination: Examination, since_ns: int
+) -> _Conviction | None:
+    """A native loop without progress comes back to the same machine state."""
+    policy = scene.policy.spin
+    if examination.language not in (None, "native"):
+        return None
+    samples = [sample for sample in process.samples if sample.ktime_ns >= since_ns]
+    in_user = [sample for sample in samples if sample.registers_hash]
+    if len(in_user) < policy.min_samples or len(in_user) < 0.9 * len(samples):
+        return None
+    n_calls = sum(count.n_calls for count in examination.syscalls or ())
+    if examination.syscalls is None or n_calls > (
+        policy.max_quiet_syscalls_per_s * examination.window_s
+    ):
+        return None
+    if (examination.page_faults_per_s or 0) > policy.max_quiet_faults_per_s:
+        return None
+    new_share = len({sample.registers_hash for sample in in_user}) / len(in_user)
+    leaves = Counter(sample.user_ips[0] for sample in in_user if sample.user_ips)
+    top_share = sum(n for _, n in leaves.most_common(4)) / len(in_user)
+    if new_share > policy.max_new_registers_share or top_share < policy.min_top_leaves_share:
+        return None
+    evidence = _common_evidence(examination)
+    window_s = (samples[-1].ktime_ns - samples[0].ktime_ns) / NS_PER_S
+    evidence.add("samples", len(in_user), "samples", "cpu_clock samples", window_s)
+    evidence.add("new_registers_share", new_share, "share", "cpu_clock samples", window_s)
+    evidence.add("top_leaves_share", top_share, "share", "cpu_clock samples", window_s)
+    evidence.add(
+        "syscalls_per_s",
+        n_calls / examination.window_s,
+        "calls/s",
+        "sys_exit probe",
+        examination.window_s,
+    )
+    functions = {
+        frame.function.lower()
+        for look in examination.native_stacks
+        for frame in look.frames[:1]
+        if frame.function
+    }
+    is_lock = any(word in function for function in functions for word in _LOCK_WORDS)
+    return (Cause.LOCK_SPIN if is_lock else Cause.PURE_LOOP), 0.9, evidence
+
+
+def _explain(finding: Finding) -> Explanation:
+    value = Citations(finding)
+    cores = value["on_cpu_cores"]
+    used = f"uses {cores} cores" if cores else "uses a CPU"
+    process = f"process {finding.process.key.pid}"
+    why: list[str] = []
+    if (n_looks := value["looks"]) and (n_states := value["distinct_states"]):
+        state_word = "states" if n_states != "1" else "state"
+        why.append(
+            f"In {n_looks} looks at its variables it was in {n_states} different {state_word}:"
+            " it comes back to where it was."
+        )
+    if (calls := value["syscalls_per_s"]) and finding.cause in (Cause.BUSY_POLL, Cause.LOCK_SPIN):
+        text = f"It makes {calls} system calls a second"
+        if name := value["commonest_syscall"]:
+            text += f", {value['commonest_syscall_share']} of them {name}"
+        if share := value["fruitless_share"]:
+            text += f"; {share} fail or find nothing"
+        why.append(text + ".")
+    if share := value["new_registers_share"]:
+        why.append(
+            f"Of {value['samples']} samples of its registers only {share} were new:"
+            " the machine state repeats, so nothing in the loop changes what it waits for."
+        )
+    verb, fix = _WORDS[finding.cause]
+    return Explanation(
+        by="rules",
+        summary=f"{process} {verb}{where(finding)} and {used} without getting anywhere",
+        why=" ".join(why),
+        fix=fix,
+        cites=value.ids,
+    )
+
+
+_WORDS: dict[Cause, tuple[str, tuple[str, ...]]] = {
+    Cause.PURE_LOOP: (
+        "loops",
+        (
+            "Check the loop's end condition: nothing inside the loop makes it true.",
+            "Add a bound (a deadline or a maximum number of rounds) that raises with a message.",
+        ),
+    ),
+    Cause.BUSY_POLL: (
+        "polls without a pause",
+        (
+            "Wait instead of asking: a blocking call, or one with a timeout, sleeps until there"
+            " is something to do.",
+            "If it must poll, sleep between two rounds and give up after a deadline.",
+        ),
+    ),
+    Cause.LOCK_SPIN: (
+        "spins on a lock",
+        (
+            "Use a lock that blocks (a mutex or a condition variable) instead of trying again.",
+            "Make sure that whoever holds the lock releases it on every path, errors too.",
+        ),
+    ),
+    Cause.REGEX_BACKTRACKING: (
+        "is stuck in a regular expression",
+        (
+            "Remove nested or adjacent repetitions that can match the same text, such as (a+)+.",
+            "Use possessive quantifiers or atomic groups (Python 3.11 and later), or parse"
+            " without a regular expression.",
+        ),
+    ),
+}
+_WORDS[Cause.OTHER] = _WORDS[Cause.PURE_LOOP]
+_WORDS[Cause.COMPILE_BLOWUP] = (
+    "compiles without end",
+    ("Reduce what the compiler must expand: recursion in templates or macros.",),
+)

@@ -1,0 +1,349 @@
+"""The engine: events in, changes out. One per client; single-threaded; never waits.
+
+event ──> tree ──> detectors suspect ──> ExaminationWanted ┐
+                                                           │ (the edges look)
+FindingChanged <── attribution <── detectors judge <── Examined
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from linnix_ls.core import runs
+from linnix_ls.core.attribution import attribute
+from linnix_ls.core.changes import Change, ExaminationWanted, FindingChanged, RunBegan, RunEnded
+from linnix_ls.core.detectors.base import Detector, Scene, Suspicion, Verdict
+from linnix_ls.core.detectors.cpu_spin import CpuSpinDetector
+from linnix_ls.core.detectors.fork_storm import ForkStormDetector
+from linnix_ls.core.events import (
+    CpuUsed,
+    Dismissed,
+    Event,
+    EventsLost,
+    Examined,
+    Execed,
+    Exited,
+    Forked,
+    Ignored,
+    ProcessSeen,
+    Sampled,
+    Ticked,
+    Unwatched,
+    Watched,
+)
+from linnix_ls.core.examination import Examination, ExaminationRequest
+from linnix_ls.core.findings import TRANSITIONS, Finding, Kind, State
+from linnix_ls.core.ids import NS_PER_S, ProcessKey
+from linnix_ls.core.policy import Policy
+from linnix_ls.core.tree import Process, ProcessTree
+
+DETECTORS: tuple[Detector, ...] = (ForkStormDetector(), CpuSpinDetector())
+
+
+@dataclass(slots=True)
+class _Look:
+    """An examination under way."""
+
+    suspicion: Suspicion
+    asked_ns: int
+
+
+@dataclass(slots=True)
+class _Patience:
+    """How often a process was looked at and found busy, and when to look again."""
+
+    n_looks: int = 0
+    not_before_ns: int = 0
+
+
+class Engine:
+    """See the module.
+
+    Args:
+        policy: thresholds.
+        own_pids: processes that are never judged, whatever they do: ourselves.
+    """
+
+    def __init__(
+        self, policy: Policy = Policy(), *, detectors: Sequence[Detector] = DETECTORS
+    ) -> None:
+        self.policy = policy
+        self.tree = ProcessTree()
+        self.findings: dict[str, Finding] = {}
+        self.n_received = 0
+        self.n_lost = 0
+        self._detectors = {detector.kind: detector for detector in detectors}
+        self._watched: dict[ProcessKey, Watched] = {}
+        self._ignored: set[ProcessKey] = set()
+        self._runs: dict[ProcessKey, runs.Run] = {}
+        self._looks: dict[int, _Look] = {}
+        self._patience: dict[tuple[Kind, ProcessKey], _Patience] = {}
+        self._n_examinations = 0
+        self._now_ns = 0
+        self._n_cpus = 1
+        self._n_runnable: int | None = None
+
+    # -- input ---------------------------------------------------------------------------------
+
+    def receive(self, event: Event) -> list[Change]:
+        """Take one event; return what follows from it. Never raises for anything a process or a
+        user does."""
+        self._now_ns = max(self._now_ns, event.ktime_ns)
+        match event:
+            case Sampled() | CpuUsed():
+                self.n_received += 1
+                self.tree.use_cpu(event)
+                return []
+            case Forked():
+                self.n_received += 1
+                if self.tree.get(event.parent) is None or event.key in self._ignored:
+                    return []
+                child = self.tree.fork(event)
+                child.is_judged = self._is_judged(child)
+                return self._begin_run_with(child)
+            case Execed():
+                self.n_received += 1
+                process = self.tree.exec(event)
+                return self._begin_run_with(process) if process else []
+            case Exited():
+                self.n_received += 1
+                process = self.tree.exit(event)
+                return self._end_run_with(process) if process else []
+            case ProcessSeen():
+                return self._see(event)
+            case EventsLost():
+                self.n_lost += event.n_lost
+                return []
+            case Watched():
+                self._watched[event.key] = event
+                return []
+            case Unwatched():
+                return self._unwatch(event)
+            case Ignored():
+                self._ignored.add(event.key)
+                self.tree.remove_tree(event.key)
+                return []
+            case Dismissed():
+                return self._move(event.finding_id, State.CLEARED)
+            case Examined():
+                return self._conclude(event.examination)
+            case Ticked():
+                self._n_cpus, self._n_runnable = event.n_cpus, event.n_runnable
+                return self._look_around()
+
+    def run_of(self, key: ProcessKey) -> Process | None:
+        """The outermost process of the run that `key` belongs to; None outside runs."""
+        run = None
+        process = self.tree.get(key)
+        lineage = [process, *self.tree.ancestors(key)] if process else []
+        for candidate in lineage:
+            if candidate.key in self._runs:
+                run = candidate
+        return run
+
+    # -- the tree and its runs -----------------------------------------------------------------
+
+    def _see(self, event: ProcessSeen) -> list[Change]:
+        is_known_parent = event.parent is not None and self.tree.get(event.parent) is not None
+        if event.key in self._ignored or not (event.key in self._watched or is_known_parent):
+            return []
+        process = self.tree.see(event)
+        process.is_judged = self._is_judged(process)
+        return self._begin_run_with(process)
+
+    def _is_judged(self, process: Process) -> bool:
+        watched = self._watched.get(process.key)
+        return watched.is_root_judged if watched else True
+
+    def _begin_run_with(self, process: Process) -> list[Change]:
+        """A run begins when a process that is one appears, by its program, below a watched root
+        and not inside another run."""
+        watched = self._watched.get(process.key)
+        if process.key in self._runs:
+            self._runs[process.key] = runs.Run.of(process)  # it runs another program now
+            return []
+        if watched is not None and not watched.is_run:
+            return []
+        if watched is None:
+            parent = self.tree.get(process.parent) if process.parent else None
+            if parent is None or not runs.may_start_runs(parent, self._watched):
+                return []
+            if self.run_of(parent.key) is not None or process.is_forked_copy:
+                return []
+        run = runs.Run.of(process)
+        self._runs[process.key] = run
+        changes: list[Change] = [
+            RunBegan(self._now_ns, process.key, run.program, process.argv, process.cwd)
+        ]
+        for finding in list(self.findings.values()):
+            if finding.state is State.ENDED and self._is_next_run(finding, run):
+                changes += self._move(finding.id, State.CLEARED)
+        return changes
+
+    def _is_next_run(self, finding: Finding, run: runs.Run) -> bool:
+        before = self._runs.get(finding.run)
+        return before is not None and before.is_same_work_as(run)
+
+    def _end_run_with(self, process: Process) -> list[Change]:
+        return [RunEnded(self._now_ns, process.key)] if process.key in self._runs else []
+
+    def _unwatch(self, event: Unwatched) -> list[Change]:
+        self._watched.pop(event.key, None)
+        gone = set(self.tree.remove_tree(event.key))
+        changes: list[Change] = []
+        for finding in list(self.findings.values()):
+            if finding.process.key in gone:
+                changes += self._move(finding.id, State.ENDED)
+        for key in gone:
+            self._runs.pop(key, None)
+        return changes
+
+    # -- suspicion -----------------------------------------------------------------------------
+
+    def _look_around(self) -> list[Change]:
+        scene = self._scene()
+        changes: list[Change] = []
+        for finding in list(self.findings.values()):
+            if finding.state is State.RAISED and self._detectors[finding.kind].is_over(
+                scene, finding
+            ):
+                changes += self._move(finding.id, State.ENDED)
+        self._drop_lost_looks()
+        suspicions = [
+            suspicion
+            for detector in self._detectors.values()
+            for suspicion in detector.suspicions(scene)
+            if self._may_look(suspicion)
+        ]
+        suspicions.sort(key=lambda suspicion: -suspicion.weight)
+        n_free = self.policy.max_examinations - len(self._looks)
+        for suspicion in suspicions[: max(0, n_free)]:
+            changes.append(self._ask(suspicion))
+        kept = frozenset(f.process.key for f in self.findings.values()) | frozenset(self._runs)
+        self.tree.forget_old(self._now_ns, kept)
+        return changes
+
+    def _may_look(self, suspicion: Suspicion) -> bool:
+        if any(look.suspicion.key == suspicion.key for look in self._looks.values()):
+            return False
+        if self.run_of(suspicion.key) is None:
+            return False  # an editor's own helpers are its business
+        patience = self._patience.get((suspicion.kind, suspicion.key))
+        if patience and self._now_ns < patience.not_before_ns:
+            return False
+        return not any(
+            finding.kind is suspicion.kind
+            and (
+                finding.process.key == suspicion.key
+                # One storm is one finding, however many of its processes take part.
+                or (
+                    finding.kind is Kind.FORK_STORM
+                    and finding.state is State.RAISED
+                    and self._is_related(finding.process.key, suspicion.key)
+                )
+            )
+            for finding in self.findings.values()
+        )
+
+    def _is_related(self, one: ProcessKey, other: ProcessKey) -> bool:
+        return any(a.key == other for a in self.tree.ancestors(one)) or any(
+            a.key == one for a in self.tree.ancestors(other)
+        )
+
+    def _ask(self, suspicion: Suspicion) -> ExaminationWanted:
+        self._n_examinations += 1
+        self._looks[self._n_examinations] = _Look(suspicion, self._now_ns)
+        return ExaminationWanted(
+            ExaminationRequest(self._n_examinations, suspicion.key, suspicion.depth)
+        )
+
+    def _drop_lost_looks(self) -> None:
+        """An answer that never came must not block the next question."""
+        limit_ns = self._now_ns - 20 * NS_PER_S
+        for request_id in [i for i, look in self._looks.items() if look.asked_ns < limit_ns]:
+            del self._looks[request_id]
+
+    # -- judgement -----------------------------------------------------------------------------
+
+    def _conclude(self, examination: Examination) -> list[Change]:
+        look = self._looks.pop(examination.request_id, None)
+        if look is None:
+            return []
+        suspicion = look.suspicion
+        detector = self._detectors[suspicion.kind]
+        verdict = detector.judge(self._scene(), suspicion, examination)
+        if verdict is None:
+            patience = self._patience.setdefault((suspicion.kind, suspicion.key), _Patience())
+            waits_s = self.policy.spin.look_again_s
+            wait_s = waits_s[min(patience.n_looks, len(waits_s) - 1)]
+            patience.n_looks += 1
+            patience.not_before_ns = self._now_ns + int(wait_s * NS_PER_S)
+            return []
+        finding = self._finding(verdict, examination)
+        if finding is None:
+            return []
+        finding = replace(finding, explanation=detector.explain(finding))
+        self.findings[finding.id] = finding
+        return [FindingChanged(finding)]
+
+    def _finding(self, verdict: Verdict, examination: Examination) -> Finding | None:
+        process = self.tree.get(verdict.key)
+        run = self.run_of(verdict.key)
+        if process is None or run is None:
+            return None
+        place = attribute(examination)
+        facts = examination.process
+        info = process.info()
+        if facts is not None and facts.key == process.key:
+            info = replace(
+                info,
+                argv=info.argv or facts.argv,
+                exe=info.exe or facts.exe,
+                cwd=info.cwd or facts.cwd,
+            )
+        ancestry = []
+        for ancestor in self.tree.ancestors(verdict.key) if verdict.key != run.key else ():
+            ancestry.append(ancestor.info())
+            if ancestor.key == run.key:
+                break
+        return Finding(
+            id=f"f{len(self.findings) + 1}",
+            kind=verdict.kind,
+            cause=verdict.cause,
+            severity=verdict.severity,
+            confidence=round(verdict.confidence, 2),
+            process=info,
+            ancestry=tuple(ancestry),
+            run=run.key,
+            location=place.location,
+            other_locations=place.other_locations,
+            test=place.test,
+            onset_ns=verdict.onset_ns,
+            flagged_ns=self._now_ns,
+            ended_ns=None,
+            evidence=verdict.evidence,
+            explanation=None,
+        )
+
+    def _move(self, finding_id: str, state: State) -> list[Change]:
+        finding = self.findings.get(finding_id)
+        if finding is None or state not in TRANSITIONS[finding.state]:
+            return []
+        ended_ns = finding.ended_ns if finding.ended_ns is not None else self._now_ns
+        finding = replace(finding, state=state, ended_ns=ended_ns)
+        self.findings[finding_id] = finding
+        return [FindingChanged(finding)]
+
+    def _scene(self) -> Scene:
+        return Scene(
+            tree=self.tree,
+            policy=self.policy,
+            now_ns=self._now_ns,
+            n_cpus=self._n_cpus,
+            n_runnable=self._n_runnable,
+            run_of=self.run_of,
+        )
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings.values())

@@ -1,0 +1,89 @@
+"""The thresholds, each with its reason. Figures are from bench/corpus on two cores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SpinPolicy:
+    """When a process is looked at for spinning, and what then counts as a spin.
+
+    Attributes:
+        suspicion_window_s: shorter bursts than this are nobody's business.
+        suspicion_cores: CPU, as a part of the fair share, above which a process is suspected. A
+            spinner uses all it gets; 0.85 leaves room for the sampler's grain.
+        min_runnable_cores: running or waiting for a CPU. Near 1.0 for a spinner at any load.
+        storm_of_syscalls_per_s: innocents stay below 62,000 a second, pollers of cheap calls
+            start at 100,000.
+        fruitless_share, fruitless_syscalls_per_s: calls that fail or find nothing. Innocent
+            builds reach 45 %.
+        max_lock_spin_cores: one thread that spins on a lock that never comes free; more are a
+            lock at work (such benchmarks make 330,000 calls a second, none of which finds anything).
+        max_quiet_syscalls_per_s: a loop without progress asks the kernel for nothing.
+        max_new_registers_share: of sampled register sets, how many differ. Native loops without
+            progress show 0.7 to 3.4 %, innocents 50 % and more.
+        min_top_leaves_share: of samples, in the four commonest instruction addresses. At least
+            87 % in such loops, at most 69 % in innocents.
+        max_distinct_states_share: of looks at a program's variables, how many differ.
+        min_looks: fewer say nothing.
+        look_again_s: after each look that found it busy, the time to the next.
+    """
+
+    suspicion_window_s: float = 0.6
+    suspicion_cores: float = 0.85
+    min_runnable_cores: float = 0.9
+    storm_of_syscalls_per_s: float = 90_000
+    fruitless_share: float = 0.9
+    fruitless_syscalls_per_s: float = 2_000
+    max_lock_spin_cores: float = 1.5
+    max_quiet_syscalls_per_s: float = 100
+    max_quiet_faults_per_s: float = 100
+    max_new_registers_share: float = 0.15
+    min_top_leaves_share: float = 0.85
+    min_samples: int = 30
+    max_distinct_states_share: float = 0.4
+    min_looks: int = 5
+    look_again_s: tuple[float, ...] = (0.3, 1.0, 2.0, 3.0, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class StormPolicy:
+    """When starts of processes are a storm.
+
+    Attributes:
+        window_s: over which starts are counted.
+        min_starts, min_starts_per_s: below these nothing is a storm yet.
+        same_argv_share, failed_exits_share: a retry that fails at once repeats itself: 95 % and
+            more of both, at 20 starts a second. Test suites start many programs, but different
+            ones, and they succeed.
+        recursion_depth: a program under that many copies of itself. Innocents reach 12.
+        bare_forks_per_s: forks without exec; configure scripts peak at 933.
+        same_process_execs: one process that becomes one program after another.
+        explosion_alive: processes of one program at once, still growing, hardly any ending.
+    """
+
+    window_s: float = 2.0
+    min_starts: int = 25
+    min_starts_per_s: float = 15
+    same_argv_share: float = 0.9
+    failed_exits_share: float = 0.9
+    recursion_depth: int = 16
+    bare_forks_per_s: float = 1_000
+    same_process_execs: int = 60
+    explosion_alive: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All thresholds.
+
+    Attributes:
+        max_examinations: at once; each costs the machine some CPU.
+        calm_s: a raised finding ends when it has been calm for this long.
+    """
+
+    spin: SpinPolicy = SpinPolicy()
+    storm: StormPolicy = StormPolicy()
+    max_examinations: int = 2
+    calm_s: float = 3.0

@@ -1,0 +1,302 @@
+"""The processes of the watched trees, as far as events tell. Not a mirror of /proc: it also
+remembers the dead, because a storm is made of processes that are gone already."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from linnix_ls.core.events import CpuUsed, Execed, Exited, Forked, ProcessSeen, Sampled
+from linnix_ls.core.findings import ProcessInfo
+from linnix_ls.core.ids import NS_PER_S, ProcessKey
+
+# How much of the past is kept: enough for every rate that detectors look at.
+CPU_WINDOW_NS = 4 * NS_PER_S
+DEAD_KEPT_NS = 60 * NS_PER_S
+MAX_DEAD_KEPT = 20_000
+MAX_ANCESTORS = 64
+MAX_RECENT_FORKS = 5_000
+
+_SHELLS = frozenset({"sh", "bash", "dash", "zsh", "fish", "ksh", "ash", "tcsh", "csh", "nu"})
+
+
+@dataclass(slots=True)
+class Process:
+    """One process, living or dead. Mutable; owned by the tree.
+
+    Attributes:
+        is_judged: False for the editor that a tree hangs from.
+        is_forked_copy: it has not exec'ed since its fork: it runs its parent's program.
+        n_copies_above: how many of its ancestors run the same program.
+        cpu: recent (ktime_ns, on_cpu_ns).
+        samples: recent ones, as far as the tracer has a sampler.
+    """
+
+    key: ProcessKey
+    parent: ProcessKey | None
+    uid: int
+    comm: str
+    argv: tuple[str, ...]
+    exe: str | None
+    cwd: str | None
+    started_ns: int
+    is_judged: bool = True
+    is_forked_copy: bool = False
+    n_forks: int = 0
+    n_execs: int = 0
+    n_copies_above: int = 0
+    exited_ns: int | None = None
+    exit_code: int | None = None
+    term_signal: int | None = None
+    children: dict[ProcessKey, None] = field(default_factory=dict)  # an ordered set
+    cpu: deque[tuple[int, int]] = field(default_factory=deque)
+    samples: deque[Sampled] = field(default_factory=lambda: deque(maxlen=400))
+
+    @property
+    def is_alive(self) -> bool:
+        return self.exited_ns is None
+
+    def on_cpu_ns(self, since_ns: int) -> int:
+        """CPU time used since then, as far as samples tell."""
+        return sum(used for at, used in self.cpu if at > since_ns)
+
+    def info(self) -> ProcessInfo:
+        """A frozen picture."""
+        return ProcessInfo(
+            key=self.key,
+            ppid=self.parent.pid if self.parent else None,
+            uid=self.uid,
+            comm=self.comm,
+            exe=self.exe,
+            argv=self.argv,
+            cwd=self.cwd,
+        )
+
+
+_INTERPRETERS = _SHELLS | {"node", "nodejs", "perl", "ruby", "php", "lua", "java", "deno", "bun"}
+_OPTIONS_WITH_VALUE = frozenset(
+    {"-X", "-W", "-I", "-r", "--require", "-o", "-O", "-cp", "-classpath"}
+)
+
+
+def script_argument(argv: tuple[str, ...]) -> str | None:
+    """The script (or ``-m`` module) that an interpreter was told to run; None without one."""
+    if not argv:
+        return None
+    name = argv[0].rsplit("/", 1)[-1].removeprefix("-")
+    is_python = name.startswith(("python", "pypy"))
+    if name == "env":
+        return script_argument(tuple(a for a in argv[1:] if "=" not in a and a[:1] != "-"))
+    if not is_python and name not in _INTERPRETERS:
+        return None
+    arguments = iter(argv[1:])
+    for argument in arguments:
+        if is_python and argument == "-m":
+            return next(arguments, None)
+        if argument in ("-c", "-e", "--eval", "-p", "-s", "-") or (
+            name in _SHELLS and argument[:1] == "-" and argument[:2] != "--" and "c" in argument
+        ):
+            return None
+        if argument in _OPTIONS_WITH_VALUE:
+            next(arguments, None)
+        elif argument[:1] not in ("-", "+"):
+            return argument
+    return None
+
+
+def program_name(argv: tuple[str, ...], comm: str = "") -> str:
+    """What a person calls it: `pytest` for ``python3 -m pytest -q``, `build.sh` for a script."""
+    script = script_argument(argv)
+    if script:
+        return script.rsplit("/", 1)[-1]
+    return argv[0].rsplit("/", 1)[-1].removeprefix("-") if argv else comm
+
+
+def is_interactive_shell(argv: tuple[str, ...], comm: str) -> bool:
+    """A shell at a prompt: it runs neither a script nor a ``-c`` command."""
+    name = (argv[0].rsplit("/", 1)[-1].removeprefix("-")) if argv else comm
+    if name not in _SHELLS:
+        return False
+    takes_value = False
+    for argument in argv[1:]:
+        if takes_value:
+            takes_value = False
+        elif argument in (
+            "--rcfile",
+            "--init-file",
+            "-o",
+            "+o",
+            "-O",
+            "+O",
+            "-C",
+            "--init-command",
+        ):
+            takes_value = True
+        elif not argument.startswith(("-", "+")):
+            return False
+        elif not argument.startswith("--") and "c" in argument:
+            return False
+    return True
+
+
+class ProcessTree:
+    """Keyed by `ProcessKey`; takes events in any order that two CPUs can produce."""
+
+    def __init__(self) -> None:
+        self._processes: dict[ProcessKey, Process] = {}
+        self._dead: deque[ProcessKey] = deque()
+        self.n_processes_seen = 0
+        self.recent_forks: deque[Process] = deque(maxlen=MAX_RECENT_FORKS)
+
+    def get(self, key: ProcessKey) -> Process | None:
+        return self._processes.get(key)
+
+    def __iter__(self) -> Iterator[Process]:
+        return iter(self._processes.values())
+
+    def __len__(self) -> int:
+        return len(self._processes)
+
+    def alive(self) -> Iterator[Process]:
+        return (process for process in self._processes.values() if process.is_alive)
+
+    def ancestors(self, key: ProcessKey) -> Iterator[Process]:
+        """Parents, nearest first, as far as they are known; bounded against cycles."""
+        process = self._processes.get(key)
+        for _ in range(MAX_ANCESTORS):
+            if process is None or process.parent is None:
+                return
+            process = self._processes.get(process.parent)
+            if process is None:
+                return
+            yield process
+
+    def descendants(self, key: ProcessKey) -> Iterator[Process]:
+        """Below `key`, itself left out, living and dead, parents before children."""
+        todo = list(self._processes[key].children) if key in self._processes else []
+        while todo:
+            child = self._processes.get(todo.pop())
+            if child is not None:
+                yield child
+                todo += child.children
+
+    def see(self, event: ProcessSeen) -> Process:
+        return self._insert(
+            Process(
+                key=event.key,
+                parent=event.parent,
+                uid=event.uid,
+                comm=event.comm,
+                argv=event.argv,
+                exe=event.exe,
+                cwd=event.cwd,
+                started_ns=event.ktime_ns,
+            )
+        )
+
+    def fork(self, event: Forked) -> Process:
+        parent = self._processes.get(event.parent)
+        if parent is not None:
+            parent.n_forks += 1
+        child = self._insert(
+            Process(
+                key=event.key,
+                parent=event.parent,
+                uid=event.uid,
+                comm=event.comm,
+                argv=parent.argv if parent else (),
+                exe=parent.exe if parent else None,
+                cwd=parent.cwd if parent else None,
+                started_ns=event.ktime_ns,
+                is_forked_copy=True,
+                n_copies_above=parent.n_copies_above + 1 if parent else 0,
+            )
+        )
+        self.recent_forks.append(child)
+        return child
+
+    def exec(self, event: Execed) -> Process | None:
+        process = self._processes.get(event.key)
+        if process is None:
+            return None
+        process.n_execs += 1
+        process.is_forked_copy = False
+        process.comm, process.uid = event.comm, event.uid
+        process.argv = event.argv or process.argv
+        process.exe = event.exe or process.exe
+        process.cwd = event.cwd or process.cwd
+        process.samples.clear()  # addresses of the program before
+        name = program_name(process.argv, process.comm)
+        process.n_copies_above = sum(
+            program_name(ancestor.argv, ancestor.comm) == name
+            for ancestor in self.ancestors(process.key)
+        )
+        return process
+
+    def exit(self, event: Exited) -> Process | None:
+        process = self._processes.get(event.key)
+        if process is None or not process.is_alive:
+            return None
+        process.exited_ns = event.ktime_ns
+        process.exit_code, process.term_signal = event.exit_code, event.term_signal
+        self._dead.append(event.key)
+        return process
+
+    def use_cpu(self, event: Sampled | CpuUsed) -> Process | None:
+        process = self._processes.get(event.key)
+        if process is None:
+            return None
+        if isinstance(event, Sampled):
+            process.cpu.append((event.ktime_ns, event.period_ns))
+            process.samples.append(event)
+        else:
+            process.cpu.append((event.ktime_ns, event.on_cpu_ns))
+        while process.cpu[0][0] < event.ktime_ns - CPU_WINDOW_NS:
+            process.cpu.popleft()
+        return process
+
+    def forget_old(self, now_ns: int, kept: frozenset[ProcessKey]) -> None:
+        """Drop the long dead, except those in `kept` and those that have living children."""
+        n_looked_at = len(self._dead)
+        for _ in range(n_looked_at):
+            process = self._processes.get(self._dead[0])
+            is_old = process is None or (
+                (process.exited_ns or 0) < now_ns - DEAD_KEPT_NS or len(self._dead) > MAX_DEAD_KEPT
+            )
+            if not is_old:
+                return
+            key = self._dead.popleft()
+            if process is None:
+                continue
+            if key in kept or any(
+                (child := self._processes.get(c)) and child.is_alive for c in process.children
+            ):
+                self._dead.append(key)
+                continue
+            self._remove(process)
+
+    def remove_tree(self, key: ProcessKey) -> list[ProcessKey]:
+        """Forget `key` and everything below it; returns what was there."""
+        removed = [*self.descendants(key)]
+        root = self._processes.get(key)
+        if root is not None:
+            removed.append(root)
+        for process in removed:
+            self._remove(process)
+        return [process.key for process in removed]
+
+    def _insert(self, process: Process) -> Process:
+        known = self._processes.get(process.key)
+        if known is not None:
+            return known
+        self._processes[process.key] = process
+        self.n_processes_seen += 1
+        if process.parent is not None and (parent := self._processes.get(process.parent)):
+            parent.children[process.key] = None
+        return process
+
+    def _remove(self, process: Process) -> None:
+        self._processes.pop(process.key, None)
+        if process.parent is not None and (parent := self._processes.get(process.parent)):
+            parent.children.pop(process.key, None)
