@@ -1,0 +1,47 @@
+# Everything there is to do with a checkout. `make` alone lists it.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-fast lint bench generate lock clean
+
+BIN := .venv/bin
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## install what is missing; leaves .venv/bin/linnix-ls
+	@deploy/setup.sh run
+
+run: setup ## watch the sample project's tests and point at the two lines that run away
+	@deploy/run-sample.sh
+
+test: ## all tests, real eBPF and editors included
+	@deploy/setup.sh test
+	$(BIN)/python -m pytest
+
+test-fast: ## the tests that need no process, privilege or editor: seconds
+	@deploy/setup.sh test
+	$(BIN)/python -m pytest -m "not e2e and not ebpf"
+
+lint: ## ruff, mypy, layers, shell scripts
+	@deploy/setup.sh test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/shellcheck deploy/*.sh .ci/run
+
+bench: ## time to diagnostic and accuracy on the corpus: about an hour on a quiet machine
+	@deploy/setup.sh test
+	$(BIN)/python -m bench.latency
+	$(BIN)/python -m bench.accuracy
+
+generate: ## write tracer/wire.py anew from bpf/events.h
+	@deploy/setup.sh test
+	$(BIN)/python -m linnix_ls.tracer.generate_wire
+
+lock: ## pin the dependencies again (deploy/lock.sh --upgrade: the newest ones)
+	deploy/lock.sh
+
+clean: ## remove everything that the other targets made
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist bench/results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
