@@ -18,7 +18,7 @@ MAX_DEAD_KEPT = 20_000
 MAX_ANCESTORS = 64
 MAX_RECENT_FORKS = 5_000
 
-_SHELLS = frozenset({"sh", "bash", "dash", "zsh", "fish", "ksh", "ash", "tcsh", "csh", "nu"})
+SHELLS = frozenset({"sh", "bash", "dash", "zsh", "fish", "ksh", "ash", "tcsh", "csh", "nu"})
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ class Process:
         )
 
 
-_INTERPRETERS = _SHELLS | {"node", "nodejs", "perl", "ruby", "php", "lua", "java", "deno", "bun"}
+_INTERPRETERS = SHELLS | {"node", "nodejs", "perl", "ruby", "php", "lua", "java", "deno", "bun"}
 _OPTIONS_WITH_VALUE = frozenset(
     {"-X", "-W", "-I", "-r", "--require", "-o", "-O", "-cp", "-classpath"}
 )
@@ -95,7 +95,7 @@ def script_argument(argv: tuple[str, ...]) -> str | None:
         if is_python and argument == "-m":
             return next(arguments, None)
         if argument in ("-c", "-e", "--eval", "-p", "-s", "-") or (
-            name in _SHELLS and argument[:1] == "-" and argument[:2] != "--" and "c" in argument
+            name in SHELLS and argument[:1] == "-" and argument[:2] != "--" and "c" in argument
         ):
             return None
         if argument in _OPTIONS_WITH_VALUE:
@@ -116,7 +116,7 @@ def program_name(argv: tuple[str, ...], comm: str = "") -> str:
 def is_interactive_shell(argv: tuple[str, ...], comm: str) -> bool:
     """A shell at a prompt: it runs neither a script nor a ``-c`` command."""
     name = (argv[0].rsplit("/", 1)[-1].removeprefix("-")) if argv else comm
-    if name not in _SHELLS:
+    if name not in SHELLS:
         return False
     takes_value = False
     for argument in argv[1:]:
@@ -133,9 +133,7 @@ def is_interactive_shell(argv: tuple[str, ...], comm: str) -> bool:
             "--init-command",
         ):
             takes_value = True
-        elif not argument.startswith(("-", "+")):
-            return False
-        elif not argument.startswith("--") and "c" in argument:
+        elif not argument.startswith(("-", "+")) or (not argument.startswith("--") and "c" in argument):
             return False
     return True
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from linnix_ls.core.examination import PlaceHint, ProcessFacts, StackSnapshot
+from linnix_ls.core.examination import (
+    Examination,
+    ExaminationRequest,
+    PlaceHint,
+    ProcessFacts,
+    StackSnapshot,
+)
+from linnix_ls.core.ids import ProcessKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +44,18 @@ class LanguageReader(Protocol):
     async def read(self, facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
         """Look `n_looks` times at its stacks, `interval_s` apart. Bounded in time; never raises
         for a process that vanishes or refuses: that is a note."""
+        ...
+
+
+class Examiner(Protocol):
+    """Looks closely at one suspect."""
+
+    async def examine(
+        self, request: ExaminationRequest, ancestors: Sequence[ProcessKey]
+    ) -> Examination:
+        """Answer a request. A process that has gone, or vanishes meanwhile, is an answer too.
+
+        Args:
+            ancestors: of the suspect, nearest first, as far as they belong to its run.
+        """
         ...

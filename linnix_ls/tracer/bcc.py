@@ -15,11 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from linnix_ls import procfs
 from linnix_ls.core.events import Event, EventsLost, Execed, ProcessSeen
 from linnix_ls.core.examination import SyscallCount
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.errors import TracerUnavailable
-from linnix_ls.tracer import procfs, tracefs
+from linnix_ls.tracer import tracefs
 from linnix_ls.tracer.base import Deliver
 from linnix_ls.tracer.bcc_worker import (
     FRAME_HEAD,

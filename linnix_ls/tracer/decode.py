@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable
 from typing import TypeVar
 
+from linnix_ls import procfs
 from linnix_ls.core.events import Event, Execed, Exited, Forked, Sampled
 from linnix_ls.core.ids import ProcessKey, start_ticks_from_boottime
 from linnix_ls.tracer import wire
@@ -36,11 +36,6 @@ def is_watched_exec(record: bytes) -> bool:
     return bool(_parse(wire.ExecEvent, record).is_watched)
 
 
-def split_argv(argv: bytes) -> tuple[str, ...]:
-    """NUL-separated arguments as /proc/<pid>/cmdline has them; undecodable bytes survive."""
-    return tuple(os.fsdecode(argument) for argument in argv.removesuffix(b"\0").split(b"\0"))
-
-
 def _parse(record_type: type[_Record], record: bytes) -> _Record:
     size = ctypes.sizeof(record_type)
     return record_type.from_buffer_copy(
@@ -61,7 +56,7 @@ def _forked(record: bytes) -> Forked:
             event.parent_tgid, start_ticks_from_boottime(event.parent_start_boottime_ns)
         ),
         uid=event.header.uid,
-        comm=os.fsdecode(event.comm),
+        comm=procfs.text(event.comm),
     )
 
 
@@ -76,10 +71,10 @@ def _execed(record: bytes) -> Execed:
             event.parent_tgid, start_ticks_from_boottime(event.parent_start_boottime_ns)
         ),
         uid=event.header.uid,
-        comm=os.fsdecode(event.comm),
-        argv=split_argv(record[_ARGV_OFFSET : _ARGV_OFFSET + event.argv_len]),
+        comm=procfs.text(event.comm),
+        argv=procfs.split_argv(record[_ARGV_OFFSET : _ARGV_OFFSET + event.argv_len]),
         argv_truncated=event.argv_total_len > event.argv_len,
-        exe=os.fsdecode(event.filename) or None,
+        exe=procfs.text(event.filename) or None,
     )
 
 

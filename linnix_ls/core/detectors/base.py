@@ -94,7 +94,7 @@ class EvidenceList:
     def add(
         self,
         name: str,
-        value: float | int | str | None,
+        value: float | str | None,
         unit: str,
         source: str,
         window_s: float | None = None,

@@ -27,8 +27,7 @@ from linnix_ls.core.tree import Process
 
 # Calls that ask "is there anything?": a result of 0 means no.
 _ASKING = frozenset(
-    "epoll_wait epoll_pwait epoll_pwait2 poll ppoll select pselect6 read pread64 recvfrom recvmsg"
-    " wait4 waitid futex getdents64".split()
+    ["epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "select", "pselect6", "read", "pread64", "recvfrom", "recvmsg", "wait4", "waitid", "futex", "getdents64"]
 )
 _YIELDING = frozenset({"sched_yield"})
 _LOCKING = frozenset({"futex", "sched_yield", "semop", "semtimedop", "flock", "fcntl"})

@@ -6,6 +6,8 @@ Not here: what any of it means (`core`), stacks (`locate`).
 from __future__ import annotations
 
 import os
+import re
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,8 @@ from linnix_ls.core.events import ProcessSeen
 from linnix_ls.core.ids import ProcessKey
 
 MAX_CMDLINE_BYTES = 128 * 1024
+MAX_ENVIRON_BYTES = 2 << 20
+MAX_THREADS_READ = 256
 _HAS_CHILDREN_FILES = Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
 
@@ -44,7 +48,7 @@ def read_stat(pid: int) -> Stat | None:
     return Stat(
         key=ProcessKey(pid, int(fields[19])),
         ppid=int(fields[1]),
-        comm=os.fsdecode(head.partition(b"(")[2]),
+        comm=text(head.partition(b"(")[2]),
         state=fields[0].decode(),
         utime_ticks=int(fields[11]),
         stime_ticks=int(fields[12]),
@@ -67,7 +71,7 @@ def read_bytes(path: str, limit: int) -> bytes | None:
 def read_link(path: str) -> str | None:
     """Where a /proc link points; None when gone, hidden, or deleted."""
     try:
-        target = os.readlink(path)
+        target = text(os.readlink(os.fsencode(path)))
     except OSError:
         return None
     return None if target.endswith(" (deleted)") else target
@@ -76,7 +80,7 @@ def read_link(path: str) -> str | None:
 def read_argv(pid: int) -> tuple[str, ...]:
     """The arguments, bounded; () for a zombie, a kernel thread or a process that has gone."""
     raw = read_bytes(f"/proc/{pid}/cmdline", MAX_CMDLINE_BYTES)
-    return tuple(os.fsdecode(arg) for arg in raw.removesuffix(b"\0").split(b"\0")) if raw else ()
+    return split_argv(raw) if raw else ()
 
 
 def read_cwd(pid: int) -> str | None:
@@ -93,6 +97,17 @@ def read_uid(pid: int) -> int | None:
         return os.stat(f"/proc/{pid}").st_uid
     except OSError:
         return None
+
+
+def text(raw: bytes) -> str:
+    """Names and arguments as text. What is no UTF-8 shows as ``\\xNN``: every string behind here
+    can be printed, sent and stored, whatever a process calls itself."""
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def split_argv(raw: bytes) -> tuple[str, ...]:
+    """NUL-separated arguments, as /proc/<pid>/cmdline and the kernel have them."""
+    return tuple(text(argument) for argument in raw.removesuffix(b"\0").split(b"\0")) if raw else ()
 
 
 def all_pids() -> Iterator[int]:
@@ -144,3 +159,68 @@ def descendants(pid: int, ignored: Collection[int] = ()) -> list[int]:
         found.append(current)
         todo += children_of(current)
     return found
+
+
+def read_environ(pid: int) -> bytes | None:
+    """The environment at its start, NUL-separated and bounded. Secrets live here: look for one
+    name, keep nothing else."""
+    return read_bytes(f"/proc/{pid}/environ", MAX_ENVIRON_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What a process has used so far, all threads. None: this kernel or its owner hides it.
+
+    Attributes:
+        run_ns, wait_ns: time on a CPU, and time runnable but waiting for one.
+    """
+
+    stat: Stat
+    monotonic_ns: int
+    run_ns: int | None
+    wait_ns: int | None
+    n_voluntary_switches: int | None
+    n_read_bytes: int | None
+    n_written_bytes: int | None
+
+
+def read_counters(pid: int) -> Counters | None:
+    """None when the process has gone."""
+    stat = read_stat(pid)
+    if stat is None:
+        return None
+    run_ns = wait_ns = n_voluntary = 0
+    is_complete = True
+    try:
+        tids = os.listdir(f"/proc/{pid}/task")[:MAX_THREADS_READ]
+    except OSError:
+        return None
+    for tid in tids:
+        schedstat = read_bytes(f"/proc/{pid}/task/{tid}/schedstat", 256)
+        status = read_bytes(f"/proc/{pid}/task/{tid}/status", 1 << 14)
+        if not schedstat or not status:
+            is_complete = False
+            continue
+        fields = schedstat.split()
+        run_ns += int(fields[0])
+        wait_ns += int(fields[1])
+        match = re.search(rb"\nvoluntary_ctxt_switches:\s*(\d+)", status)
+        n_voluntary += int(match[1]) if match else 0
+    io = read_bytes(f"/proc/{pid}/io", 4096)
+    io_fields = dict(line.split(b": ") for line in io.splitlines()) if io else {}
+    return Counters(
+        stat=stat,
+        monotonic_ns=time.monotonic_ns(),
+        # A thread that came or went between two readings would look like time jumping.
+        run_ns=run_ns if is_complete else None,
+        wait_ns=wait_ns if is_complete else None,
+        n_voluntary_switches=n_voluntary if is_complete else None,
+        n_read_bytes=int(io_fields[b"rchar"]) if b"rchar" in io_fields else None,
+        n_written_bytes=int(io_fields[b"wchar"]) if b"wchar" in io_fields else None,
+    )
+
+
+def read_n_runnable() -> int | None:
+    """Tasks on the machine that run or wait for a CPU, now."""
+    raw = read_bytes("/proc/loadavg", 256)
+    return int(raw.split()[3].split(b"/")[0]) if raw else None

@@ -1,0 +1,422 @@
+"""The engine at work in this process: tracer events in, numbered changes out.
+
+A `Hub` holds the one tracer; each client has a `LocalFeed` with an engine of its own, so that
+what one client watches, dismisses or records is no other's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from linnix_ls import procfs
+from linnix_ls.core.changes import Change, ExaminationWanted, FindingChanged, RunBegan, RunEnded
+from linnix_ls.core.engine import Engine
+from linnix_ls.core.events import (
+    Dismissed,
+    Event,
+    EventsLost,
+    Examined,
+    Execed,
+    Forked,
+    Ignored,
+    ProcessSeen,
+    Ticked,
+    Unwatched,
+    Watched,
+)
+from linnix_ls.core.examination import Examination, ExaminationRequest
+from linnix_ls.core.findings import Finding, State
+from linnix_ls.core.ids import NS_PER_S, ProcessKey
+from linnix_ls.core.policy import Policy
+from linnix_ls.core.tree import is_interactive_shell
+from linnix_ls.errors import AgentError, TracerUnavailable
+from linnix_ls.feed.base import (
+    FeedChange,
+    FeedState,
+    FeedStatus,
+    InputsSeen,
+    ProcessView,
+    Snapshot,
+    StatusChanged,
+    StopOutcome,
+)
+from linnix_ls.locate.base import Examiner
+from linnix_ls.tracer.base import Tracer
+
+TICK_INTERVAL_S = 0.1
+KILL_AFTER_S = 2.0
+RECENTLY_ENDED_S = 10.0
+
+MakeExaminer = Callable[["LocalFeed"], Examiner]
+
+
+class Hub:
+    """One tracer, and the feeds that share it.
+
+    Args:
+        degraded, fix: why this tracer and not a better one, if so.
+        ignored_pids: our own processes; nobody's business.
+    """
+
+    def __init__(
+        self,
+        tracer: Tracer,
+        make_examiner: MakeExaminer,
+        *,
+        degraded: str | None = None,
+        fix: str | None = None,
+        ignored_pids: Collection[int] = (),
+    ) -> None:
+        self.tracer = tracer
+        self.make_examiner = make_examiner
+        self.ignored_pids = frozenset({os.getpid(), *ignored_pids})
+        self.status = FeedStatus(FeedState.LOADING, tracer.name, degraded or tracer.degraded, fix)
+        self._feeds: list[LocalFeed] = []
+        self._ticker: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Load the tracer.
+
+        Raises:
+            TracerUnavailable: it cannot work here.
+        """
+        await self.tracer.start(self._deliver, self._on_failure)
+        self.status = FeedStatus(
+            FeedState.WATCHING, self.tracer.name, self.status.degraded, self.status.fix
+        )
+        self._ticker = asyncio.create_task(self._tick_for_ever())
+
+    def open(self, uid: int, policy: Policy | None = None) -> LocalFeed:
+        """A feed for one client, which sees processes of `uid` only; of all for root."""
+        feed = LocalFeed(self, uid, policy or Policy())
+        self._feeds.append(feed)
+        return feed
+
+    async def discard(self, feed: LocalFeed) -> None:
+        """Forget a feed; what only it watched is watched no longer."""
+        if feed in self._feeds:
+            self._feeds.remove(feed)
+            await self.release(feed.known_pids())
+            await self.update_users()
+
+    async def release(self, pids: Collection[int]) -> None:
+        """Stop watching those that no feed knows."""
+        still_known = {pid for feed in self._feeds for pid in feed.known_pids()}
+        with contextlib.suppress(TracerUnavailable):
+            await self.tracer.unwatch([pid for pid in pids if pid not in still_known])
+
+    async def update_users(self) -> None:
+        """Tell the tracer whose new processes may belong to a watched folder."""
+        uids = {feed.uid for feed in self._feeds if feed.has_folders}
+        with contextlib.suppress(TracerUnavailable):
+            await self.tracer.watch_users(sorted(uids))
+
+    async def stop(self) -> None:
+        """Detach everything."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ticker
+        await self.tracer.stop()
+
+    def _deliver(self, events: Sequence[Event]) -> None:
+        for feed in self._feeds:
+            feed.receive(events)
+
+    def _on_failure(self, reason: str) -> None:
+        self.status = FeedStatus(FeedState.OFF, self.tracer.name, reason, None)
+        for feed in self._feeds:
+            feed.publish(StatusChanged(feed.status()))
+
+    async def _tick_for_ever(self) -> None:
+        n_cpus = os.cpu_count() or 1
+        while True:
+            await asyncio.sleep(TICK_INTERVAL_S)
+            tick = Ticked(time.monotonic_ns(), n_cpus, procfs.read_n_runnable())
+            for feed in self._feeds:
+                if feed.is_watching:
+                    feed.receive((tick,))
+
+
+class LocalFeed:
+    """See `feed.base.Feed`."""
+
+    def __init__(self, hub: Hub, uid: int, policy: Policy) -> None:
+        self.uid = uid
+        self.engine = Engine(policy)
+        self._hub = hub
+        self._examiner = hub.make_examiner(self)
+        self._callbacks: list[Callable[[FeedChange], None]] = []
+        self._sequence = 0
+        self._roots: dict[ProcessKey, str] = {}
+        self._folders: tuple[str, ...] = ()
+        self._ignored_pids: set[int] = set(hub.ignored_pids)
+        self._is_recording = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- what the hub asks ---------------------------------------------------------------------
+
+    @property
+    def is_watching(self) -> bool:
+        return bool(self._roots)
+
+    @property
+    def has_folders(self) -> bool:
+        return bool(self._folders)
+
+    def known_pids(self) -> list[int]:
+        """Of all living processes in its trees."""
+        return [process.key.pid for process in self.engine.tree.alive()]
+
+    def recent_user_stacks(self, key: ProcessKey) -> list[tuple[int, ...]]:
+        """User-space addresses of the last samples, innermost first."""
+        process = self.engine.tree.get(key)
+        return [sample.user_ips for sample in process.samples if sample.user_ips] if process else []
+
+    def receive(self, events: Sequence[Event]) -> None:
+        """Feed the engine and pass on what it says."""
+        heard: list[Event] = []
+        for event in events:
+            event = self._permitted(event)
+            if event is None:
+                continue
+            heard.append(event)
+            self._handle(self.engine.receive(event))
+        if self._is_recording and heard:
+            self.publish(InputsSeen(tuple(heard)))
+
+    def publish(
+        self, change: FindingChanged | RunBegan | RunEnded | StatusChanged | InputsSeen
+    ) -> None:
+        """Number a change and hand it out."""
+        self._sequence += 1
+        numbered = FeedChange(self._sequence, change)
+        for callback in tuple(self._callbacks):
+            callback(numbered)
+
+    def _permitted(self, event: Event) -> Event | None:
+        """The event as far as it is this client's business, else None."""
+        if isinstance(
+            event, (Ticked, EventsLost, Watched, Unwatched, Ignored, Examined, Dismissed)
+        ):
+            return event
+        is_known = self.engine.tree.get(event.key) is not None
+        if isinstance(event, (Forked, Execed, ProcessSeen)):
+            if self.uid not in (0, event.uid):
+                # sudo and the like: from here on it is somebody else's.
+                return Ignored(event.ktime_ns, event.key) if is_known else None
+            if isinstance(event, Execed) and not is_known:
+                self._consider_for_folders(event)
+                return None
+            if isinstance(event, Forked):
+                is_known = self.engine.tree.get(event.parent) is not None
+        return event if is_known or isinstance(event, ProcessSeen) else None
+
+    def _handle(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if isinstance(change, ExaminationWanted):
+                self._start(self._examine(change.request))
+            else:
+                self.publish(change)
+
+    def _start(self, work: object) -> None:
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _examine(self, request: ExaminationRequest) -> None:
+        ancestors = []
+        run = self.engine.run_of(request.key)
+        for ancestor in self.engine.tree.ancestors(request.key):
+            if run is None or request.key == run.key:
+                break
+            ancestors.append(ancestor.key)
+            if ancestor.key == run.key:
+                break
+        try:
+            examination = await self._examiner.examine(request, ancestors)
+        except (TracerUnavailable, TimeoutError, OSError):
+            # The tracer has died under it. The engine asks again if it still wants to know.
+            examination = Examination(request.id, request.key, request.depth, True, 0.0, None)
+        self.receive((Examined(time.monotonic_ns(), examination),))
+
+    def _consider_for_folders(self, event: Execed) -> None:
+        if event.cwd is None or not any(
+            event.cwd == folder or event.cwd.startswith(folder + "/") for folder in self._folders
+        ):
+            return
+        if event.key.pid in self._ignored_pids or (
+            event.parent is not None and event.parent.pid in self._ignored_pids
+        ):
+            return
+        is_shell = is_interactive_shell(event.argv, event.comm)
+        self._start(self._watch_quietly(event.key, event.cwd, is_run=not is_shell))
+
+    async def _watch_quietly(self, key: ProcessKey, label: str, *, is_run: bool) -> None:
+        with contextlib.suppress(AgentError):  # it has gone already
+            await self._watch(key, label, is_run=is_run, is_root_judged=is_run)
+
+    # -- what clients ask ----------------------------------------------------------------------
+
+    def status(self) -> FeedStatus:
+        """How well we see, now."""
+        hub_status = self._hub.status
+        return FeedStatus(
+            state=hub_status.state,
+            tracer=hub_status.tracer,
+            degraded=hub_status.degraded,
+            fix=hub_status.fix,
+            n_received=self.engine.n_received,
+            n_lost=self.engine.n_lost,
+            n_processes=self.engine.tree.n_processes_seen,
+        )
+
+    def snapshot(self) -> Snapshot:
+        findings = tuple(f for f in self.engine.findings.values() if f.state is not State.CLEARED)
+        return Snapshot(self._sequence, self.status(), findings)
+
+    def subscribe(self, callback: Callable[[FeedChange], None]) -> Callable[[], None]:
+        self._callbacks.append(callback)
+
+        def unsubscribe() -> None:
+            with contextlib.suppress(ValueError):
+                self._callbacks.remove(callback)
+
+        return unsubscribe
+
+    async def watch(
+        self, pid: int, label: str, *, is_run: bool = False, is_root_judged: bool = False
+    ) -> ProcessKey:
+        stat = procfs.read_stat(pid)
+        if stat is None:
+            raise AgentError(f"there is no process {pid}")
+        if self.uid not in (0, procfs.read_uid(pid)):
+            raise AgentError(f"process {pid} belongs to another user")
+        await self._watch(stat.key, label, is_run=is_run, is_root_judged=is_root_judged)
+        return stat.key
+
+    async def _watch(
+        self, key: ProcessKey, label: str, *, is_run: bool, is_root_judged: bool
+    ) -> None:
+        self._roots[key] = label
+        self.receive((Watched(time.monotonic_ns(), key, label, is_root_judged, is_run),))
+        try:
+            seen = await self._hub.tracer.watch(key, ignored=self._ignored_pids)
+        except TracerUnavailable as error:
+            raise AgentError(error.message, fix=error.fix) from error
+        if not seen:
+            self._roots.pop(key, None)
+            raise AgentError(f"process {key.pid} has gone")
+        self.receive(seen)
+
+    async def unwatch(self, key: ProcessKey) -> None:
+        if self._roots.pop(key, None) is None:
+            raise AgentError(f"process {key.pid} is not watched")
+        pids = [p.key.pid for p in self.engine.tree.descendants(key) if p.is_alive] + [key.pid]
+        self.receive((Unwatched(time.monotonic_ns(), key),))
+        await self._hub.release(pids)
+
+    async def ignore(self, pid: int) -> None:
+        self._ignored_pids.add(pid)
+        stat = procfs.read_stat(pid)
+        if stat is not None:
+            self.receive((Ignored(time.monotonic_ns(), stat.key),))
+
+    async def watch_folders(self, folders: Sequence[str]) -> None:
+        self._folders = tuple(os.path.realpath(folder) for folder in folders if folder)
+        await self._hub.update_users()
+
+    async def process_tree(self) -> tuple[ProcessView, ...]:
+        now_ns = time.monotonic_ns()
+        views = []
+        for process in self.engine.tree:
+            if process.exited_ns and process.exited_ns < now_ns - RECENTLY_ENDED_S * NS_PER_S:
+                continue
+            run = self.engine.run_of(process.key)
+            end_ns = process.exited_ns or now_ns
+            views.append(
+                ProcessView(
+                    key=process.key,
+                    parent=process.parent,
+                    run=run.key if run else None,
+                    comm=process.comm,
+                    argv=process.argv,
+                    cwd=process.cwd,
+                    on_cpu_cores=round(process.on_cpu_ns(now_ns - NS_PER_S) / NS_PER_S, 2),
+                    age_s=round((end_ns - process.started_ns) / NS_PER_S, 2),
+                    exit_code=process.exit_code,
+                    term_signal=process.term_signal,
+                    has_ended=not process.is_alive,
+                )
+            )
+        return tuple(views)
+
+    async def stop_process(self, key: ProcessKey, *, tree: bool = False) -> StopOutcome:
+        process = self.engine.tree.get(key)
+        if process is None:
+            raise AgentError(f"process {key.pid} is not in a watched tree")
+        if not process.is_judged:
+            raise AgentError(f"process {key.pid} is the root of a watched tree: not ours to stop")
+        if self.uid not in (0, process.uid):
+            raise AgentError(f"process {key.pid} belongs to another user")
+        # Parents first: a parent that lives on could start its children anew.
+        keys = [key]
+        if tree:
+            keys += [p.key for p in self.engine.tree.descendants(key) if p.is_alive]
+        outcomes = await asyncio.gather(*map(_terminate, keys))
+        return outcomes[0]
+
+    async def dismiss(self, finding_id: str) -> None:
+        if finding_id not in self.engine.findings:
+            raise AgentError(f"there is no finding {finding_id}")
+        self.receive((Dismissed(time.monotonic_ns(), finding_id),))
+
+    async def record_inputs(self) -> None:
+        self._is_recording = True
+
+    async def close(self) -> None:
+        self._callbacks.clear()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._hub.discard(self)
+
+    def finding(self, finding_id: str) -> Finding | None:
+        return self.engine.findings.get(finding_id)
+
+
+async def _terminate(key: ProcessKey) -> StopOutcome:
+    """SIGTERM, and SIGKILL if that does not help; to this very process and no other."""
+    try:
+        pidfd = os.pidfd_open(key.pid)
+    except OSError:
+        return StopOutcome.ALREADY_GONE
+    try:
+        # The pidfd stands for whoever has this pid now; from here on it cannot change.
+        stat = procfs.read_stat(key.pid)
+        if stat is None or stat.key != key or stat.state == "Z":
+            return StopOutcome.ALREADY_GONE
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(pidfd, ended.set)
+        try:
+            for wanted in (signal.SIGTERM, signal.SIGKILL):
+                try:
+                    signal.pidfd_send_signal(pidfd, wanted)
+                except ProcessLookupError:
+                    return StopOutcome.STOPPED
+                except PermissionError as error:
+                    raise AgentError(f"not permitted to stop process {key.pid}") from error
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), KILL_AFTER_S)
+                    return StopOutcome.STOPPED
+        finally:
+            loop.remove_reader(pidfd)
+        raise AgentError(f"process {key.pid} does not end: it hangs in the kernel")
+    finally:
+        os.close(pidfd)

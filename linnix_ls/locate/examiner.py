@@ -1,0 +1,191 @@
+"""Makes examinations: everything that can be found out about one suspect in about a second."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from linnix_ls import procfs
+from linnix_ls.core.examination import (
+    Depth,
+    Examination,
+    ExaminationRequest,
+    PlaceHint,
+    ProcessFacts,
+    SyscallCount,
+)
+from linnix_ls.core.ids import NS_PER_S, TICKS_PER_S, ProcessKey
+from linnix_ls.locate import native, testcase
+from linnix_ls.locate.base import LanguageReader, Reading
+from linnix_ls.locate.make import MakeReader
+from linnix_ls.locate.python import PythonReader
+from linnix_ls.locate.script import ScriptReader
+from linnix_ls.locate.shell import ShellReader
+
+# The first that recognises a process reads it. A new language is one file and one line here.
+READERS: tuple[LanguageReader, ...] = (PythonReader(), ShellReader(), MakeReader(), ScriptReader())
+
+MEASURE_WINDOW_S = 0.7
+MEASURE_LOOKS = 12
+MAX_ANCESTORS_READ = 8
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+CountSyscalls = Callable[[int, float], Awaitable[tuple[SyscallCount, ...] | None]]
+RecentUserStacks = Callable[[ProcessKey], Sequence[tuple[int, ...]]]
+
+
+class Examiner:
+    """Looks closely at suspects.
+
+    Args:
+        count_syscalls: the tracer's.
+        recent_user_stacks: what the sampler has seen of a process, innermost address first.
+    """
+
+    def __init__(self, count_syscalls: CountSyscalls, recent_user_stacks: RecentUserStacks) -> None:
+        self._count_syscalls = count_syscalls
+        self._recent_user_stacks = recent_user_stacks
+
+    async def examine(
+        self, request: ExaminationRequest, ancestors: Sequence[ProcessKey]
+    ) -> Examination:
+        """Answer a request. A process that has gone, or vanishes meanwhile, is an answer too.
+
+        Args:
+            ancestors: of the suspect, nearest first, as far as they belong to its run.
+        """
+        pid = request.key.pid
+        before = procfs.read_counters(pid)
+        if before is None or before.stat.key != request.key:
+            return _gone(request)
+        facts = _facts(request.key)
+        if request.depth is Depth.GLANCE:
+            reading = await _read(facts, n_looks=2, interval_s=0.05)
+            syscalls = None
+        else:
+            reading, syscalls = await asyncio.gather(
+                _read(facts, n_looks=MEASURE_LOOKS, interval_s=MEASURE_WINDOW_S / MEASURE_LOOKS),
+                self._count_syscalls(pid, MEASURE_WINDOW_S),
+            )
+        native_stacks = await native.symbolise(pid, self._recent_user_stacks(request.key))
+        lineage = [_facts(key) for key in ancestors[:MAX_ANCESTORS_READ]]
+        lineage = await _with_spawn_site(lineage)
+        after = procfs.read_counters(pid)
+        if after is None or after.stat.key != request.key:
+            return _gone(request)
+
+        test = facts.test or testcase.test_on_stack(reading.stacks, facts.cwd)
+        facts = replace(facts, test=test)
+        hints = list(reading.hints) or await _nearest_hints(lineage)
+        known_test = test or next((above.test for above in lineage if above.test), None)
+        if known_test and (place := testcase.place_of(known_test, [facts, *lineage])):
+            hints.append(place)
+        window_s = (after.monotonic_ns - before.monotonic_ns) / NS_PER_S
+
+        def per_s(earlier: int | None, later: int | None) -> float | None:
+            if earlier is None or later is None or later < earlier or window_s <= 0:
+                return None
+            return (later - earlier) / window_s
+
+        run, wait = (
+            per_s(before.run_ns, after.run_ns),
+            per_s(before.wait_ns, after.wait_ns),
+        )
+        ticks = per_s(_cpu_ticks(before), _cpu_ticks(after))
+        return Examination(
+            request_id=request.id,
+            key=request.key,
+            depth=request.depth,
+            is_gone=False,
+            window_s=window_s,
+            process=facts,
+            ancestors=tuple(lineage),
+            on_cpu_cores=run / NS_PER_S if run is not None else (ticks or 0) / TICKS_PER_S,
+            runnable_cores=(run + wait) / NS_PER_S
+            if run is not None and wait is not None
+            else None,
+            user_share=_user_share(before.stat, after.stat),
+            n_threads=after.stat.n_threads,
+            voluntary_switches_per_s=per_s(before.n_voluntary_switches, after.n_voluntary_switches),
+            page_faults_per_s=per_s(before.stat.n_minor_faults, after.stat.n_minor_faults),
+            read_bytes_per_s=per_s(before.n_read_bytes, after.n_read_bytes),
+            written_bytes_per_s=per_s(before.n_written_bytes, after.n_written_bytes),
+            rss_bytes=after.stat.rss_pages * PAGE_BYTES,
+            rss_growth_bytes_per_s=(after.stat.rss_pages - before.stat.rss_pages)
+            * PAGE_BYTES
+            / window_s,
+            syscalls=syscalls,
+            language=reading.language,
+            stacks=reading.stacks,
+            native_stacks=native_stacks,
+            hints=tuple(hints),
+            notes=reading.notes,
+        )
+
+
+def _gone(request: ExaminationRequest) -> Examination:
+    return Examination(request.id, request.key, request.depth, True, 0.0, None)
+
+
+def _facts(key: ProcessKey) -> ProcessFacts:
+    """What /proc says; empty where the process has gone, or is another one by now."""
+    facts = ProcessFacts(
+        key=key,
+        argv=procfs.read_argv(key.pid),
+        exe=procfs.read_exe(key.pid),
+        cwd=procfs.read_cwd(key.pid),
+        test=testcase.test_in_environment(key.pid),
+    )
+    stat = procfs.read_stat(key.pid)
+    if stat is None or stat.key != key:
+        return ProcessFacts(key=key, argv=(), exe=None, cwd=None)
+    return facts
+
+
+async def _read(facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
+    reader = next(reader for reader in READERS if reader.recognises(facts))
+    reading = await reader.read(facts, n_looks=n_looks, interval_s=interval_s)
+    if reading.stacks or reading.hints or reader is READERS[-1]:
+        return reading
+    named = await READERS[-1].read(facts, n_looks=1, interval_s=0)
+    return replace(reading, hints=named.hints)
+
+
+async def _with_spawn_site(lineage: list[ProcessFacts]) -> list[ProcessFacts]:
+    """The nearest ancestor that runs a language whose stacks can be read, with one look."""
+    for position, facts in enumerate(lineage):
+        if facts.argv and READERS[0].recognises(facts):
+            reading = await READERS[0].read(facts, n_looks=1, interval_s=0)
+            lineage = lineage.copy()
+            lineage[position] = replace(facts, stacks=reading.stacks)
+            break
+    return lineage
+
+
+async def _nearest_hints(lineage: list[ProcessFacts]) -> list[PlaceHint]:
+    """Of the nearest ancestor that has any: where the process itself has no source to show."""
+    for facts in lineage:
+        if facts.argv and not READERS[0].recognises(facts):
+            reading = await _read(facts, n_looks=1, interval_s=0)
+            if reading.hints:
+                return [
+                    replace(
+                        hint,
+                        confidence=hint.confidence * 0.7,
+                        reason=f"{hint.reason}, of the process that started it",
+                    )
+                    for hint in reading.hints
+                ]
+    return []
+
+
+def _cpu_ticks(counters: procfs.Counters) -> int:
+    return counters.stat.utime_ticks + counters.stat.stime_ticks
+
+
+def _user_share(before: procfs.Stat, after: procfs.Stat) -> float | None:
+    user = after.utime_ticks - before.utime_ticks
+    system = after.stime_ticks - before.stime_ticks
+    return user / (user + system) if user + system > 0 else None

@@ -1,0 +1,150 @@
+"""Python processes, by py-spy: it reads their memory from outside and takes 5 to 15 ms a look,
+for half of which the process stands still. Nothing in the process is changed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import sys
+from collections import Counter
+from typing import Any
+
+from linnix_ls.core.examination import ProcessFacts, StackFrame, StackSnapshot
+from linnix_ls.locate.base import Reading
+from linnix_ls.locate.source import is_user_file, python_source, resolve
+
+LOOK_TIMEOUT_S = 3.0
+MAX_FRAMES = 128
+
+
+def py_spy_path() -> str | None:
+    """Where the program is: beside our interpreter, or on PATH."""
+    beside = os.path.join(os.path.dirname(sys.executable), "py-spy")
+    return beside if os.access(beside, os.X_OK) else shutil.which("py-spy")
+
+
+class PythonReader:
+    """See `locate.base.LanguageReader`."""
+
+    language = "python"
+
+    def recognises(self, facts: ProcessFacts) -> bool:
+        names = [os.path.basename(name) for name in (facts.exe, *facts.argv[:1]) if name]
+        return any(name.startswith(("python", "pypy3", "uwsgi")) for name in names)
+
+    async def read(self, facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
+        program = py_spy_path()
+        if program is None:
+            return Reading(self.language, notes=("py-spy is not installed: pip install py-spy",))
+        per_look: list[list[StackSnapshot]] = []
+        note: str | None = None
+        for n in range(n_looks):
+            if n:
+                # Uneven, so as not to meet a loop's own period each time.
+                await asyncio.sleep(interval_s * (0.7 + 0.3 * (n % 3)))
+            threads, note = await _look(program, facts)
+            if note is not None:
+                break
+            per_look.append(threads)
+        return Reading(
+            self.language, tuple(_busiest_thread(per_look)), notes=(note,) if note else ()
+        )
+
+
+async def _look(program: str, facts: ProcessFacts) -> tuple[list[StackSnapshot], str | None]:
+    """All threads of one look, or a note on why there is none."""
+    process = await asyncio.create_subprocess_exec(
+        program,
+        *("dump", "--json", "--locals", "--full-filenames", "--pid", str(facts.key.pid)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), LOOK_TIMEOUT_S)
+    except TimeoutError:
+        return [], f"py-spy took more than {LOOK_TIMEOUT_S:.0f} s"
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    try:
+        threads = json.loads(out)
+        return [_snapshot(thread, facts) for thread in threads], None
+    except (ValueError, KeyError, TypeError):
+        reason = err.decode(errors="replace").strip().splitlines()
+        return [], f"py-spy: {reason[-1] if reason else 'no answer'}"
+
+
+def _snapshot(thread: dict[str, Any], facts: ProcessFacts) -> StackSnapshot:
+    raw_frames = thread["frames"][:MAX_FRAMES]
+    frames = tuple(_frame(raw, facts) for raw in raw_frames)
+    state = tuple(
+        (raw["filename"], raw["name"], raw["line"], _variables(raw))
+        for raw, frame in zip(raw_frames, frames, strict=True)
+        if frame.is_user_code
+    )
+    is_running = bool(thread.get("owns_gil") or thread.get("active"))
+    return StackSnapshot(
+        tid=int(thread.get("os_thread_id") or 0),
+        frames=frames,
+        state_hash=hash(state) if state else None,
+        is_running=is_running,
+        native_leaf=_native_leaf(frames),
+    )
+
+
+def _variables(raw: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((local["name"], local.get("repr") or "") for local in raw.get("locals") or ())
+
+
+def _frame(raw: dict[str, Any], facts: ProcessFacts) -> StackFrame:
+    path = resolve(raw["filename"], facts.cwd)
+    line = raw["line"] or None
+    is_user = is_user_file(path)
+    source = python_source(path) if is_user and path else None
+    return StackFrame(
+        function=raw["name"],
+        path=path,
+        line=line,
+        is_user_code=is_user,
+        loops=source.loops_around(line) if source and line else (),
+    )
+
+
+def _native_leaf(frames: tuple[StackFrame, ...]) -> str | None:
+    """ "regex" when the innermost thing that Python knows of is a call of one."""
+    if not frames:
+        return None
+    innermost = frames[0]
+    path = innermost.path or ""
+    if path.endswith(("/re/__init__.py", "/re.py", "/regex/regex.py")):
+        return "regex"
+    source = python_source(path) if innermost.is_user_code else None
+    return "regex" if source and innermost.line and source.calls_regex(innermost.line) else None
+
+
+def _busiest_thread(per_look: list[list[StackSnapshot]]) -> list[StackSnapshot]:
+    """Of each look, the thread that was running most often over all of them; of several, the
+    one with user code on its stack. The main thread when none ran."""
+    running = Counter(
+        snapshot.tid
+        for threads in per_look
+        for snapshot in threads
+        if snapshot.is_running and any(frame.is_user_code for frame in snapshot.frames)
+    )
+    with_user_code = Counter(
+        snapshot.tid
+        for threads in per_look
+        for snapshot in threads
+        if any(frame.is_user_code for frame in snapshot.frames)
+    )
+    ranked = running.most_common(1) or with_user_code.most_common(1)
+    if not ranked:
+        return [threads[0] for threads in per_look if threads]
+    tid = ranked[0][0]
+    return [snapshot for threads in per_look for snapshot in threads if snapshot.tid == tid]

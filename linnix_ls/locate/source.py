@@ -1,0 +1,129 @@
+"""Reading source files for places in them. They are the user's, or hostile: bounded, never run."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import os
+import re
+import warnings
+from pathlib import Path
+
+MAX_SOURCE_BYTES = 2 << 20
+
+# Installed code, of whatever language: not the user's to change.
+_INSTALLED = re.compile(
+    r"/(site-packages|dist-packages|node_modules|\.cargo/registry|\.rustup)/"
+    r"|^/usr/(lib|lib64|include|share|src)/|^/lib(64)?/|^/rustc/|^/build/|^/snap/|^/nix/store/"
+    r"|/lib(64)?/(python|pypy)\d[\d.]*/|/lib/pypy\d"
+)
+
+
+def is_user_file(path: str | None) -> bool:
+    """Whether `path` is a source file that exists and is not part of something installed."""
+    return path is not None and not _INSTALLED.search(path) and os.path.isfile(path)
+
+
+def resolve(path: str, cwd: str | None) -> str | None:
+    """`path` as seen from `cwd`, absolute and normalised; None when it cannot be known."""
+    if not path or "\0" in path:
+        return None
+    if not os.path.isabs(path):
+        if cwd is None:
+            return None
+        path = os.path.join(cwd, path)
+    return os.path.normpath(path)
+
+
+def read_lines(path: str) -> list[str]:
+    """The lines of a text file, [] when it cannot be read or is too large."""
+    try:
+        if not os.path.isfile(path) or os.path.getsize(path) > MAX_SOURCE_BYTES:
+            return []
+        return Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def line_of(path: str, pattern: str) -> int | None:
+    """The first line (1-based) that matches the regular expression `pattern`."""
+    for number, text in enumerate(read_lines(path), start=1):
+        if re.search(pattern, text):
+            return number
+    return None
+
+
+class PythonSource:
+    """What the syntax of a Python file tells about its lines."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._loops = sorted(
+            (node.lineno, node.end_lineno or node.lineno)
+            for node in ast.walk(tree)
+            if isinstance(node, (ast.While, ast.For, ast.AsyncFor))
+        )
+        self._calls: dict[int, list[ast.Call]] = {}
+        self._regex_names: set[str] = {"re", "regex"}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+                    self._calls.setdefault(line, []).append(node)
+            elif isinstance(node, (ast.Assign, ast.AnnAssign)) and _is_regex_compile(node.value):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                self._regex_names.update(filter(None, map(_last_name, targets)))
+
+    def loops_around(self, line: int) -> tuple[tuple[int, int], ...]:
+        """First and last lines of the loops around `line`, innermost first."""
+        around = [(first, last) for first, last in self._loops if first <= line <= last]
+        return tuple(sorted(around, key=lambda loop: loop[1] - loop[0]))
+
+    def calls_regex(self, line: int) -> bool:
+        """Whether the statement there calls a regular expression's method."""
+        return any(
+            (
+                isinstance(call.func, ast.Attribute)
+                and call.func.attr in _REGEX_METHODS
+                and _last_name(call.func.value) in self._regex_names
+            )
+            or _is_regex_compile(getattr(call.func, "value", None))
+            for call in self._calls.get(line, ())
+        )
+
+
+_REGEX_METHODS = frozenset(
+    ["match", "search", "fullmatch", "sub", "subn", "findall", "finditer", "split"]
+)
+
+
+def _last_name(node: ast.expr) -> str | None:
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else None
+
+
+def _is_regex_compile(node: ast.expr | None) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "compile"
+        and _last_name(node.func.value) in ("re", "regex")
+    )
+
+
+def python_source(path: str) -> PythonSource | None:
+    """The syntax of a Python file; None when it cannot be read or parsed. Cached by its time."""
+    try:
+        return _parse_python(path, os.stat(path).st_mtime_ns)
+    except OSError:
+        return None
+
+
+@functools.lru_cache(maxsize=64)
+def _parse_python(path: str, _mtime_ns: int) -> PythonSource | None:
+    text = "\n".join(read_lines(path))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the user's code: not our business
+            return PythonSource(ast.parse(text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None

@@ -1,0 +1,160 @@
+"""The tracer without privilege: it asks psutil a few times a second.
+
+It sees who is there and what CPU they used. It does not see processes that live shorter than
+its interval, system calls, or addresses, and it says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import psutil
+
+from linnix_ls import procfs
+from linnix_ls.core.events import CpuUsed, Event, Execed, Exited, Forked, ProcessSeen
+from linnix_ls.core.examination import SyscallCount
+from linnix_ls.core.ids import NS_PER_S, ProcessKey
+from linnix_ls.tracer.base import Deliver
+
+POLL_INTERVAL_S = 0.2
+
+
+@dataclass(slots=True)
+class _Known:
+    process: psutil.Process
+    key: ProcessKey
+    on_cpu_s: float
+    argv: tuple[str, ...]
+
+
+class PsutilTracer:
+    """See `tracer.base.Tracer`."""
+
+    name = "psutil"
+    degraded: str | None = (
+        "without eBPF: processes that live shorter than 0.2 s and system calls are not seen"
+    )
+
+    def __init__(self) -> None:
+        self._roots: dict[int, frozenset[int]] = {}
+        self._known: dict[int, _Known] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, deliver: Deliver, on_failure: Callable[[str], None]) -> None:
+        del on_failure  # nothing here can break down
+        self._deliver = deliver
+        self._task = asyncio.create_task(self._poll_for_ever())
+
+    async def watch(
+        self, key: ProcessKey, *, ignored: Collection[int] = ()
+    ) -> tuple[ProcessSeen, ...]:
+        stat = procfs.read_stat(key.pid)
+        if stat is None or stat.key != key:
+            return ()
+        self._roots[key.pid] = frozenset(ignored)
+        now_ns = time.monotonic_ns()
+        seen = []
+        for pid in procfs.descendants(key.pid, ignored):
+            process = procfs.see(pid, now_ns)
+            if process is not None and self._learn(pid, process.key, process.argv):
+                seen.append(process)
+        return tuple(seen)
+
+    async def unwatch(self, pids: Collection[int]) -> None:
+        for pid in pids:
+            self._roots.pop(pid, None)
+            self._known.pop(pid, None)
+
+    async def watch_users(self, uids: Collection[int]) -> None:
+        """Not offered: it would mean reading all of /proc again and again."""
+
+    async def count_syscalls(self, pid: int, window_s: float) -> tuple[SyscallCount, ...] | None:
+        del pid
+        await asyncio.sleep(window_s)
+        return None
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def _learn(self, pid: int, key: ProcessKey, argv: tuple[str, ...]) -> bool:
+        try:
+            process = psutil.Process(pid)
+            times = process.cpu_times()
+        except psutil.Error:
+            return False
+        self._known[pid] = _Known(process, key, times.user + times.system, argv)
+        return True
+
+    async def _poll_for_ever(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(POLL_INTERVAL_S)
+            if self._roots or self._known:
+                # /proc can be slow: not on the loop's thread.
+                self._deliver(await loop.run_in_executor(None, self._poll))
+
+    def _poll(self) -> list[Event]:
+        now_ns = time.monotonic_ns()
+        events: list[Event] = []
+        here: set[int] = set()
+        for root, ignored in list(self._roots.items()):
+            here.update(procfs.descendants(root, ignored))
+        # A child whose parent has died hangs below init now; it is still ours.
+        here.update(pid for pid in self._known if psutil.pid_exists(pid))
+        for pid in sorted(here - self._known.keys()):
+            events += self._greet(pid, now_ns)
+        for pid, known in list(self._known.items()):
+            stat = procfs.read_stat(pid)
+            if stat is None or stat.key != known.key or stat.state == "Z":
+                events.append(Exited(now_ns, known.key, exit_code=None, term_signal=None))
+                del self._known[pid]
+                self._roots.pop(pid, None)
+                continue
+            events += self._measure(known, now_ns)
+        return events
+
+    def _greet(self, pid: int, now_ns: int) -> list[Event]:
+        seen = procfs.see(pid, now_ns)
+        if seen is None or seen.parent is None or not self._learn(pid, seen.key, seen.argv):
+            return []
+        return [
+            Forked(now_ns, seen.key, seen.parent, seen.uid, seen.comm),
+            _execed(seen, now_ns),
+        ]
+
+    def _measure(self, known: _Known, now_ns: int) -> list[Event]:
+        events: list[Event] = []
+        try:
+            times = known.process.cpu_times()
+        except psutil.Error:
+            return events
+        used_s = times.user + times.system - known.on_cpu_s
+        known.on_cpu_s += used_s
+        argv = procfs.read_argv(known.key.pid)
+        if argv and argv != known.argv:
+            known.argv = argv
+            if seen := procfs.see(known.key.pid, now_ns):
+                events.append(_execed(seen, now_ns))
+        if used_s > 0:
+            events.append(CpuUsed(now_ns, known.key, int(used_s * NS_PER_S)))
+        return events
+
+
+def _execed(seen: ProcessSeen, now_ns: int) -> Execed:
+    return Execed(
+        ktime_ns=now_ns,
+        key=seen.key,
+        parent=seen.parent,
+        uid=seen.uid,
+        comm=seen.comm,
+        argv=seen.argv,
+        exe=seen.exe,
+        cwd=seen.cwd,
+    )

@@ -1,0 +1,155 @@
+"""`.trace` files: what an engine was told, one value a line, gzip-compressed.
+
+    {"schema": "linnix-trace/1", "tool": "0.1.0", "tracer": "bcc", …}
+    {"Watched": {…}}
+    {"Forked": {…}}
+    …
+    {"end": 1234}
+
+The last line says how many values there are; a file without it was cut off.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, get_args
+
+from linnix_ls import __version__
+from linnix_ls.codec import CodecError, TaggedCodec
+from linnix_ls.core.events import Event
+from linnix_ls.errors import TraceFileError
+
+SCHEMA = "linnix-trace/1"
+MAX_LINE_BYTES = 32 << 20
+_CODEC = TaggedCodec(*get_args(Event))
+
+
+@dataclass(frozen=True, slots=True)
+class TraceHeader:
+    """Attributes of the recorded run; `started_ns` is its zero of time (ktime)."""
+
+    tracer: str
+    degraded: str | None
+    command: tuple[str, ...]
+    cwd: str
+    started_at: str
+    started_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A whole recording.
+
+    Attributes:
+        is_truncated: it ends before its end; `events` is what is whole.
+    """
+
+    header: TraceHeader
+    events: tuple[Event, ...]
+    exit_code: int | None
+    is_truncated: bool
+
+
+class TraceWriter:
+    """Writes a recording; use as a context manager.
+
+    Raises:
+        TraceFileError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, header: TraceHeader) -> None:
+        try:
+            self._file = gzip.GzipFile(path, "wb", compresslevel=6, mtime=0)
+        except OSError as error:
+            raise TraceFileError(f"cannot write {path}: {error.strerror}") from error
+        self._n_events = 0
+        self.exit_code: int | None = None
+        fields = {name: getattr(header, name) for name in TraceHeader.__slots__}
+        self._write({"schema": SCHEMA, "tool": __version__, **fields})
+
+    def write(self, events: Iterable[Event]) -> None:
+        """Append."""
+        for event in events:
+            self._write(_CODEC.dump(event))
+            self._n_events += 1
+
+    def __enter__(self) -> TraceWriter:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if exc_type is None:
+            self._write({"end": self._n_events, "exit_code": self.exit_code})
+        self._file.close()
+
+    def _write(self, fields: dict[str, Any]) -> None:
+        self._file.write(json.dumps(fields, separators=(",", ":")).encode() + b"\n")
+
+
+def read_trace(path: Path) -> Trace:
+    """Read a recording; of a truncated one, what is whole.
+
+    Raises:
+        TraceFileError: no such file, or it is something else.
+    """
+    header: TraceHeader | None = None
+    events: list[Event] = []
+    exit_code: int | None = None
+    is_whole = False
+    try:
+        with gzip.open(path, "rb") as file:
+            while line := file.readline(MAX_LINE_BYTES):
+                fields = json.loads(line)
+                if header is None:
+                    header = _header(fields, path)
+                elif "end" in fields:
+                    is_whole = fields["end"] == len(events)
+                    exit_code = fields.get("exit_code")
+                else:
+                    events.append(_CODEC.load(fields))
+    except FileNotFoundError:
+        raise TraceFileError(f"{path}: no such file") from None
+    except (EOFError, zlib.error):
+        pass  # cut off
+    except (gzip.BadGzipFile, UnicodeDecodeError, json.JSONDecodeError) as error:
+        if header is None:
+            raise TraceFileError(f"{path} is not a linnix trace", fix=_FIX) from error
+    except CodecError as error:
+        raise TraceFileError(f"{path}, value {len(events) + 1}: {error}", fix=_FIX) from error
+    except OSError as error:
+        raise TraceFileError(f"cannot read {path}: {error.strerror or error}") from error
+    if header is None:
+        raise TraceFileError(f"{path} is empty or cut off before its header", fix=_FIX)
+    return Trace(header, tuple(events), exit_code, is_truncated=not is_whole)
+
+
+_FIX = "record one with `linnix-ls run --record FILE.trace -- CMD`"
+
+
+def _header(fields: Any, path: Path) -> TraceHeader:
+    schema = fields.get("schema") if isinstance(fields, dict) else None
+    if schema != SCHEMA:
+        raise TraceFileError(
+            f"{path} is not a {SCHEMA} file" + (f" but {schema!r}" if schema else ""), fix=_FIX
+        )
+    try:
+        return TraceHeader(
+            tracer=str(fields["tracer"]),
+            degraded=fields["degraded"],
+            command=tuple(map(str, fields["command"])),
+            cwd=str(fields["cwd"]),
+            started_at=str(fields["started_at"]),
+            started_ns=int(fields["started_ns"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise TraceFileError(f"{path}: its header lacks {error}", fix=_FIX) from error
