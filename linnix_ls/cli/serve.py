@@ -1,0 +1,79 @@
+"""`linnix-ls` without a subcommand: the language server, on stdio or on a TCP port.
+
+Only this module knows both the server and the way to open a feed. What the server does is in
+`lsp.server`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO
+
+from linnix_ls.lsp.stdio import claim_stdio, exit_within
+
+if TYPE_CHECKING:
+    from linnix_ls.config import Settings
+    from linnix_ls.feed.base import Feed
+
+
+def serve(args: argparse.Namespace) -> int:
+    """Serve until the client leaves. `args.tcp` is ``HOST:PORT``, or None for stdio.
+
+    Raises:
+        UsageError: the TCP address is wrong or taken.
+    """
+    # pygls logs whole messages at INFO: command lines have no business in a log.
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="linnix-ls: %(levelname)s: %(message)s"
+    )
+    return _serve_stdio() if args.tcp is None else _serve_tcp(args.tcp)
+
+
+async def open_feed(settings: Settings, *, on_progress: Callable[[str], None]) -> Feed:
+    """`app.open_feed`, imported only now and beside the loop: it brings psutil and more."""
+    app = await asyncio.to_thread(importlib.import_module, "linnix_ls.app")
+    feed: Feed = await app.open_feed(settings, on_progress=on_progress)
+    return feed
+
+
+def _serve_stdio() -> int:
+    if os.isatty(0):
+        print(
+            "linnix-ls speaks the Language Server Protocol on stdin and stdout: an editor starts "
+            "it.\nTo watch a command from here: linnix-ls run -- COMMAND",
+            file=sys.stderr,
+        )
+    # Before anything is imported that might print.
+    source, sink = claim_stdio()
+    return asyncio.run(_serve_streams(source, sink))
+
+
+async def _serve_streams(source: BinaryIO, sink: BinaryIO) -> int:
+    from linnix_ls.lsp.connection import Connection
+    from linnix_ls.lsp.server import serve_connection
+
+    def end_on_signals(connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, connection.end, signal.Signals(number).name)
+
+    exit_code = await serve_connection(open_feed, source, sink, on_started=end_on_signals)
+    # asyncio.run still waits for worker threads; the client does not wait for us.
+    exit_within(0.3, exit_code)
+    return exit_code
+
+
+def _serve_tcp(address: str) -> int:
+    from linnix_ls.lsp.tcp import parse_address, serve_tcp
+
+    def say_where(host: str, port: int) -> None:
+        print(f"linnix-ls: listening on {host}:{port}", file=sys.stderr, flush=True)
+
+    return asyncio.run(serve_tcp(open_feed, *parse_address(address), on_listening=say_where))

@@ -1,0 +1,532 @@
+"""The language server: what each message does.
+
+State has one owner each: `session` the feed and its findings, `Documents` texts and URIs,
+`Presenter` what the client has been told. Everything runs on the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import unquote
+
+from lsprotocol import types
+from pygls.capabilities import get_capability
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
+from pygls.lsp.server import LanguageServer
+
+from linnix_ls import __version__
+from linnix_ls.core.findings import Finding, State
+from linnix_ls.errors import LinnixError
+from linnix_ls.lsp import ext, from_proto, to_proto, wording
+from linnix_ls.lsp.connection import Connection
+from linnix_ls.lsp.documents import Documents
+from linnix_ls.lsp.presenter import Presenter
+from linnix_ls.lsp.protocol import LinnixProtocol
+from linnix_ls.lsp.session import RETRY_DELAYS_S, FeedSession, OpenFeed
+from linnix_ls.lsp.stdio import call_when_process_ends
+from linnix_ls.lsp.text import visible
+
+if TYPE_CHECKING:
+    # Settings bring pydantic along, 0.2 s of imports that `initialize` need not wait for.
+    from linnix_ls.config import Settings
+
+logger = logging.getLogger(__name__)
+
+_CONFIGURATION_LIMIT_S = 2.0
+_CLOSE_LIMIT_S = 0.5
+_PROGRESS_TOKEN = "linnix-loading"  # noqa: S105 - an LSP progress token
+
+
+class RequestFailed(JsonRpcException):
+    """The request was right, but what it asks for cannot be done."""
+
+    CODE = types.LSPErrorCodes.RequestFailed.value
+
+
+class LinnixServer(LanguageServer):
+    """One client's server. Implements `session.Listener`.
+
+    Args:
+        is_client_local: its process id means something on this machine.
+    """
+
+    protocol: LinnixProtocol
+
+    def __init__(
+        self,
+        open_feed: OpenFeed,
+        connection: Connection,
+        *,
+        is_client_local: bool = True,
+        retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
+    ) -> None:
+        super().__init__(
+            name="linnix-ls", version=__version__, protocol_cls=LinnixProtocol, max_workers=1
+        )
+        self.session = FeedSession(open_feed, self, retry_delays_s)
+        self.presenter: Presenter
+        self._settings: Settings | None = None
+        self._connection = connection
+        self._is_client_local = is_client_local
+        self._documents = Documents(self._text_of_open)
+        self._initialization_options: Any = None
+        self._is_started = asyncio.Event()
+        self._is_showing_soon = False
+        self._placeless_ids: set[str] = set()
+        self._progress_texts: asyncio.Queue[str | None] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.protocol.set_writer(connection)
+
+    # -- life ------------------------------------------------------------------------------
+
+    def initialize(self, params: types.InitializeParams) -> None:
+        """Take in who the client is. Nothing slow: it is waiting for the answer."""
+        self._initialization_options = params.initialization_options
+        self.presenter = Presenter(
+            self._documents,
+            self.workspace.position_codec,
+            self.protocol.notify,
+            lambda: self._connection.is_congested,
+            with_related=bool(
+                get_capability(
+                    self.client_capabilities,
+                    "text_document.publish_diagnostics.related_information",
+                )
+            ),
+        )
+        self._connection.on_drained = self.presenter.flush
+        if params.process_id and params.process_id > 0 and self._is_client_local:
+            client = params.client_info.name if params.client_info else "editor"
+            self.session.watch_when_open(params.process_id, visible(client, 100))
+            # A client in another container has no process here: then EOF has to do.
+            with contextlib.suppress(OSError):
+                call_when_process_ends(
+                    params.process_id, lambda: self._connection.end("the client has ended")
+                )
+
+    async def start(self) -> None:
+        """Read the settings and open the feed, now that `initialize` is answered."""
+        await asyncio.to_thread(importlib.import_module, "linnix_ls.config")
+        self._settings = await self._read_settings(None)
+        if get_capability(
+            self.client_capabilities, "workspace.did_change_configuration.dynamic_registration"
+        ):
+            self.client_register_capability(
+                types.RegistrationParams(
+                    registrations=[
+                        types.Registration(
+                            id="linnix-configuration",
+                            method=types.WORKSPACE_DID_CHANGE_CONFIGURATION,
+                        )
+                    ]
+                )
+            )
+        await self._set_folders()
+        self.session.start(self._settings)
+        self._is_started.set()
+
+    async def stop(self) -> None:
+        """Let go of the feed and of every task."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.session.close(), _CLOSE_LIMIT_S)
+        for task in self._tasks:
+            task.cancel()
+
+    async def change_settings(self, pushed: Any) -> None:
+        await self._is_started.wait()
+        self._settings = settings = await self._read_settings(pushed)
+        self._show()
+        await self.session.set_settings(settings)
+
+    async def change_folders(self) -> None:
+        await self._set_folders()
+        self._show()
+
+    # -- documents -------------------------------------------------------------------------
+
+    def opened(self, uri: str) -> None:
+        self._documents.opened(uri)
+        self._show()
+
+    def changed(self, params: types.DidChangeTextDocumentParams) -> None:
+        for change in params.content_changes:
+            if isinstance(change, types.TextDocumentContentChangePartial):
+                self.presenter.edited(params.text_document.uri, change)
+        if self.presenter.is_shown_in(params.text_document.uri):
+            self._show()
+
+    def closed(self, uri: str) -> None:
+        self._documents.closed(uri)
+        self._show()
+
+    # -- requests --------------------------------------------------------------------------
+
+    async def hover(self, params: types.HoverParams) -> types.Hover | None:
+        line = params.position.line
+        shown = self.presenter.at(params.text_document.uri, line, line)
+        if not shown:
+            return None
+        formats = get_capability(self.client_capabilities, "text_document.hover.content_format")
+        kind = formats[0] if formats else types.MarkupKind.PlainText
+        return to_proto.hover(
+            [(each.finding, each.diagnostic.range) for each in shown if each.diagnostic], kind
+        )
+
+    async def code_actions(
+        self, params: types.CodeActionParams
+    ) -> list[types.CodeAction] | list[types.Command]:
+        """By line, not by the `data` that came back: some clients do not keep it."""
+        only = params.context.only
+        if only and not any(str(each) in ("", "quickfix") for each in only):
+            return []
+        actions = [
+            action
+            for each in self.presenter.at(
+                params.text_document.uri, params.range.start.line, params.range.end.line
+            )
+            if each.diagnostic
+            for action in to_proto.code_actions(each.finding, each.diagnostic)
+        ]
+        if get_capability(
+            self.client_capabilities, "text_document.code_action.code_action_literal_support"
+        ):
+            return actions
+        return [action.command for action in actions if action.command]
+
+    async def explain(self, *arguments: Any) -> None:
+        if finding := self._named_finding(arguments):
+            self._say(wording.explanation(finding), types.MessageType.Info)
+
+    async def dismiss(self, *arguments: Any) -> None:
+        if finding := self._named_finding(arguments):
+            try:
+                await (await self.session.feed()).dismiss(finding.id)
+            except LinnixError as error:
+                self._say(f"cannot dismiss it: {error.message}", types.MessageType.Warning)
+
+    async def stop_process(self, *arguments: Any) -> dict[str, str]:
+        finding = self._named_finding(arguments)
+        if finding is None:
+            return {"outcome": "unknown_finding"}
+        is_confirmed = ext.structure(arguments[0], ext.FindingArgument).confirmed
+        if not is_confirmed and not await self._confirm_stop(finding):
+            return {"outcome": "not_confirmed"}
+        try:
+            feed = await self.session.feed()
+            outcome = await feed.stop_process(
+                finding.process.key, tree=to_proto.stops_tree(finding)
+            )
+        except LinnixError as error:
+            self._say(f"cannot stop it: {error.message}", types.MessageType.Warning)
+            return {"outcome": "refused"}
+        return {"outcome": str(outcome)}
+
+    async def status(self, _params: Any) -> dict[str, Any]:
+        return ext.status_object(self.session.status)
+
+    async def findings(self, _params: Any) -> dict[str, Any]:
+        return {
+            "findings": [
+                self.presenter.finding_object(each.finding, each.severity)
+                for each in self.presenter.shown
+            ]
+        }
+
+    async def process_tree(self, _params: Any) -> dict[str, Any]:
+        processes = await (await self.session.feed()).process_tree()
+        return ext.process_tree_object(processes, [each.finding for each in self.presenter.shown])
+
+    async def watch(self, params: Any) -> dict[str, int] | None:
+        wanted = ext.structure(params, ext.WatchParams)
+        label = visible(wanted.label or f"process {wanted.pid}", 100)
+        return ext.key_object(await self.session.watch(wanted.pid, label, is_root_judged=True))
+
+    async def unwatch(self, params: Any) -> None:
+        await self.session.unwatch(ext.structure(params, ext.UnwatchParams).pid)
+
+    # -- session.Listener ------------------------------------------------------------------
+
+    def findings_changed(self, changed: Sequence[Finding]) -> None:
+        self._show_soon()
+        self._placeless_ids &= self.session.findings.keys()
+        for finding in changed:
+            if finding.location or finding.state is not State.RAISED:
+                continue
+            if finding.id not in self._placeless_ids:
+                self._placeless_ids.add(finding.id)
+                self.tell(wording.explanation(finding), is_problem=True)
+
+    def status_changed(self) -> None:
+        self.presenter.show_status(self.session.status)
+
+    def feed_opening(self) -> None:
+        if get_capability(self.client_capabilities, "window.work_done_progress"):
+            self._progress_texts = asyncio.Queue()
+            self.run(self._show_progress(self._progress_texts))
+
+    def feed_progressed(self, text: str) -> None:
+        self._progress_texts.put_nowait(text)
+
+    def feed_settled(self) -> None:
+        self._progress_texts.put_nowait(None)
+
+    def tell(self, text: str, *, is_problem: bool) -> None:
+        """Into the client's log, if there is room: it is news that can be lost, not an answer."""
+        if self._connection.is_congested:
+            logger.warning("not sent to the client, which is not reading: %s", visible(text))
+            return
+        self.window_log_message(
+            types.LogMessageParams(
+                type=types.MessageType.Warning if is_problem else types.MessageType.Info,
+                message=f"linnix: {ext.clean(text)}",
+            )
+        )
+
+    # -- the rest --------------------------------------------------------------------------
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work` beside everything else; a bug in it is logged."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """Into our log. pygls would make a popup of it, one per failure."""
+        logger.error("%s: %s", getattr(source, "__name__", source), error)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("a task failed", exc_info=error)
+
+    def _text_of_open(self, uri: str) -> str | None:
+        document = self.workspace.text_documents.get(unquote(uri))
+        return document.source if document else None
+
+    def _show_soon(self) -> None:
+        """Once for all changes that come in one go."""
+        if not self._is_showing_soon:
+            self._is_showing_soon = True
+            asyncio.get_running_loop().call_soon(self._show)
+
+    def _show(self) -> None:
+        self._is_showing_soon = False
+        if self._settings:
+            self.presenter.show(list(self.session.findings.values()), self._settings)
+
+    async def _set_folders(self) -> None:
+        uris = [folder.uri for folder in self.workspace.folders.values()]
+        if not uris and self.workspace.root_uri:
+            uris = [self.workspace.root_uri]
+        paths = [path for uri in uris if (path := from_proto.path(uri))]
+        self._documents.set_folders(paths)
+        await self.session.set_folders(paths)
+
+    async def _read_settings(self, pushed: Any) -> Settings:
+        """What the client was started with, and over that what it says now."""
+        from linnix_ls.config import parse_settings
+
+        now = await self._pull_settings() if self._can_pull_settings() else None
+        merged: dict[str, Any] = {}
+        for layer in (self._initialization_options, pushed if now is None else now):
+            if isinstance(layer, dict):
+                inner = layer.get("linnix")
+                merged |= inner if isinstance(inner, dict) else layer
+            elif layer is not None:
+                self.tell("settings are not an object and are not used", is_problem=True)
+        settings, problems = parse_settings(merged)
+        for problem in problems:
+            self.tell(problem, is_problem=True)
+        return settings
+
+    def _can_pull_settings(self) -> bool:
+        return bool(get_capability(self.client_capabilities, "workspace.configuration"))
+
+    async def _pull_settings(self) -> Any:
+        params = types.ConfigurationParams(items=[types.ConfigurationItem(section="linnix")])
+        try:
+            answers = await asyncio.wait_for(
+                self.workspace_configuration_async(params), _CONFIGURATION_LIMIT_S
+            )
+        except (JsonRpcException, TimeoutError) as error:
+            logger.warning("the client did not tell its settings: %r", error)
+            return None
+        return answers[0] if answers else None
+
+    def _named_finding(self, arguments: Sequence[Any]) -> Finding | None:
+        if len(arguments) != 1:
+            raise ext.WrongParams(f"expected one argument, {{finding_id}}, not {len(arguments)}")
+        finding_id = ext.structure(arguments[0], ext.FindingArgument).finding_id
+        finding = self.session.findings.get(finding_id)
+        if finding is None:
+            self._say("this finding is gone", types.MessageType.Info)
+        return finding
+
+    async def _confirm_stop(self, finding: Finding) -> bool:
+        """Ask the user. A client that cannot ask has to call again with `confirmed`."""
+        stop = types.MessageActionItem(title=to_proto.stop_title(finding))
+        leave = types.MessageActionItem(title="Leave it running")
+        command_line = ext.clean(visible(" ".join(finding.process.argv), 200))
+        try:
+            chosen = await self.window_show_message_request_async(
+                types.ShowMessageRequestParams(
+                    type=types.MessageType.Warning,
+                    message=f"{stop.title}? It runs: {command_line}",
+                    actions=[stop, leave],
+                )
+            )
+        except JsonRpcException:
+            self._say(
+                f"{stop.title}: not done, because this editor cannot ask for a confirmation. "
+                f'{to_proto.STOP_PROCESS} with "confirmed": true does it without asking.',
+                types.MessageType.Warning,
+            )
+            return False
+        return chosen is not None and chosen.title == stop.title
+
+    def _say(self, text: str, kind: types.MessageType) -> None:
+        """Where the user sees it: only as the outcome of what they just asked for."""
+        self.window_show_message(
+            types.ShowMessageParams(type=kind, message=f"linnix: {ext.clean(text)}")
+        )
+
+    async def _show_progress(self, texts: asyncio.Queue[str | None]) -> None:
+        try:
+            await self.work_done_progress.create_async(_PROGRESS_TOKEN)
+        except JsonRpcException:
+            return  # it declared that it can, and cannot
+        progress = self.work_done_progress
+        progress.begin(
+            _PROGRESS_TOKEN, types.WorkDoneProgressBegin(title="linnix", message="starting")
+        )
+        while (text := await texts.get()) is not None:
+            progress.report(_PROGRESS_TOKEN, types.WorkDoneProgressReport(message=text))
+        progress.end(_PROGRESS_TOKEN, types.WorkDoneProgressEnd(message=None))
+        progress.tokens.pop(_PROGRESS_TOKEN, None)
+
+
+Handler = Callable[..., Awaitable[Any]]
+
+
+def build_server(
+    open_feed: OpenFeed,
+    connection: Connection,
+    *,
+    is_client_local: bool = True,
+    retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
+) -> LinnixServer:
+    """A server with every handler registered; `connection` need not be started yet."""
+    server = LinnixServer(
+        open_feed,
+        connection,
+        is_client_local=is_client_local,
+        retry_delays_s=retry_delays_s,
+    )
+    # Notifications are taken in synchronously, in the order they came.
+    for method, take_in in {
+        types.INITIALIZE: server.initialize,
+        types.INITIALIZED: lambda _: server.run(server.start()),
+        types.TEXT_DOCUMENT_DID_OPEN: lambda params: server.opened(params.text_document.uri),
+        types.TEXT_DOCUMENT_DID_CHANGE: server.changed,
+        types.TEXT_DOCUMENT_DID_CLOSE: lambda params: server.closed(params.text_document.uri),
+        types.WORKSPACE_DID_CHANGE_CONFIGURATION: lambda params: server.run(
+            server.change_settings(params.settings)
+        ),
+        types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: lambda _: server.run(server.change_folders()),
+    }.items():
+        server.feature(method)(_plain(take_in))
+    requests: dict[str, Handler] = {
+        types.TEXT_DOCUMENT_HOVER: server.hover,
+        types.TEXT_DOCUMENT_CODE_ACTION: server.code_actions,
+    }
+    for method, answer in requests.items():
+        server.feature(method)(_answering_null_on_bugs(answer))
+    extensions: dict[str, Handler] = {
+        ext.STATUS: server.status,
+        ext.FINDINGS: server.findings,
+        ext.PROCESS_TREE: server.process_tree,
+        ext.WATCH: server.watch,
+        ext.UNWATCH: server.unwatch,
+    }
+    for method, answer in extensions.items():
+        server.feature(method)(_with_request_errors(answer))
+    commands: dict[str, Handler] = {
+        to_proto.EXPLAIN: server.explain,
+        to_proto.DISMISS: server.dismiss,
+        to_proto.STOP_PROCESS: server.stop_process,
+    }
+    for command, act in commands.items():
+        server.command(command)(_answering_null_on_bugs(_with_request_errors(act)))
+    return server
+
+
+async def serve_connection(
+    open_feed: OpenFeed,
+    source: BinaryIO,
+    sink: BinaryIO,
+    *,
+    is_client_local: bool = True,
+    on_started: Callable[[Connection], None] = lambda _: None,
+    retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
+) -> int:
+    """Serve one client until it says `exit` or its stream ends. Returns the exit status."""
+    connection = Connection(source, sink)
+    server = build_server(
+        open_feed, connection, is_client_local=is_client_local, retry_delays_s=retry_delays_s
+    )
+    connection.start()
+    on_started(connection)
+    try:
+        while server.protocol.exit_code is None:
+            body = await connection.receive()
+            if body is None:
+                break
+            server.protocol.receive(body)
+    finally:
+        await server.stop()
+        connection.close()
+    exit_code = server.protocol.exit_code
+    return (0 if server.protocol.is_shut_down else 1) if exit_code is None else exit_code
+
+
+def _plain(function: Callable[[Any], None]) -> Callable[[Any], None]:
+    """As a function of its own: pygls puts attributes on what it registers."""
+
+    def taking_in(params: Any) -> None:
+        function(params)
+
+    return taking_in
+
+
+def _with_request_errors(handler: Handler) -> Handler:
+    """Turn what a handler refuses into an error reply."""
+
+    async def refusing(*arguments: Any) -> Any:
+        try:
+            return await handler(*arguments)
+        except ext.WrongParams as error:
+            raise JsonRpcInvalidParams(str(error)) from error
+        except LinnixError as error:
+            raise RequestFailed(error.message, data={"fix": error.fix}) from error
+
+    return refusing
+
+
+def _answering_null_on_bugs(handler: Handler) -> Handler:
+    """Editors show a popup for an error reply to a hover or command: a bug is not worth one."""
+
+    async def guarded(*arguments: Any) -> Any:
+        try:
+            return await handler(*arguments)
+        except JsonRpcException:
+            raise
+        except Exception:  # the boundary where our own bugs stop
+            logger.exception("a handler failed")
+            return None
+
+    return guarded

@@ -1,0 +1,304 @@
+"""Holds on to a feed: opens it, says what to watch, and opens it again when it is lost.
+
+No LSP here: who wants to know implements `Listener`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from linnix_ls.core.changes import FindingChanged
+from linnix_ls.core.findings import Finding, State
+from linnix_ls.core.ids import ProcessKey
+from linnix_ls.errors import AgentError, LinnixError
+from linnix_ls.feed.base import Feed, FeedChange, FeedState, FeedStatus, StatusChanged
+
+if TYPE_CHECKING:
+    from linnix_ls.config import Settings
+
+logger = logging.getLogger(__name__)
+
+RETRY_DELAYS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_STABLE_AFTER_S = 10.0
+_CLOSE_LIMIT_S = 0.5
+
+
+class OpenFeed(Protocol):
+    def __call__(
+        self, settings: Settings, *, on_progress: Callable[[str], None]
+    ) -> Awaitable[Feed]: ...
+
+
+class Listener(Protocol):
+    """Called on the loop's thread."""
+
+    def findings_changed(self, changed: Sequence[Finding]) -> None:
+        """`FeedSession.findings` is another one now; `changed` are new, updated or cleared."""
+        ...
+
+    def status_changed(self) -> None: ...
+
+    def feed_opening(self) -> None: ...
+
+    def feed_progressed(self, text: str) -> None: ...
+
+    def feed_settled(self) -> None:
+        """Opening has succeeded or failed; the status says which."""
+        ...
+
+    def tell(self, text: str, *, is_problem: bool) -> None:
+        """Something a user should be able to read later. Said once per thing, not per try."""
+        ...
+
+
+@dataclass(slots=True)
+class _Watch:
+    label: str
+    is_root_judged: bool
+    key: ProcessKey | None = None
+
+
+class FeedSession:
+    """See the module.
+
+    Attributes:
+        findings: all that are not cleared, by id.
+        status: of the feed, or why there is none.
+    """
+
+    def __init__(
+        self,
+        open_feed: OpenFeed,
+        listener: Listener,
+        retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
+    ) -> None:
+        self.findings: dict[str, Finding] = {}
+        self.status = FeedStatus(FeedState.LOADING)
+        self._open_feed = open_feed
+        self._settings: Settings
+        self._listener = listener
+        self._retry_delays_s = retry_delays_s
+        self._watches: dict[int, _Watch] = {}
+        self._folders: tuple[str, ...] = ()
+        self._feed: Feed | None = None
+        self._settled = asyncio.Event()
+        self._reopen = asyncio.Event()
+        self._is_outage_told = False
+        self._told_degraded: str | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, settings: Settings) -> None:
+        self._settings = settings
+        self._task = asyncio.create_task(self._keep_open())
+
+    async def close(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def set_settings(self, settings: Settings) -> None:
+        """Open another feed if these settings ask for that. Only after `start`."""
+        before, self._settings = self._settings, settings
+        for name in ("enable", "tracer", "agent_socket"):
+            if getattr(before, name) != getattr(settings, name):
+                self._reopen.set()
+        if before.watch_workspace_processes != settings.watch_workspace_processes:
+            await self._watch_folders()
+
+    async def set_folders(self, folders: Sequence[str]) -> None:
+        self._folders = tuple(folders)
+        await self._watch_folders()
+
+    async def watch(self, pid: int, label: str, *, is_root_judged: bool) -> ProcessKey:
+        """Watch a process, and again after a reconnection if it is still the same one.
+
+        Raises:
+            AgentError: no such process, not permitted, or no feed.
+        """
+        feed = await self.feed()
+        key = await feed.watch(pid, label, is_root_judged=is_root_judged)
+        self._watches[pid] = _Watch(label, is_root_judged, key)
+        return key
+
+    def watch_when_open(self, pid: int, label: str) -> None:
+        """Watch an editor's process: what it starts, not itself. To be called before `start`."""
+        self._watches[pid] = _Watch(label, is_root_judged=False)
+
+    async def unwatch(self, pid: int) -> None:
+        watch = self._watches.pop(pid, None)
+        if watch and watch.key:
+            await (await self.feed()).unwatch(watch.key)
+
+    async def feed(self) -> Feed:
+        """The open feed; waits while one is being opened.
+
+        Raises:
+            AgentError: there is none.
+        """
+        await self._settled.wait()
+        if self._feed is None:
+            raise AgentError(self.status.degraded or "nothing is watched", fix=self.status.fix)
+        return self._feed
+
+    async def _keep_open(self) -> None:
+        loop = asyncio.get_running_loop()
+        n_failures = 0
+        while True:
+            self._reopen.clear()
+            if not self._settings.enable:
+                self._set_findings({})
+                self._settle(FeedStatus(FeedState.OFF, degraded="switched off: linnix.enable"))
+                await self._reopen.wait()
+                continue
+            opened_at_s = loop.time()
+            failure = await self._open_and_use()
+            if failure is None:
+                n_failures = 0
+                continue
+            if loop.time() - opened_at_s > _STABLE_AFTER_S:
+                n_failures = 0
+            self._settle(FeedStatus(FeedState.OFF, degraded=failure.message, fix=failure.fix))
+            self._tell_outage(failure.message, failure.fix)
+            delay_s = self._retry_delays_s[min(n_failures, len(self._retry_delays_s) - 1)]
+            n_failures += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._reopen.wait(), delay_s)
+
+    async def _open_and_use(self) -> LinnixError | None:
+        """Returns when the feed is lost, with the reason, or when another one is wanted."""
+        self._settled.clear()
+        if not self._is_outage_told:
+            self._listener.feed_opening()
+            self._set_status(FeedStatus(FeedState.LOADING))
+        try:
+            feed = await self._open_feed(self._settings, on_progress=self._listener.feed_progressed)
+        except LinnixError as error:
+            return error
+        except Exception as error:  # tracers run foreign code: BCC, LLVM, stack readers
+            logger.exception("opening the feed failed")
+            return LinnixError(f"cannot watch processes: {error}")
+        try:
+            return await self._use(feed)
+        except AgentError as error:
+            return error
+        finally:
+            self._feed = None
+            with contextlib.suppress(Exception):  # it may be broken; we are done with it
+                await asyncio.wait_for(feed.close(), _CLOSE_LIMIT_S)
+
+    async def _use(self, feed: Feed) -> LinnixError | None:
+        lost = asyncio.Event()
+
+        def on_change(change: FeedChange) -> None:
+            if isinstance(change.change, FindingChanged):
+                self._take_in(change.change.finding)
+            elif isinstance(change.change, StatusChanged):
+                if change.change.status.state is FeedState.OFF:
+                    lost.set()
+                self._set_status(change.change.status)
+
+        # Nothing is awaited between the two, so no change falls between them.
+        unsubscribe = feed.subscribe(on_change)
+        snapshot = feed.snapshot()
+        try:
+            self._set_findings({finding.id: finding for finding in snapshot.findings})
+            # First of all: whoever watches our editor would find ourselves below it.
+            await feed.ignore(os.getpid())
+            self._feed = feed
+            for pid, watch in list(self._watches.items()):
+                await self._watch_again(feed, pid, watch)
+            await self._watch_folders()
+            if snapshot.status.state is FeedState.OFF:
+                lost.set()
+            if not lost.is_set():
+                status = feed.snapshot().status
+                self._tell_recovery(status)
+                self._settle(status)
+            await _first_of(lost, self._reopen)
+        finally:
+            unsubscribe()
+        if self._reopen.is_set():
+            return None
+        return AgentError(
+            self.status.degraded or "the connection to the agent is lost", fix=self.status.fix
+        )
+
+    async def _watch_again(self, feed: Feed, pid: int, watch: _Watch) -> None:
+        try:
+            key = await feed.watch(pid, watch.label, is_root_judged=watch.is_root_judged)
+            if watch.key not in (None, key):
+                # Another process by now.
+                del self._watches[pid]
+                await feed.unwatch(key)
+            watch.key = key
+        except AgentError as error:
+            if watch.key is None:
+                self._listener.tell(
+                    f"cannot watch {watch.label} (pid {pid}): {error.message}", is_problem=True
+                )
+            else:
+                self._watches.pop(pid, None)
+
+    async def _watch_folders(self) -> None:
+        if self._feed is None:
+            return
+        folders = self._folders if self._settings.watch_workspace_processes else ()
+        try:
+            await self._feed.watch_folders(folders)
+        except AgentError as error:
+            self._listener.tell(
+                f"cannot watch the workspace folders: {error.message}", is_problem=True
+            )
+
+    def _take_in(self, finding: Finding) -> None:
+        if finding.state is State.CLEARED:
+            self.findings.pop(finding.id, None)
+        else:
+            self.findings[finding.id] = finding
+        self._listener.findings_changed([finding])
+
+    def _set_findings(self, findings: dict[str, Finding]) -> None:
+        self.findings = findings
+        self._listener.findings_changed(list(findings.values()))
+
+    def _set_status(self, status: FeedStatus) -> None:
+        self.status = status
+        self._listener.status_changed()
+
+    def _settle(self, status: FeedStatus) -> None:
+        self._set_status(status)
+        self._settled.set()
+        self._listener.feed_settled()
+
+    def _tell_outage(self, problem: str, fix: str | None) -> None:
+        """Once until it is over: a retry that fails again is no news."""
+        if not self._is_outage_told:
+            self._is_outage_told = True
+            self._listener.tell(_with_fix(f"{problem}; trying again", fix), is_problem=True)
+
+    def _tell_recovery(self, status: FeedStatus) -> None:
+        if self._is_outage_told:
+            self._is_outage_told = False
+            self._listener.tell("watching processes again", is_problem=False)
+        if status.degraded and status.degraded != self._told_degraded:
+            self._listener.tell(_with_fix(status.degraded, status.fix), is_problem=True)
+        self._told_degraded = status.degraded
+
+
+def _with_fix(problem: str, fix: str | None) -> str:
+    return f"{problem} (to fix it: {fix})" if fix else problem
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    tasks = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

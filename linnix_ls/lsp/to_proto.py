@@ -1,0 +1,183 @@
+"""Findings into LSP values.
+
+Positions count in the client's encoding. lsprotocol's constructors get every argument by keyword:
+their order changes with the protocol's version. Not here: words (`wording`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+
+from lsprotocol import types
+from pygls.workspace import PositionCodec
+
+from linnix_ls.core.findings import Finding, Kind, ProcessInfo, Severity, State
+from linnix_ls.lsp import wording
+from linnix_ls.lsp.documents import uri_of_path
+from linnix_ls.lsp.text import visible
+
+SOURCE = "linnix"
+STOP_PROCESS = "linnix.stopProcess"
+DISMISS = "linnix.dismiss"
+EXPLAIN = "linnix.explain"
+
+_SEVERITIES = {
+    Severity.ERROR: types.DiagnosticSeverity.Error,
+    Severity.WARNING: types.DiagnosticSeverity.Warning,
+    Severity.INFORMATION: types.DiagnosticSeverity.Information,
+    Severity.HINT: types.DiagnosticSeverity.Hint,
+}
+_ROLES = {
+    "test": "the test that runs it",
+    "spawn_site": "started here",
+    "caller": "called from here",
+    "callee": "inside this call",
+    "origin": "comes from here",
+}
+_MAX_ARGUMENTS_LOOKED_AT = 20
+_MAX_RELATED = 20
+
+
+def line_range(
+    lines: Sequence[str] | None, first: int, last: int, codec: PositionCodec
+) -> types.Range:
+    """From the first non-blank character of line `first` to the end of the text of `last`.
+
+    Lines count from 0 and are drawn into the file if it has become shorter. Of a file that
+    cannot be read, the whole lines.
+    """
+    if lines is None:
+        return types.Range(
+            start=types.Position(line=first, character=0),
+            end=types.Position(line=max(first, last) + 1, character=0),
+        )
+    first = max(0, min(first, len(lines) - 1))
+    last = max(first, min(last, len(lines) - 1))
+    indentation = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
+    return types.Range(
+        start=types.Position(line=first, character=codec.client_num_units(indentation)),
+        end=types.Position(line=last, character=codec.client_num_units(lines[last].rstrip())),
+    )
+
+
+def diagnostic(
+    finding: Finding,
+    severity: Severity,
+    where: types.Range,
+    related: list[types.DiagnosticRelatedInformation] | None,
+) -> types.Diagnostic:
+    page = docs_page(finding.kind)
+    return types.Diagnostic(
+        range=where,
+        message=wording.headline(finding),
+        severity=_SEVERITIES[severity],
+        source=SOURCE,
+        code=str(finding.kind),
+        code_description=types.CodeDescription(href=page) if page else None,
+        related_information=related,
+        data={
+            "finding_id": finding.id,
+            "pid": finding.process.key.pid,
+            "start_ticks": finding.process.key.start_ticks,
+            "kind": str(finding.kind),
+            "cause": str(finding.cause),
+        },
+    )
+
+
+def related_information(
+    finding: Finding, locate: Callable[[str, int], types.Location]
+) -> list[types.DiagnosticRelatedInformation]:
+    """The test, other places of the story, and the parents as far as they run a file.
+
+    Args:
+        locate: from a path and a line that counts from 1.
+    """
+    places = [
+        (
+            other.path,
+            other.line,
+            f"{_ROLES.get(other.role, visible(other.role))}: {visible(finding.test)}"
+            if other.role == "test" and finding.test
+            else _ROLES.get(other.role, visible(other.role)),
+        )
+        for other in sorted(finding.other_locations, key=lambda other: other.role != "test")
+    ]
+    places += [
+        (path, 1, f"started by {wording.process(parent)}")
+        for parent in finding.ancestry
+        if (path := file_of_command(parent.argv, parent.cwd))
+    ]
+    return [
+        types.DiagnosticRelatedInformation(location=locate(path, line), message=message)
+        for path, line, message in places[:_MAX_RELATED]
+    ]
+
+
+@lru_cache(maxsize=512)  # asked again for each publication; looks at the disk
+def file_of_command(argv: tuple[str, ...], cwd: str | None) -> str | None:
+    """The file that a command works on: its first argument that is a file, or make's Makefile."""
+    if not argv or cwd is None:
+        return None
+    names = list(argv[1:_MAX_ARGUMENTS_LOOKED_AT])
+    if os.path.basename(argv[0]) in ("make", "gmake"):
+        names = ["GNUmakefile", "makefile", "Makefile"]
+    for name in names:
+        # pytest's "file.py::test" names a file as well.
+        path = os.path.normpath(os.path.join(cwd, name.split("::")[0]))
+        if not name.startswith("-") and "\0" not in path and os.path.isfile(path):
+            return path
+    return None
+
+
+@cache
+def docs_page(kind: Kind) -> str | None:
+    """The URI of the page about `kind`, which is installed with us; None if it is not."""
+    package = Path(__file__).parents[1]
+    # In a wheel the pages are inside the package, in a checkout beside it.
+    for folder in (package / "docs", package.parent / "docs"):
+        page = folder / "findings" / f"{kind}.md"
+        if page.is_file():
+            return uri_of_path(str(page))
+    return None
+
+
+def hover(shown: Sequence[tuple[Finding, types.Range]], kind: types.MarkupKind) -> types.Hover:
+    """One hover about all findings (at least one) of a line."""
+    if kind is types.MarkupKind.Markdown:
+        value = "\n\n---\n\n".join(wording.as_markdown(finding) for finding, _ in shown)
+    else:
+        value = "\n\n".join(wording.as_plain_text(finding) for finding, _ in shown)
+    return types.Hover(contents=types.MarkupContent(kind=kind, value=value), range=shown[0][1])
+
+
+def code_actions(finding: Finding, shown: types.Diagnostic) -> list[types.CodeAction]:
+    """What can be done about a finding, the most wanted first."""
+    offers = [("Explain: " + finding.kind.replace("_", " "), EXPLAIN), ("Dismiss", DISMISS)]
+    if finding.state is State.RAISED:
+        offers.insert(0, (stop_title(finding), STOP_PROCESS))
+    return [
+        types.CodeAction(
+            title=title,
+            kind=types.CodeActionKind.QuickFix,
+            diagnostics=[shown],
+            command=types.Command(
+                title=title, command=command, arguments=[{"finding_id": finding.id}]
+            ),
+        )
+        for title, command in offers
+    ]
+
+
+def stops_tree(finding: Finding) -> bool:
+    """Whether stopping the one process would not end it: a storm goes on in its children."""
+    return finding.kind is Kind.FORK_STORM
+
+
+def stop_title(finding: Finding) -> str:
+    info: ProcessInfo = finding.process
+    title = f"Stop process {info.key.pid} ({visible(info.comm)})"
+    return f"{title} and its children" if stops_tree(finding) else title

@@ -1,0 +1,104 @@
+"""What we say about a finding, as one line, as markdown and as plain text.
+
+The words of an explanation come with the finding; what is made here only arranges them. All text
+of foreign origin goes through `text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from linnix_ls.core.findings import Evidence, Finding, Kind, ProcessInfo, State
+from linnix_ls.lsp.text import code_span, markdown, visible
+
+_WHAT_IT_DOES = {
+    Kind.CPU_SPIN: "spins on a CPU",
+    Kind.FORK_STORM: "starts processes without end",
+    Kind.STUCK: "is blocked for ever",
+    Kind.LEAKED_CHILD: "outlives the run that started it",
+    Kind.MEMORY_RUNAWAY: "takes memory without end",
+}
+_MAX_CHAIN = 12
+
+
+def process(info: ProcessInfo) -> str:
+    return f"{visible(info.comm)} (pid {info.key.pid})"
+
+
+def headline(finding: Finding) -> str:
+    """One line: the diagnostic's message."""
+    if finding.explanation:
+        said = visible(finding.explanation.summary)
+    else:
+        said = f"{process(finding.process)} {_WHAT_IT_DOES[finding.kind]}"
+        if finding.cause != "other":
+            said += f": {finding.cause.replace('_', ' ')}"
+    if finding.state is State.ENDED:
+        said += " (the process has ended)"
+    return said
+
+
+def explanation(finding: Finding) -> str:
+    """A few plain lines: what, why, and what to do."""
+    lines = [headline(finding)]
+    if finding.explanation:
+        lines += [visible(finding.explanation.why)]
+        lines += [f"- {visible(step)}" for step in finding.explanation.fix]
+    return "\n".join(line for line in lines if line)
+
+
+def as_plain_text(finding: Finding) -> str:
+    """Everything, for a client that shows no markdown."""
+    lines = [explanation(finding), ""]
+    lines += [f"{e.name}: {_quantity(e)} ({visible(e.source)})" for e in finding.evidence]
+    if finding.test:
+        lines += ["", f"test: {visible(finding.test)}"]
+    lines += ["", "processes:"]
+    lines += [f"{'  ' * depth}{process(info)}" for depth, info in _chain(finding)]
+    return "\n".join(lines)
+
+
+def as_markdown(finding: Finding) -> str:
+    """Everything, for a hover."""
+    who = markdown(process(finding.process))
+    parts = [
+        f"**{finding.kind}** / {finding.cause}: {who}, confidence {finding.confidence:.0%}",
+        markdown(headline(finding)),
+    ]
+    if finding.explanation:
+        parts.append(markdown(finding.explanation.why))
+        parts.append("\n".join(f"- {markdown(step)}" for step in finding.explanation.fix))
+    if finding.evidence:
+        rows = ["| evidence | value | seen by |", "|---|---|---|"]
+        rows += [
+            f"| {markdown(e.name)} | {markdown(_quantity(e))} | {markdown(e.source)} |"
+            for e in finding.evidence
+        ]
+        parts.append("\n".join(rows))
+    if finding.test:
+        parts.append(f"Test: {code_span(finding.test)}")
+    if finding.location and finding.location.reason:
+        parts.append(
+            f"This line, because: {markdown(finding.location.reason)} "
+            f"(confidence {finding.location.confidence:.0%})"
+        )
+    parts.append("Processes:")
+    parts.append(
+        "\n".join(
+            f"{'  ' * depth}- {markdown(process(info))} {code_span(' '.join(info.argv))}"
+            for depth, info in _chain(finding)
+        )
+    )
+    return "\n\n".join(part for part in parts if part)
+
+
+def _chain(finding: Finding) -> Iterator[tuple[int, ProcessInfo]]:
+    """From the run down to the culprit, with depths; the nearest ones if there are many."""
+    return enumerate([*reversed(finding.ancestry[:_MAX_CHAIN]), finding.process])
+
+
+def _quantity(evidence: Evidence) -> str:
+    value = evidence.value
+    number = f"{value:.4g}" if isinstance(value, float) else visible(str(value))
+    window = f" over {evidence.window_s:.3g} s" if evidence.window_s is not None else ""
+    return f"{number} {visible(evidence.unit)}{window}"
