@@ -24,7 +24,10 @@ LOOP = Report("cpu-spin", "pure-loop", "hint", "a.py", 30, 2.5, is_stranger=Fals
 
 
 def result(spin, calm=()):
-    runs = {"spin": [CaseRun(tuple(spin), "bcc", None)], "calm": [CaseRun(tuple(calm), "bcc", None)]}
+    runs = {
+        "spin": [CaseRun(tuple(spin), "bcc", None)],
+        "calm": [CaseRun(tuple(calm), "bcc", None)],
+    }
     return {**ABOUT, "tracers": ["bcc"], "n_runs": 1, **judge(CASES, runs)}
 
 
