@@ -42,6 +42,10 @@ class AgentError(LinnixError):
     """The agent cannot be reached, refused, or spoke another protocol."""
 
 
+class AlreadyServing(AgentError):
+    """Another agent listens at that place: use it."""
+
+
 class TraceFileError(LinnixError):
     """A recorded trace cannot be read."""
 

@@ -6,8 +6,9 @@ A consumer (the language server, `linnix-ls run`) cannot tell a `LocalFeed` from
 
 from __future__ import annotations
 
+import asyncio
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -100,6 +101,17 @@ class StopOutcome(enum.StrEnum):
     ALREADY_GONE = "already_gone"
 
 
+def hand_out(change: FeedChange, callbacks: Iterable[Callable[[FeedChange], None]]) -> None:
+    """Call every callback; one that raises is reported to the loop and stops no other."""
+    for callback in tuple(callbacks):
+        try:
+            callback(change)
+        except Exception as error:  # noqa: BLE001 - a consumer's code; the feed must go on
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "a subscriber of the feed raised", "exception": error}
+            )
+
+
 class Feed(Protocol):
     """See the module. Methods raise `AgentError` when the agent refuses or has gone."""
 
@@ -127,6 +139,10 @@ class Feed(Protocol):
 
     async def watch_folders(self, folders: Sequence[str]) -> None:
         """Also watch the user's processes that start in one of these folders (replaces)."""
+        ...
+
+    async def status(self) -> FeedStatus:
+        """With counters as of now; those of `snapshot()` may be older."""
         ...
 
     async def process_tree(self) -> tuple[ProcessView, ...]: ...

@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 
 from linnix_ls import procfs
 from linnix_ls.core.changes import Change, ExaminationWanted, FindingChanged, RunBegan, RunEnded
@@ -44,6 +44,7 @@ from linnix_ls.feed.base import (
     Snapshot,
     StatusChanged,
     StopOutcome,
+    hand_out,
 )
 from linnix_ls.locate.base import Examiner
 from linnix_ls.tracer.base import Tracer
@@ -60,7 +61,8 @@ class Hub:
 
     Args:
         degraded, fix: why this tracer and not a better one, if so.
-        ignored_pids: our own processes; nobody's business.
+        on_failure: called when the tracer breaks down.
+        stops_with_last_feed: for a hub that exists for one feed only.
     """
 
     def __init__(
@@ -70,11 +72,13 @@ class Hub:
         *,
         degraded: str | None = None,
         fix: str | None = None,
-        ignored_pids: Collection[int] = (),
+        on_failure: Callable[[], None] | None = None,
+        stops_with_last_feed: bool = False,
     ) -> None:
         self.tracer = tracer
         self.make_examiner = make_examiner
-        self.ignored_pids = frozenset({os.getpid(), *ignored_pids})
+        self._report_failure = on_failure
+        self._stops_with_last_feed = stops_with_last_feed
         self.status = FeedStatus(FeedState.LOADING, tracer.name, degraded or tracer.degraded, fix)
         self._feeds: list[LocalFeed] = []
         self._ticker: asyncio.Task[None] | None = None
@@ -103,6 +107,8 @@ class Hub:
             self._feeds.remove(feed)
             await self.release(feed.known_pids())
             await self.update_users()
+            if self._stops_with_last_feed and not self._feeds:
+                await self.stop()
 
     async def release(self, pids: Collection[int]) -> None:
         """Stop watching those that no feed knows."""
@@ -131,7 +137,9 @@ class Hub:
     def _on_failure(self, reason: str) -> None:
         self.status = FeedStatus(FeedState.OFF, self.tracer.name, reason, None)
         for feed in self._feeds:
-            feed.publish(StatusChanged(feed.status()))
+            feed.publish(StatusChanged(feed.snapshot().status))
+        if self._report_failure is not None:
+            self._report_failure()
 
     async def _tick_for_ever(self) -> None:
         n_cpus = os.cpu_count() or 1
@@ -155,7 +163,7 @@ class LocalFeed:
         self._sequence = 0
         self._roots: dict[ProcessKey, str] = {}
         self._folders: tuple[str, ...] = ()
-        self._ignored_pids: set[int] = set(hub.ignored_pids)
+        self._ignored_pids: set[int] = {os.getpid()}
         self._is_recording = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -182,11 +190,10 @@ class LocalFeed:
         """Feed the engine and pass on what it says."""
         heard: list[Event] = []
         for event in events:
-            event = self._permitted(event)
-            if event is None:
-                continue
-            heard.append(event)
-            self._handle(self.engine.receive(event))
+            permitted = self._permitted(event)
+            if permitted is not None:
+                heard.append(permitted)
+                self._handle(self.engine.receive(permitted))
         if self._is_recording and heard:
             self.publish(InputsSeen(tuple(heard)))
 
@@ -195,9 +202,7 @@ class LocalFeed:
     ) -> None:
         """Number a change and hand it out."""
         self._sequence += 1
-        numbered = FeedChange(self._sequence, change)
-        for callback in tuple(self._callbacks):
-            callback(numbered)
+        hand_out(FeedChange(self._sequence, change), self._callbacks)
 
     def _permitted(self, event: Event) -> Event | None:
         """The event as far as it is this client's business, else None."""
@@ -224,8 +229,8 @@ class LocalFeed:
             else:
                 self.publish(change)
 
-    def _start(self, work: object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -263,8 +268,10 @@ class LocalFeed:
 
     # -- what clients ask ----------------------------------------------------------------------
 
-    def status(self) -> FeedStatus:
-        """How well we see, now."""
+    async def status(self) -> FeedStatus:
+        return self._status()
+
+    def _status(self) -> FeedStatus:
         hub_status = self._hub.status
         return FeedStatus(
             state=hub_status.state,
@@ -278,7 +285,7 @@ class LocalFeed:
 
     def snapshot(self) -> Snapshot:
         findings = tuple(f for f in self.engine.findings.values() if f.state is not State.CLEARED)
-        return Snapshot(self._sequence, self.status(), findings)
+        return Snapshot(self._sequence, self._status(), findings)
 
     def subscribe(self, callback: Callable[[FeedChange], None]) -> Callable[[], None]:
         self._callbacks.append(callback)

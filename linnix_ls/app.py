@@ -1,0 +1,227 @@
+"""The composition root: the only module that names concrete tracers, feeds and examiners."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from linnix_ls.config import (
+    Settings,
+    cache_dir,
+    default_socket_path,
+    system_socket_path,
+)
+from linnix_ls.core.examination import Examination, ExaminationRequest
+from linnix_ls.core.ids import ProcessKey
+from linnix_ls.errors import AgentError, AlreadyServing, TracerUnavailable
+from linnix_ls.feed.base import Feed, FeedChange
+from linnix_ls.feed.local import Hub, LocalFeed
+from linnix_ls.feed.remote import RemoteFeed
+from linnix_ls.feed.server import FeedServer
+from linnix_ls.locate.examiner import Examiner
+from linnix_ls.tracer.base import Tracer
+from linnix_ls.tracer.bcc import BccTracer, has_bpf_permission
+from linnix_ls.tracer.psutil_tracer import PsutilTracer
+from linnix_ls.tracer.replay import ReplayTracer
+from linnix_ls.tracer.trace_file import Trace, read_trace
+
+AGENT_START_TIMEOUT_S = 60.0
+# Without clients an agent that a client started goes away; until the first one connects it
+# waits this long.
+FIRST_CLIENT_TIMEOUT_S = 15.0
+
+Progress = Callable[[str], None]
+
+
+def _say_nothing(_text: str) -> None:
+    pass
+
+
+async def open_feed(settings: Settings, *, on_progress: Progress = _say_nothing) -> Feed:
+    """The best feed there is: a running agent's, one of an agent that we start because we have
+    the privilege, or a degraded one of our own without eBPF.
+
+    Returns when the probes are attached (0.3 to 2 s). `on_progress` is told in words what
+    takes the time.
+
+    Raises:
+        TracerUnavailable: only when the settings ask for eBPF and it cannot be had.
+    """
+    if settings.tracer == "psutil":
+        return await _own_feed(None, None)
+    problem: AgentError | TracerUnavailable | None = None
+    for path in _socket_paths(settings):
+        if path.exists():
+            try:
+                return await RemoteFeed.connect(path)
+            except AgentError as error:
+                problem = error
+    if has_bpf_permission():
+        on_progress("loading eBPF probes")
+        try:
+            return await _start_agent(settings)
+        except (AgentError, TracerUnavailable) as error:
+            problem = error
+    else:
+        problem = TracerUnavailable(
+            "no agent is running, and loading eBPF programs needs CAP_BPF and CAP_PERFMON",
+            fix="sudo linnix-ls agent   (in another terminal, or as a service)",
+            cause="no_permission",
+        )
+    if settings.tracer == "bcc":
+        if isinstance(problem, TracerUnavailable):
+            raise problem
+        raise TracerUnavailable(problem.message, fix=problem.fix, cause="no_agent")
+    return await _own_feed(problem.message, problem.fix)
+
+
+def _socket_paths(settings: Settings) -> list[Path]:
+    if settings.agent_socket:
+        return [Path(settings.agent_socket)]
+    return list(dict.fromkeys((default_socket_path(), system_socket_path())))
+
+
+async def _own_feed(degraded: str | None, fix: str | None) -> Feed:
+    tracer = PsutilTracer()
+    reason = f"{tracer.degraded} ({degraded})" if degraded else tracer.degraded
+    hub = Hub(tracer, _examiner_maker(tracer), degraded=reason, fix=fix, stops_with_last_feed=True)
+    await hub.start()
+    return hub.open(os.geteuid())
+
+
+def _examiner_maker(tracer: Tracer) -> Callable[[LocalFeed], Examiner]:
+    return lambda feed: Examiner(tracer.count_syscalls, feed.recent_user_stacks)
+
+
+async def _start_agent(settings: Settings) -> Feed:
+    """Start an agent that goes away with its last client, and connect.
+
+    It is shared: who comes while it runs uses it. Where its usual place cannot be used, it gets
+    a private one.
+    """
+    path = Path(settings.agent_socket) if settings.agent_socket else default_socket_path()
+    try:
+        return await _start_agent_at(path)
+    except AgentError:
+        if settings.agent_socket:
+            raise
+    private = Path(tempfile.mkdtemp(prefix="linnix-ls-"), "agent.sock")
+    return await _start_agent_at(private)
+
+
+async def _start_agent_at(path: Path) -> Feed:
+    read_fd, write_fd = os.pipe()
+    agent = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "linnix_ls.cli.main", "agent"),
+        *("--socket", str(path), "--exit-when-idle", "--ready-fd", str(write_fd)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        pass_fds=(write_fd,),
+        start_new_session=True,  # a Ctrl-C in our terminal is not for it
+        cwd="/",
+    )
+    os.close(write_fd)
+    loop = asyncio.get_running_loop()
+    with os.fdopen(read_fd, "rb") as ready:
+        try:
+            answer = await asyncio.wait_for(
+                loop.run_in_executor(None, ready.readline), AGENT_START_TIMEOUT_S
+            )
+        except TimeoutError:
+            agent.kill()
+            await agent.wait()
+            raise AgentError("the agent did not start in time") from None
+    outcome = json.loads(answer) if answer else {"message": "it ended without a word"}
+    if outcome.get("is_ready") or outcome.get("cause") == "already_serving":
+        return await RemoteFeed.connect(path)
+    await agent.wait()
+    if "cause" in outcome:
+        raise TracerUnavailable(outcome["message"], fix=outcome["fix"], cause=outcome["cause"])
+    raise AgentError(outcome["message"], fix=outcome.get("fix"))
+
+
+async def run_agent(path: Path | None, *, exit_when_idle: bool, ready_fd: int | None) -> None:
+    """Be the agent, until a signal, or with `exit_when_idle` until the last client has gone.
+
+    Raises:
+        TracerUnavailable: no eBPF here; an agent without it has no purpose.
+        AgentError: the socket cannot be used.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    tracer = BccTracer(cache_dir())
+    hub = Hub(tracer, _examiner_maker(tracer), on_failure=stop.set)
+    server = FeedServer(
+        hub, path or default_socket_path(), on_idle=stop.set if exit_when_idle else _nothing
+    )
+    try:
+        # The socket first: of two agents that start together, only one shall compile.
+        server.bind()
+        await hub.start()
+        await server.start()
+        _report_ready(ready_fd, {"is_ready": True})
+        if exit_when_idle:
+            loop.call_later(
+                FIRST_CLIENT_TIMEOUT_S, lambda: None if server.has_had_clients else stop.set()
+            )
+        await stop.wait()
+    except (AgentError, TracerUnavailable) as error:
+        cause = getattr(error, "cause", None)
+        if isinstance(error, AlreadyServing):
+            cause = "already_serving"
+        known = {"message": error.message, "fix": error.fix}
+        _report_ready(ready_fd, known | ({"cause": cause} if cause else {}))
+        raise
+    finally:
+        await server.stop()
+        await hub.stop()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _report_ready(ready_fd: int | None, outcome: dict[str, object]) -> None:
+    if ready_fd is not None:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(ready_fd, "wb") as ready:
+            ready.write(json.dumps(outcome).encode() + b"\n")
+
+
+async def replay_feed(
+    path: Path, on_change: Callable[[FeedChange], None] | None = None
+) -> tuple[Feed, Trace]:
+    """Play a recording: the feed's snapshot then holds its findings, as live did.
+
+    Args:
+        on_change: called for each change, in order, as a subscriber would have been.
+
+    Raises:
+        TraceFileError: it cannot be read.
+    """
+    trace = read_trace(path)
+    hub = Hub(ReplayTracer(trace), lambda _feed: _RecordedExaminer(), stops_with_last_feed=True)
+    feed = hub.open(0)
+    if on_change is not None:
+        feed.subscribe(on_change)
+    await hub.start()
+    return feed, trace
+
+
+class _RecordedExaminer:
+    """The answers are in the recording; what it does not answer, nobody can any more."""
+
+    async def examine(
+        self, request: ExaminationRequest, ancestors: Sequence[ProcessKey]
+    ) -> Examination:
+        del ancestors
+        return Examination(request.id, request.key, request.depth, True, 0.0, None)

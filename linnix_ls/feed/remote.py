@@ -1,0 +1,198 @@
+"""A feed that an agent serves, seen from the client's side of the socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from linnix_ls.codec import CodecError
+from linnix_ls.core.changes import FindingChanged
+from linnix_ls.core.findings import Finding, State
+from linnix_ls.core.ids import ProcessKey
+from linnix_ls.errors import AgentError
+from linnix_ls.feed import protocol
+from linnix_ls.feed.base import (
+    FeedChange,
+    FeedState,
+    FeedStatus,
+    ProcessView,
+    Snapshot,
+    StatusChanged,
+    StopOutcome,
+    hand_out,
+)
+
+CONNECT_TIMEOUT_S = 5.0
+REQUEST_TIMEOUT_S = 15.0
+
+
+class RemoteFeed:
+    """See `feed.base.Feed`. Made by `connect`."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: dict[str, Any]
+    ) -> None:
+        snapshot = protocol.SNAPSHOT.validate_python(first["snapshot"])
+        self.agent_pid: int = first["hello"]["pid"]
+        self._reader, self._writer = reader, writer
+        self._sequence = snapshot.sequence
+        self._status = snapshot.status
+        self._findings: dict[str, Finding] = {f.id: f for f in snapshot.findings}
+        self._callbacks: list[Callable[[FeedChange], None]] = []
+        self._replies: dict[int, asyncio.Future[Any]] = {}
+        self._next_id = 0
+        self._is_closing = False
+        self._task = asyncio.create_task(self._read())
+
+    @classmethod
+    async def connect(cls, path: Path) -> RemoteFeed:
+        """Connect to the agent that listens at `path`.
+
+        Raises:
+            AgentError: nobody listens, it is not to be trusted, or it speaks another protocol.
+        """
+        try:
+            reader, writer = await asyncio.wait_for(
+                asyncio.open_unix_connection(str(path), limit=protocol.MAX_MESSAGE_BYTES),
+                CONNECT_TIMEOUT_S,
+            )
+        except (OSError, TimeoutError) as error:
+            reason = getattr(error, "strerror", None) or "no answer"
+            raise AgentError(f"no agent at {path}: {reason}") from error
+        try:
+            connection: socket.socket = writer.get_extra_info("socket")
+            _pid, uid = protocol.peer_credentials(connection)
+            if not protocol.is_trusted_server(uid):
+                raise AgentError(f"the agent at {path} belongs to user {uid}: not trusted")
+            first = json.loads(await asyncio.wait_for(reader.readline(), CONNECT_TIMEOUT_S))
+            if first["hello"]["protocol"] != protocol.PROTOCOL:
+                raise AgentError(
+                    f"the agent at {path} is version {first['hello'].get('version')}",
+                    fix="restart it: it must be the same version as this client",
+                )
+            return cls(reader, writer, first)
+        except AgentError:
+            writer.close()
+            raise
+        except (OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            writer.close()
+            raise AgentError(f"what listens at {path} is no linnix-ls agent") from error
+
+    # -- Feed ----------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(self._sequence, self._status, tuple(self._findings.values()))
+
+    def subscribe(self, callback: Callable[[FeedChange], None]) -> Callable[[], None]:
+        self._callbacks.append(callback)
+
+        def unsubscribe() -> None:
+            with contextlib.suppress(ValueError):
+                self._callbacks.remove(callback)
+
+        return unsubscribe
+
+    async def watch(
+        self, pid: int, label: str, *, is_run: bool = False, is_root_judged: bool = False
+    ) -> ProcessKey:
+        result = await self._request(
+            "watch", pid=pid, label=label, is_run=is_run, is_root_judged=is_root_judged
+        )
+        return protocol.KEY.validate_python(result)
+
+    async def unwatch(self, key: ProcessKey) -> None:
+        await self._request("unwatch", **key._asdict())
+
+    async def ignore(self, pid: int) -> None:
+        await self._request("ignore", pid=pid)
+
+    async def watch_folders(self, folders: Sequence[str]) -> None:
+        await self._request("watch_folders", folders=list(folders))
+
+    async def status(self) -> FeedStatus:
+        self._status = protocol.STATUS.validate_python(await self._request("status"))
+        return self._status
+
+    async def process_tree(self) -> tuple[ProcessView, ...]:
+        return protocol.PROCESS_VIEWS.validate_python(await self._request("process_tree"))
+
+    async def stop_process(self, key: ProcessKey, *, tree: bool = False) -> StopOutcome:
+        return StopOutcome(await self._request("stop_process", **key._asdict(), tree=tree))
+
+    async def dismiss(self, finding_id: str) -> None:
+        await self._request("dismiss", finding_id=finding_id)
+
+    async def record_inputs(self) -> None:
+        await self._request("record_inputs")
+
+    async def close(self) -> None:
+        self._is_closing = True
+        self._callbacks.clear()
+        self._writer.close()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    # -- the wire ------------------------------------------------------------------------------
+
+    async def _request(self, method: str, **params: Any) -> Any:
+        if self._task.done():
+            raise AgentError("the agent has gone")
+        self._next_id += 1
+        request_id = self._next_id
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._replies[request_id] = reply
+        self._writer.write(protocol.encode({"id": request_id, "method": method, "params": params}))
+        try:
+            return await asyncio.wait_for(reply, REQUEST_TIMEOUT_S)
+        except TimeoutError:
+            raise AgentError(f"the agent did not answer to {method}") from None
+        finally:
+            self._replies.pop(request_id, None)
+
+    async def _read(self) -> None:
+        try:
+            while line := await self._reader.readline():
+                self._on_message(json.loads(line))
+        except (OSError, ValueError, KeyError, TypeError, CodecError, ValidationError):
+            pass  # it broke off, or talks nonsense: both are the end of it
+        self._writer.close()
+        for reply in self._replies.values():
+            if not reply.done():
+                reply.set_exception(AgentError("the agent has gone"))
+        if not self._is_closing:
+            self._status = FeedStatus(FeedState.OFF, self._status.tracer, "the agent has gone")
+            self._hand_out(FeedChange(self._sequence + 1, StatusChanged(self._status)))
+
+    def _on_message(self, message: dict[str, Any]) -> None:
+        if "change" in message:
+            sequence, tagged = message["change"]
+            self._hand_out(FeedChange(sequence, protocol.CHANGES.load(tagged)))
+            return
+        reply = self._replies.get(message["id"])
+        if reply is None or reply.done():
+            return
+        if "error" in message:
+            reply.set_exception(
+                AgentError(message["error"]["message"], fix=message["error"].get("fix"))
+            )
+        else:
+            reply.set_result(message["result"])
+
+    def _hand_out(self, change: FeedChange) -> None:
+        self._sequence = change.sequence
+        if isinstance(change.change, FindingChanged):
+            finding = change.change.finding
+            if finding.state is State.CLEARED:
+                self._findings.pop(finding.id, None)
+            else:
+                self._findings[finding.id] = finding
+        elif isinstance(change.change, StatusChanged):
+            self._status = change.change.status
+        hand_out(change, self._callbacks)

@@ -1,0 +1,237 @@
+"""The agent's side of the socket: one `LocalFeed` for each client, by its credentials."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from linnix_ls import __version__
+from linnix_ls.core.ids import ProcessKey
+from linnix_ls.errors import AgentError, AlreadyServing, LinnixError
+from linnix_ls.feed import protocol
+from linnix_ls.feed.base import FeedChange
+from linnix_ls.feed.local import Hub, LocalFeed
+
+MAX_CLIENTS = 64
+# A client that reads no more is let go: what it misses it would never make up.
+MAX_UNREAD_BYTES = 16 << 20
+
+
+class _Params(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Watch(_Params):
+    pid: int
+    label: str
+    is_run: bool = False
+    is_root_judged: bool = False
+
+
+class _Key(_Params):
+    pid: int
+    start_ticks: int
+    tree: bool = False
+
+
+class _Pid(_Params):
+    pid: int
+
+
+class _Folders(_Params):
+    folders: list[str]
+
+
+class _FindingId(_Params):
+    finding_id: str
+
+
+class FeedServer:
+    """Listens for clients.
+
+    Args:
+        on_idle: called when the last client has gone.
+    """
+
+    def __init__(self, hub: Hub, path: Path, on_idle: Callable[[], None]) -> None:
+        self._hub = hub
+        self._path = path
+        self._on_idle = on_idle
+        self._clients: set[asyncio.Task[None]] = set()
+        self.has_had_clients = False
+        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._lock_fd: int | None = None
+
+    async def start(self) -> None:
+        """Let clients in; `bind` has come before."""
+        self._server = await asyncio.start_unix_server(
+            self._accept, sock=self._listener, limit=protocol.MAX_REQUEST_BYTES
+        )
+
+    async def stop(self) -> None:
+        """Close everything and take the socket away."""
+        if self._server is not None:
+            self._server.close()
+        for task in tuple(self._clients):
+            task.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+        if self._lock_fd is not None:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+            os.close(self._lock_fd)
+
+    def bind(self) -> None:
+        """Take the place; clients wait in the queue from now on.
+
+        Raises:
+            AlreadyServing: another agent has it.
+            AgentError: the place cannot be used.
+        """
+        folder = self._path.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+            if folder.stat().st_uid not in (0, os.geteuid()):
+                raise AgentError(f"{folder} belongs to another user; not used")
+            self._lock_fd = os.open(
+                self._path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600
+            )
+            # Who holds the lock is the agent: a socket file without it is a dead one's.
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with contextlib.suppress(FileNotFoundError):
+                self._path.unlink()
+            self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._listener.bind(str(self._path))
+            self._listener.listen(MAX_CLIENTS)
+            # Anybody may connect; the kernel says who it is, and each sees only its own.
+            os.chmod(self._path, 0o666 if os.geteuid() == 0 else 0o600)
+        except BlockingIOError:
+            os.close(self._lock_fd or -1)
+            self._lock_fd = None
+            raise AlreadyServing(f"another agent already serves {self._path}") from None
+        except OSError as error:
+            raise AgentError(
+                f"cannot listen on {self._path}: {error.strerror}",
+                fix="name another place with --socket PATH",
+            ) from error
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        _pid, uid = protocol.peer_credentials(writer.get_extra_info("socket"))
+        if len(self._clients) >= MAX_CLIENTS:
+            writer.close()
+            return
+        self._clients.add(task)
+        self.has_had_clients = True
+        feed = self._hub.open(uid)
+        try:
+            await _Connection(feed, reader, writer).serve()
+        except (ConnectionError, asyncio.LimitOverrunError, ValueError):
+            pass  # gone, or not one of ours
+        finally:
+            self._clients.discard(task)
+            await feed.close()
+            writer.close()
+            if not self._clients:
+                self._on_idle()
+
+
+class _Connection:
+    def __init__(
+        self, feed: LocalFeed, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._feed = feed
+        self._reader = reader
+        self._writer = writer
+        self._requests: set[asyncio.Task[None]] = set()
+
+    async def serve(self) -> None:
+        hello = {"protocol": protocol.PROTOCOL, "version": __version__, "pid": os.getpid()}
+        snapshot = protocol.SNAPSHOT.dump_python(self._feed.snapshot(), mode="json")
+        self._send({"hello": hello, "snapshot": snapshot})
+        self._feed.subscribe(self._on_change)
+        try:
+            while line := await self._reader.readline():
+                task = asyncio.create_task(self._answer(line))
+                self._requests.add(task)
+                task.add_done_callback(self._requests.discard)
+        finally:
+            for task in tuple(self._requests):
+                task.cancel()
+
+    def _on_change(self, change: FeedChange) -> None:
+        self._send({"change": [change.sequence, protocol.CHANGES.dump(change.change)]})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self._writer.write(protocol.encode(message))
+        if self._writer.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+            self._writer.transport.abort()
+
+    async def _answer(self, line: bytes) -> None:
+        request_id: Any = None
+        try:
+            request = json.loads(line)
+            request_id = request.get("id")
+            method = request.get("method")
+            if method not in protocol.METHODS:
+                raise AgentError(f"there is no method {method!r}")
+            result = await getattr(self, f"_{method}")(request.get("params") or {})
+            self._send({"id": request_id, "result": result})
+        except (json.JSONDecodeError, AttributeError, UnicodeDecodeError):
+            self._fail(request_id, "a request is an object with id, method and params", None)
+        except ValidationError as error:
+            detail = error.errors()[0]
+            where = ".".join(map(str, detail["loc"]))
+            self._fail(request_id, f"parameter {where}: {detail['msg']}", None)
+        except LinnixError as error:
+            self._fail(request_id, error.message, error.fix)
+
+    def _fail(self, request_id: Any, message: str, fix: str | None) -> None:
+        self._send({"id": request_id, "error": {"message": message, "fix": fix}})
+
+    async def _watch(self, params: Any) -> Any:
+        asked = _Watch.model_validate(params)
+        return await self._feed.watch(
+            asked.pid, asked.label, is_run=asked.is_run, is_root_judged=asked.is_root_judged
+        )
+
+    async def _unwatch(self, params: Any) -> None:
+        asked = _Key.model_validate(params)
+        await self._feed.unwatch(ProcessKey(asked.pid, asked.start_ticks))
+
+    async def _ignore(self, params: Any) -> None:
+        await self._feed.ignore(_Pid.model_validate(params).pid)
+
+    async def _watch_folders(self, params: Any) -> None:
+        await self._feed.watch_folders(_Folders.model_validate(params).folders)
+
+    async def _status(self, params: Any) -> Any:
+        _Params.model_validate(params)
+        return protocol.STATUS.dump_python(await self._feed.status(), mode="json")
+
+    async def _process_tree(self, params: Any) -> Any:
+        _Params.model_validate(params)
+        views = await self._feed.process_tree()
+        return protocol.PROCESS_VIEWS.dump_python(views, mode="json")
+
+    async def _stop_process(self, params: Any) -> str:
+        asked = _Key.model_validate(params)
+        key = ProcessKey(asked.pid, asked.start_ticks)
+        return await self._feed.stop_process(key, tree=asked.tree)
+
+    async def _dismiss(self, params: Any) -> None:
+        await self._feed.dismiss(_FindingId.model_validate(params).finding_id)
+
+    async def _record_inputs(self, params: Any) -> None:
+        _Params.model_validate(params)
+        await self._feed.record_inputs()
