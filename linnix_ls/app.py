@@ -20,6 +20,8 @@ from linnix_ls.config import (
 )
 from linnix_ls.core.examination import Examination, ExaminationRequest
 from linnix_ls.core.ids import ProcessKey
+from linnix_ls.diagnosis import Check as Check
+from linnix_ls.diagnosis import diagnose as diagnose
 from linnix_ls.errors import AgentError, AlreadyServing, TracerUnavailable
 from linnix_ls.feed.base import Feed, FeedChange
 from linnix_ls.feed.local import Hub, LocalFeed

@@ -1,0 +1,228 @@
+"""What works on this machine and what does not: the facts behind `linnix-ls doctor`.
+
+Each check tries the thing itself. Not here: how it is shown (`cli`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from linnix_ls import procfs
+from linnix_ls.config import Settings, cache_dir, default_socket_path, system_socket_path
+from linnix_ls.errors import AgentError, TracerUnavailable
+from linnix_ls.feed.remote import RemoteFeed
+from linnix_ls.locate.python import py_spy_path
+from linnix_ls.tracer import kernel_headers, tracefs
+from linnix_ls.tracer.bcc import BccTracer, has_bpf_permission
+
+IMPORT_TIMEOUT_S = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was tried.
+
+    Attributes:
+        is_required: without it findings get worse; else it is good to know.
+        fix: the command, or what to do; None when it is well.
+    """
+
+    name: str
+    is_ok: bool
+    is_required: bool
+    detail: str
+    fix: str | None = None
+
+
+async def diagnose(settings: Settings) -> tuple[Check, ...]:
+    """Try everything; takes a second or two, most of it loading the probes."""
+    checks = [_kernel(), _btf(), _bpftool(), await _bcc(), _tracefs()]
+    agent = await _agent(settings)
+    checks += [agent, _permission(agent.is_ok)]
+    if has_bpf_permission():
+        checks.append(await _probes())
+    checks += [_py_spy(), _ptrace(agent.is_ok), _addr2line(), _schedstat()]
+    return tuple(checks)
+
+
+def _kernel() -> Check:
+    return Check(
+        "kernel", sys.platform == "linux", True, f"{platform.release()} {platform.machine()}"
+    )
+
+
+def _btf() -> Check:
+    headers = kernel_headers.installed_headers()
+    if headers is not None:
+        return Check("kernel types", True, True, f"headers of this kernel at {headers}")
+    is_there = kernel_headers.BTF_PATH.exists()
+    return Check(
+        "kernel types",
+        is_there,
+        True,
+        f"BTF at {kernel_headers.BTF_PATH}" if is_there else "neither BTF nor kernel headers",
+        None
+        if is_there
+        else "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or install"
+        f" linux-headers-{platform.release()}",
+    )
+
+
+def _bpftool() -> Check:
+    found = kernel_headers.find_bpftool()
+    needed = kernel_headers.installed_headers() is None
+    return Check(
+        "bpftool",
+        found is not None or not needed,
+        needed,
+        found or ("not installed" if needed else "not installed, and not needed here"),
+        None if found or not needed else "apt-get install bpftool   (Ubuntu: linux-tools-generic)",
+    )
+
+
+async def _bcc() -> Check:
+    """In a process of its own: importing libbcc maps 100 MB of LLVM, and may not come back."""
+    code = (
+        "from linnix_ls.tracer.bcc_worker import import_bcc\n"
+        "from linnix_ls.errors import TracerUnavailable\n"
+        "try:\n bcc = import_bcc(); print('ok', getattr(bcc, '__version__', '?'), bcc.__file__)\n"
+        "except TracerUnavailable as e:\n print('no', e.message, e.fix, sep='\\n')\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd="/",
+    )
+    try:
+        out, _ = await asyncio.wait_for(process.communicate(), IMPORT_TIMEOUT_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return Check(
+            "BCC", False, True, "importing it hangs", "apt-get install --reinstall python3-bpfcc"
+        )
+    lines = out.decode(errors="replace").splitlines() or ["no answer"]
+    if lines[0].startswith("ok"):
+        return Check("BCC", True, True, lines[0].removeprefix("ok "))
+    if lines[0] == "no" and len(lines) == 3:
+        return Check("BCC", False, True, lines[1], lines[2])
+    return Check("BCC", False, True, lines[-1], "apt-get install --reinstall python3-bpfcc")
+
+
+def _tracefs() -> Check:
+    is_there = tracefs.is_mounted()
+    return Check(
+        "tracefs",
+        is_there,
+        False,
+        "mounted"
+        if is_there
+        else "not mounted; only your own probes on classic tracepoints need it",
+        None if is_there else f"mount -t tracefs tracefs {tracefs.TRACEFS_PATH}",
+    )
+
+
+async def _agent(settings: Settings) -> Check:
+    paths = [default_socket_path(), system_socket_path()]
+    if settings.agent_socket:
+        paths = [Path(settings.agent_socket)]
+    reasons = []
+    for path in dict.fromkeys(paths):
+        try:
+            feed = await RemoteFeed.connect(path)
+        except AgentError as error:
+            reasons.append(error.message)
+            continue
+        status = await feed.status()
+        await feed.close()
+        return Check("agent", True, False, f"serving at {path}, tracer {status.tracer}")
+    may_start = has_bpf_permission()
+    detail = "none running; one is started when needed" if may_start else "; ".join(reasons)
+    return Check(
+        "agent",
+        may_start,
+        not may_start,
+        detail,
+        None if may_start else "sudo linnix-ls agent   (in another terminal, or as a service)",
+    )
+
+
+def _permission(agent_is_ok: bool) -> Check:
+    if has_bpf_permission():
+        return Check("permission", True, True, "may load eBPF programs and sample")
+    if agent_is_ok:
+        return Check("permission", True, False, "none needed: the agent has it")
+    return Check(
+        "permission",
+        False,
+        True,
+        "loading eBPF programs needs CAP_BPF and CAP_PERFMON, and no agent has them for us",
+        "sudo linnix-ls agent   (in another terminal, or as a service)",
+    )
+
+
+async def _probes() -> Check:
+    tracer = BccTracer(cache_dir())
+    try:
+        await tracer.start(lambda _events: None, lambda _reason: None)
+    except TracerUnavailable as error:
+        return Check("probes", False, True, error.message, error.fix)
+    await tracer.stop()
+    return Check("probes", True, True, "compiled, accepted by the kernel's verifier, attached")
+
+
+def _py_spy() -> Check:
+    found = py_spy_path()
+    return Check(
+        "py-spy",
+        found is not None,
+        True,
+        found or "not installed: no lines in Python programs",
+        None if found else "pip install py-spy",
+    )
+
+
+def _ptrace(agent_is_ok: bool) -> Check:
+    raw = procfs.read_bytes("/proc/sys/kernel/yama/ptrace_scope", 16)
+    scope = int(raw) if raw else 0
+    is_ok = agent_is_ok or os.geteuid() == 0 or scope == 0
+    return Check(
+        "stack reading",
+        is_ok,
+        True,
+        "permitted" if is_ok else f"restricted to root (kernel.yama.ptrace_scope = {scope})",
+        None if is_ok else "sudo linnix-ls agent, or sudo sysctl kernel.yama.ptrace_scope=0",
+    )
+
+
+def _addr2line() -> Check:
+    found = shutil.which("addr2line")
+    return Check(
+        "addr2line",
+        found is not None,
+        True,
+        found or "not installed: no lines in native programs",
+        None if found else "apt-get install binutils",
+    )
+
+
+def _schedstat() -> Check:
+    raw = procfs.read_bytes("/proc/self/schedstat", 256)
+    is_there = bool(raw) and raw != b"0 0 0\n"
+    return Check(
+        "run queue times",
+        is_there,
+        False,
+        "kept by this kernel"
+        if is_there
+        else "not kept by this kernel: a spinner on a loaded machine is found later",
+        None if is_there else "a kernel with CONFIG_SCHED_INFO=y",
+    )
