@@ -43,11 +43,11 @@ def uid_of_peer(tables: Iterable[str], peer_port: int, own_port: int) -> int | N
 
     See proc(5): local address, remote address and uid are the second, third and eighth field.
     """
+    ends = (f":{peer_port:04X}", f":{own_port:04X}")
     for line in tables:
         fields = line.split()
-        if len(fields) > 7 and fields[1].endswith(f":{peer_port:04X}"):
-            if fields[2].endswith(f":{own_port:04X}"):
-                return int(fields[7])
+        if len(fields) > 7 and fields[1].endswith(ends[0]) and fields[2].endswith(ends[1]):
+            return int(fields[7])
     return None
 
 

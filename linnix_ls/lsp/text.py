@@ -14,7 +14,7 @@ _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f\ud800-\udfff]"
 )
-_MARKDOWN = re.compile(r"([\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w)|^[#+\-=]|^\d+(?=[.)])|www\b)")
+_MARKDOWN = re.compile(r"([\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w)|^[#+\-=]|^\d+(?=[.)] )|www\b)")
 
 
 def visible(text: str, max_chars: int = 1000) -> str:
@@ -43,8 +43,13 @@ def without_surrogates(text: str) -> str:
 
 def markdown(text: str) -> str:
     """Escape so that it reads the same in markdown: no links, emphasis, tables or HTML."""
-    escaped = _MARKDOWN.sub(lambda match: "\\" + match[0], visible(text))
-    return escaped.replace("\\www", "www\\").replace("://", ":\\//")
+    return _MARKDOWN.sub(_escape_markdown, visible(text)).replace("://", ":\\//")
+
+
+def _escape_markdown(match: re.Match[str]) -> str:
+    if match[0].isalnum():  # a list's number or a bare link: what follows it makes it one
+        return match[0] + "\\"
+    return "\\" + match[0]
 
 
 def code_span(text: str, max_chars: int = 120) -> str:
