@@ -1,0 +1,256 @@
+"""One run under watch: takes the feed's changes, shows findings, keeps what the report needs.
+
+Not here: CMD's process (`command`), and the order of things (`run`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from linnix_ls.cli.output import is_grave_enough
+from linnix_ls.cli.screen import Screen
+from linnix_ls.config import Settings
+from linnix_ls.core.changes import FindingChanged, RunEnded
+from linnix_ls.core.events import Event
+from linnix_ls.core.findings import Finding, Kind, State
+from linnix_ls.core.ids import NS_PER_S, ProcessKey
+from linnix_ls.errors import AgentError, LinnixError, TracerUnavailable
+from linnix_ls.feed.base import (
+    Feed,
+    FeedChange,
+    FeedState,
+    FeedStatus,
+    InputsSeen,
+    StatusChanged,
+)
+from linnix_ls.report.document import RunFacts, iso_time
+from linnix_ls.tracer.trace_file import TraceHeader, TraceWriter
+
+OpenFeed = Callable[..., Awaitable[Feed]]
+
+# After CMD's end: until the feed tells of it, and for what its last processes may still show.
+NEWS_TIMEOUT_S = 0.5
+SETTLE_TIMEOUT_S = 0.5
+STOP_TIMEOUT_S = 3.0
+CLOSE_TIMEOUT_S = 2.0
+
+
+class RunWatch:
+    """See the module. In this order: `open`, `begin`, `end`, `result`, `close`; where opening
+    takes too long, it may still be under way when the run begins, and even when it ends.
+
+    Attributes:
+        progress: what `open` does, in words.
+    """
+
+    def __init__(self, args: argparse.Namespace, screen: Screen) -> None:
+        self.progress = "getting ready"
+        self._args = args
+        self._screen = screen
+        self._cwd = os.getcwd()
+        self._feed: Feed | None = None
+        self._run: ProcessKey | None = None
+        self._has_run_ended = False
+        self._findings: dict[str, Finding] = {}
+        self._last_notice = ""
+        self._changed = asyncio.Event()
+        self._stopping: set[asyncio.Task[None]] = set()
+        self._unrecorded: list[Event] = []
+        self._trace: TraceWriter | None = None
+        self._files = contextlib.ExitStack()
+        self._started_at: datetime | None = None
+        self._started_ns = self._ended_ns = 0
+        self._exit_code = 0
+
+    async def open(self, open_feed: OpenFeed, pid: int) -> None:
+        """Have a feed watch CMD. What goes wrong is told: CMD can run without us.
+
+        Raises:
+            TracerUnavailable: CMD has not begun yet, and was not to run without eBPF.
+        """
+        settings = Settings(tracer=self._args.tracer)
+        try:
+            self._feed = await open_feed(settings, on_progress=self._proceed)
+            self._feed.subscribe(self._take)
+            if self._args.record:
+                await self._feed.record_inputs()
+            label = os.path.basename(self._args.command[0])
+            self._run = await self._feed.watch(pid, label, is_run=True, is_root_judged=True)
+            self._take_status(self._feed.snapshot().status)
+        except LinnixError as error:
+            if isinstance(error, TracerUnavailable) and self._started_at is None:
+                raise
+            self._notify(f"nothing is watched: {error.message}", error.fix)
+        self._begin_recording()
+
+    def begin(self) -> None:
+        """CMD begins now: the zero of all times."""
+        self._started_at, self._started_ns = datetime.now(UTC), time.monotonic_ns()
+        self._begin_recording()
+
+    async def end(self, exit_code: int) -> None:
+        """CMD has ended. Returns after a moment for its last findings."""
+        self._ended_ns = time.monotonic_ns()
+        self._exit_code = exit_code
+        if self._run is None:
+            return
+        await self._until(lambda: self._has_run_ended, NEWS_TIMEOUT_S)
+        has_company = await self._has_living_processes()
+        await self._until(lambda: not (has_company or self._is_any_raised()), SETTLE_TIMEOUT_S)
+        if self._stopping:
+            await asyncio.wait(self._stopping, timeout=STOP_TIMEOUT_S)
+
+    async def result(self) -> tuple[RunFacts, FeedStatus, Sequence[Finding]]:
+        """What there is to report."""
+        assert self._started_at is not None
+        facts = RunFacts(
+            command=tuple(self._args.command),
+            cwd=self._cwd,
+            exit_code=self._exit_code,
+            started_at=self._started_at,
+            started_ns=self._started_ns,
+            duration_s=(self._ended_ns - self._started_ns) / NS_PER_S,
+        )
+        status = FeedStatus(FeedState.OFF, degraded="nothing was watched")
+        if self._feed and self._run:
+            try:
+                status = await self._feed.status()
+            except AgentError:
+                status = self._feed.snapshot().status
+        return facts, status, tuple(self._findings.values())
+
+    def has_found(self, kinds: Collection[Kind]) -> bool:
+        return any(finding.kind in kinds for finding in self._findings.values())
+
+    async def close(self) -> None:
+        """Let go of the feed. CMD's left-over processes go on."""
+        if self._feed:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._feed.close(), CLOSE_TIMEOUT_S)
+        if self._trace:
+            self._trace.exit_code = self._exit_code
+        with self._recording_errors_told():
+            self._files.close()
+
+    # -- what the feed tells -------------------------------------------------------------------
+
+    def _proceed(self, text: str) -> None:
+        self.progress = text
+
+    def _take(self, numbered: FeedChange) -> None:
+        match numbered.change:
+            case FindingChanged(finding):
+                self._take_finding(finding)
+            case StatusChanged(status):
+                self._take_status(status)
+            case InputsSeen(events):
+                self._record(events)
+            case RunEnded(run=run):
+                self._has_run_ended |= run == self._run
+        self._changed.set()
+
+    def _take_finding(self, finding: Finding) -> None:
+        from linnix_ls.report import text
+
+        before = self._findings.get(finding.id)
+        if not is_grave_enough(finding, self._args.min_severity):
+            return
+        if finding.state is State.CLEARED:
+            # After it has ended that is no news; before, it means that it was none.
+            if before and before.state is State.RAISED:
+                del self._findings[finding.id]
+                self._notify(f"{finding.id} ({finding.kind}) is withdrawn")
+            return
+        self._findings[finding.id] = finding
+        if before is None:
+            block = text.finding_block(finding, cwd=self._cwd, started_ns=self._started_ns)
+            self._screen.show(block)
+            if self._args.stop_runaways:
+                self._stopping.add(asyncio.create_task(self._stop(finding)))
+
+    def _take_status(self, status: FeedStatus) -> None:
+        if status.state is FeedState.OFF:
+            self._notify(f"watching has stopped: {status.degraded}", status.fix)
+        elif status.degraded:
+            self._notify(f"degraded: {status.degraded}", status.fix)
+
+    def _notify(self, message: str, fix: str | None = None) -> None:
+        from linnix_ls.report import text
+
+        if message != self._last_notice:
+            self._last_notice = message
+            self._screen.show(text.notice(message, fix))
+
+    # -- what we do about it -------------------------------------------------------------------
+
+    async def _stop(self, finding: Finding) -> None:
+        assert self._feed is not None
+        who = f"{finding.process.comm}({finding.process.key.pid})"
+        # One process of a storm is nothing: the others go on.
+        is_storm = finding.kind is Kind.FORK_STORM
+        try:
+            outcome = await self._feed.stop_process(finding.process.key, tree=is_storm)
+        except AgentError as error:
+            self._notify(f"{who} was not stopped: {error.message}", error.fix)
+        else:
+            self._notify(f"{who}: {outcome.replace('_', ' ')}")
+
+    async def _has_living_processes(self) -> bool:
+        assert self._feed is not None
+        try:
+            tree = await self._feed.process_tree()
+        except AgentError:
+            return False
+        return any(view.run == self._run and not view.has_ended for view in tree)
+
+    def _is_any_raised(self) -> bool:
+        return any(finding.state is State.RAISED for finding in self._findings.values())
+
+    async def _until(self, is_reached: Callable[[], bool], timeout_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while not is_reached():
+                    self._changed.clear()
+                    await self._changed.wait()
+
+    # -- recording -----------------------------------------------------------------------------
+
+    def _begin_recording(self) -> None:
+        """Once the run has begun and is watched; what was seen before is kept until then."""
+        if not (self._args.record and self._started_at and self._feed and self._run):
+            return
+        status = self._feed.snapshot().status
+        header = TraceHeader(
+            tracer=status.tracer or "",
+            degraded=status.degraded,
+            command=tuple(self._args.command),
+            cwd=self._cwd,
+            started_at=iso_time(self._started_at),
+            started_ns=self._started_ns,
+        )
+        with self._recording_errors_told():
+            self._trace = self._files.enter_context(TraceWriter(Path(self._args.record), header))
+        self._record(self._unrecorded)
+        self._unrecorded = []
+
+    def _record(self, events: Sequence[Event]) -> None:
+        if self._trace is None:
+            self._unrecorded += events
+            return
+        with self._recording_errors_told():
+            self._trace.write(events)
+
+    @contextlib.contextmanager
+    def _recording_errors_told(self) -> Iterator[None]:
+        """A full disk ends the recording, not the run."""
+        try:
+            yield
+        except (OSError, LinnixError) as error:
+            self._notify(f"the recording broke off: {error}")

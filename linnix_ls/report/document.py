@@ -1,0 +1,197 @@
+"""The findings document, `linnix-findings/1`: what programs read. docs/findings-document.md.
+
+The models are the schema. Adding fields is fine; a change of meaning needs a new number. Not
+here: wording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import (
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+)
+
+from linnix_ls import __version__
+from linnix_ls.core.findings import Cause, Finding, Kind, Severity
+from linnix_ls.core.ids import NS_PER_S
+from linnix_ls.feed.base import FeedStatus
+from linnix_ls.report.escape import without_surrogates
+
+
+def _utf8(value: object) -> object:
+    return without_surrogates(value) if isinstance(value, str) else value
+
+
+# Command lines and paths are bytes. Those that are not UTF-8 would make a document that no
+# JSON reader takes.
+Text = Annotated[str, BeforeValidator(_utf8)]
+
+
+def seconds_after(ktime_ns: int, started_ns: int) -> float:
+    """In the document's unit; what was under way before the start counts from 0."""
+    return round(max(0, ktime_ns - started_ns) / NS_PER_S, 3)
+
+
+def _seconds_after_start(ktime_ns: int | None, info: ValidationInfo[int]) -> float | None:
+    return None if ktime_ns is None else seconds_after(ktime_ns, info.context)
+
+
+# The validation context is the ktime of the run's start.
+_SecondsAfterStart = BeforeValidator(_seconds_after_start)
+
+
+class _Model(BaseModel):
+    # Most entries are made from the core's dataclass of the same fields.
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class ToolEntry(_Model):
+    name: str = "linnix-ls"
+    version: str = __version__
+
+
+class EventsEntry(_Model):
+    received: int
+    lost: int
+    processes: int
+
+
+class ProcessEntry(_Model):
+    pid: int = Field(validation_alias=AliasPath("key", "pid"))
+    start_ticks: int = Field(validation_alias=AliasPath("key", "start_ticks"))
+    ppid: int | None
+    comm: Text
+    exe: Text | None
+    argv: tuple[Text, ...]
+    cwd: Text | None
+
+
+class AncestorEntry(_Model):
+    pid: int = Field(validation_alias=AliasPath("key", "pid"))
+    comm: Text
+    argv: tuple[Text, ...]
+
+
+class LocationEntry(_Model):
+    path: Text
+    line: int
+    end_line: int | None
+    function: Text | None
+    confidence: float
+    reason: Text
+
+
+class OtherLocationEntry(_Model):
+    path: Text
+    line: int
+    role: str
+
+
+class EvidenceEntry(_Model):
+    id: str
+    name: str
+    value: float | int | Text
+    unit: str
+    window_s: float | None
+    source: Text
+
+
+class ExplanationEntry(_Model):
+    by: str
+    summary: Text
+    why: Text
+    fix: tuple[Text, ...]
+    cites: tuple[str, ...]
+
+
+class FindingEntry(_Model):
+    id: str
+    kind: Kind
+    cause: Cause
+    severity: Severity
+    confidence: float
+    process: ProcessEntry
+    ancestry: tuple[AncestorEntry, ...]
+    location: LocationEntry | None
+    other_locations: tuple[OtherLocationEntry, ...]
+    test: Text | None
+    onset_s: Annotated[float, _SecondsAfterStart] = Field(validation_alias="onset_ns")
+    flagged_s: Annotated[float, _SecondsAfterStart] = Field(validation_alias="flagged_ns")
+    cleared_s: Annotated[float | None, _SecondsAfterStart] = Field(validation_alias="ended_ns")
+    evidence: tuple[EvidenceEntry, ...]
+    explanation: ExplanationEntry | None
+
+
+class Document(_Model):
+    """One run and what was found in it."""
+
+    # `schema` is taken: pydantic's own BaseModel.schema().
+    schema_: Literal["linnix-findings/1"] = Field(
+        default="linnix-findings/1", serialization_alias="schema"
+    )
+    tool: ToolEntry = ToolEntry()
+    tracer: str | None
+    degraded: Text | None
+    command: tuple[Text, ...]
+    cwd: Text
+    exit_code: int | None
+    started_at: Text
+    duration_s: float
+    events: EventsEntry
+    findings: tuple[FindingEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """The run as a whole.
+
+    Attributes:
+        exit_code: 128+n after signal n; None when it is not known (a replay).
+        started_at: by the wall clock, with a time zone.
+        started_ns: ktime of CMD's start, from which all times in the document count.
+    """
+
+    command: tuple[str, ...]
+    cwd: str
+    exit_code: int | None
+    started_at: datetime
+    started_ns: int
+    duration_s: float
+
+
+def build(facts: RunFacts, status: FeedStatus, findings: Iterable[Finding]) -> Document:
+    return Document(
+        tracer=status.tracer,
+        degraded=status.degraded,
+        command=facts.command,
+        cwd=facts.cwd,
+        exit_code=facts.exit_code,
+        started_at=iso_time(facts.started_at),
+        duration_s=round(facts.duration_s, 3),
+        events=EventsEntry(
+            received=status.n_received, lost=status.n_lost, processes=status.n_processes
+        ),
+        findings=tuple(
+            FindingEntry.model_validate(finding, context=facts.started_ns) for finding in findings
+        ),
+    )
+
+
+def to_json(document: Document) -> bytes:
+    """As a file's content: UTF-8, ends with a newline."""
+    return document.model_dump_json(by_alias=True, indent=2).encode() + b"\n"
+
+
+def iso_time(moment: datetime) -> str:
+    """In UTC with milliseconds: ``2026-01-31T12:00:00.000Z``."""
+    utc = moment.astimezone(UTC).replace(tzinfo=None)
+    return utc.isoformat(timespec="milliseconds") + "Z"

@@ -1,0 +1,78 @@
+"""A few lines of a source file around a place, safe to print.
+
+The path comes from a foreign process and may name anything by now: a pipe, a device, a
+gigabyte, nothing. Not here: drawing (`text`).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+
+from linnix_ls.report.escape import visible
+
+MAX_FILE_BYTES = 8 << 20
+MAX_COLUMNS = 160
+TAB_COLUMNS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Consecutive lines; `first` and all line numbers are 1-based.
+
+    Attributes:
+        lines: without tabs and line ends, cut to `MAX_COLUMNS`.
+    """
+
+    first: int
+    lines: tuple[str, ...]
+
+    def __getitem__(self, number: int) -> str:
+        """The text of line `number` of the file."""
+        return self.lines[number - self.first]
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.lines) - 1
+
+
+def read_frame(path: str, line: int, end_line: int, n_context: int = 2) -> Frame | None:
+    """Lines `line` to `end_line` with `n_context` lines around them.
+
+    None where they cannot be shown: no such file or line (any more), not text, too large.
+    """
+    content = read_source(path)
+    if content is None:
+        return None
+    lines = content.split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    if not 1 <= line <= len(lines):
+        return None
+    first = max(1, line - n_context)
+    last = max(line, end_line) + n_context
+    return Frame(first, tuple(_printable(raw) for raw in lines[first - 1 : last]))
+
+
+def read_source(path: str) -> bytes | None:
+    """The content of a regular file of text of bearable size, else None."""
+    try:
+        # Never wait for a pipe's other end, nor take a terminal.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    with open(fd, "rb") as file:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
+            return None
+        try:
+            content = file.read(MAX_FILE_BYTES)
+        except OSError:
+            return None
+    return None if b"\0" in content else content
+
+
+def _printable(raw: bytes) -> str:
+    text = raw.removesuffix(b"\r").decode("utf-8", "surrogateescape").expandtabs(TAB_COLUMNS)
+    return visible(text, MAX_COLUMNS).rstrip()
