@@ -87,10 +87,12 @@ missing_packages() {
     elif ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         echo "${python#/usr/bin/}-venv"
     fi
-    is_installed python3-bpfcc || echo python3-bpfcc
+    for package in python3-bpfcc binutils; do # binutils: addr2line, for lines of native code
+        is_installed "$package" || echo "$package"
+    done
     has_bpftool || bpftool_packages
     [ "$profile" = test ] || return 0
-    for package in gcc g++ libc6-dev neovim; do
+    for package in gcc g++ libc6-dev make neovim; do
         is_installed "$package" || echo "$package"
     done
 }
