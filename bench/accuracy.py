@@ -299,7 +299,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     result = measure(folders, n_runs=options.runs, n_jobs=options.jobs, venv=venv)
     page = markdown(result)
     print("\n" + page)
-    machine.save(f"accuracy-{result['measured_at'].replace(':', '')}", result, page, options.out)
+    machine.save("accuracy", result, page, options.out)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from typing import Any
 
 from lsprotocol import types
 from pygls import uris
-from pytest_lsp import LanguageClient, make_test_lsp_client
+from pygls.lsp.client import LanguageClient
 
 from bench import machine
 
@@ -88,6 +88,8 @@ def pytest_on(file: Path) -> Iterator[None]:
         cwd=file.parent,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         start_new_session=True,
     )
     try:
@@ -103,24 +105,29 @@ class Editor:
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
         self.published: asyncio.Queue[tuple[int, types.PublishDiagnosticsParams]] = asyncio.Queue()
-        self.client: LanguageClient = make_test_lsp_client()
+        self.client = LanguageClient("linnix-latency", "1")
 
         @self.client.feature(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
         def publish(params: types.PublishDiagnosticsParams) -> None:
             self.published.put_nowait((time.monotonic_ns(), params))
 
+        @self.client.feature("linnix/didChangeFindings")
+        @self.client.feature("linnix/didChangeStatus")
+        def ignore(_params: object) -> None:
+            pass
+
     async def start(self) -> dict[str, Any]:
         """Start the server and wait until it watches; its status."""
         await self.client.start_io(str(machine.LINNIX_LS))
-        await self.client.initialize_session(
+        folder = types.WorkspaceFolder(uri=self.workspace.as_uri(), name="latency")
+        await self.client.initialize_async(
             types.InitializeParams(
                 capabilities=types.ClientCapabilities(),
                 process_id=os.getpid(),
-                workspace_folders=[
-                    types.WorkspaceFolder(uri=self.workspace.as_uri(), name="latency")
-                ],
+                workspace_folders=[folder],
             )
         )
+        self.client.initialized(types.InitializedParams())
         until = time.monotonic() + 60
         while time.monotonic() < until:
             status = await self.client.protocol.send_request_async("linnix/status", {})
@@ -130,7 +137,8 @@ class Editor:
         raise TimeoutError(f"the server does not watch after a minute: {status}")
 
     async def stop(self) -> None:
-        await self.client.shutdown_session()
+        await self.client.shutdown_async(None)
+        self.client.exit(None)
         await self.client.stop()
 
     async def time_to_diagnostic(self, kind: str, number: int) -> tuple[float, int] | None:
@@ -223,7 +231,7 @@ def main() -> None:
     result = asyncio.run(measure(options.rounds))
     page = markdown(result)
     print("\n" + page)
-    machine.save(f"latency-{result['measured_at'].replace(':', '')}", result, page, options.out)
+    machine.save("latency", result, page, options.out)
 
 
 if __name__ == "__main__":

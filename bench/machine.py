@@ -24,7 +24,7 @@ def describe() -> dict[str, Any]:
     """The tool and the machine, as plain JSON; `load` is that before the measurement."""
     return {
         "tool": {"name": "linnix-ls", "version": __version__},
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "measured_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "n_cpus": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "kernel": platform.release(),
@@ -33,9 +33,10 @@ def describe() -> dict[str, Any]:
     }
 
 
-def save(name: str, result: dict[str, Any], markdown: str, folder: Path) -> None:
-    """Write `name`.json and `name`.md into `folder`, and say where."""
+def save(kind: str, result: dict[str, Any], markdown: str, folder: Path) -> None:
+    """Write the result as JSON and as a page into `folder`, and say where."""
     folder.mkdir(parents=True, exist_ok=True)
+    name = f"{kind}-{result['measured_at'].replace(':', '')}"
     (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     (folder / f"{name}.md").write_text(markdown)
     print(f"\nsaved {folder / name}.json and .md")

@@ -39,6 +39,6 @@ echo "Running the tests of examples/parcels under watch. Two of them fail, and t
 echo "the lines that make them fail are what linnix-ls shows."
 echo
 status=0
-"$bin/linnix-ls" run -- "$bin/python" -m pytest -p no:cacheprovider || status=$?
+PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 "$bin/linnix-ls" run -- "$bin/python" -m pytest -p no:cacheprovider || status=$?
 # 1: some tests failed, as announced. Anything else is a fault of ours.
 [ "$status" -eq 1 ] || exit "$status"
