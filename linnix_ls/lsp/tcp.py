@@ -112,7 +112,9 @@ async def _serve_client(open_feed: OpenFeed, client: socket.socket, *, is_local:
     try:
         await serve_connection(open_feed, source, sink, is_client_local=is_local)
     finally:
-        # Wakes the threads that wait in a read or write; they let go of the files.
+        # Wakes the threads that wait in a read or write, so that the files can be closed.
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
-        client.close()
+        for end in (source, sink, client):
+            with contextlib.suppress(OSError):
+                end.close()
