@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -161,6 +162,27 @@ async def test_nothing_is_left_running_after_the_client_is_killed(tmp_path, edit
     async with asyncio.timeout(ENDED_WITHIN_S):
         while [pid for pid in below if Path(f"/proc/{pid}").exists()]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.asyncio
+@pytest.mark.ebpf
+async def test_an_agent_that_is_killed_is_missed_once_and_replaced(tmp_path):
+    async with a_process_speaking_lsp(*LINNIX_LS) as client:
+        options = {"agent_socket": str(tmp_path / "agent.sock"), "tracer": "bcc"}
+        await client.initialize(initializationOptions=options)
+        await watching(client)
+        [agent] = [
+            pid
+            for pid in descendants_of(client.process.pid)
+            if b"\0agent\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        os.kill(agent, signal.SIGKILL)
+        await client.told("window/logMessage", lambda m: "watching processes again" in m["message"])
+        assert (await client.request("linnix/status"))["tracer"] == "bcc"
+        assert [params["type"] for method, params in client.notified if "essage" in method] == [
+            2,
+            3,
+        ]
 
 
 def test_importing_the_server_leaves_out_what_is_only_needed_later():
