@@ -20,7 +20,7 @@ fail() {
 # --- as root, re-entered through sudo -------------------------------------------------------
 
 apt_install() {
-    apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "$@" >&2
+    apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "$@" >/dev/null
 }
 
 # Installs the packages it is given; if they cannot all be had, as many of them as can be.
@@ -28,7 +28,7 @@ install_packages() {
     export DEBIAN_FRONTEND=noninteractive
     apt_install "$@" 2>/dev/null && return
     say "refreshing the package lists (apt-get update)"
-    apt-get update -qq >&2 || say "apt-get update failed; trying with the lists that are there"
+    apt-get update -qq >/dev/null || say "apt-get update failed; trying with the lists that are there"
     apt_install "$@" && return
     for package in "$@"; do
         apt_install "$package" || say "could not install $package"
@@ -82,8 +82,10 @@ has_bpftool() { PATH="$PATH:/usr/sbin:/usr/local/sbin" bpftool version >/dev/nul
 
 missing_packages() {
     python=$(find_python)
-    if [ -z "$python" ]; then
+    if [ -z "$python" ] && [ -x /usr/bin/python3 ]; then
         echo python3.11 python3.11-venv # Ubuntu 22.04: its python3 is 3.10
+    elif [ -z "$python" ]; then
+        echo python3 python3-venv
     elif ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         echo "${python#/usr/bin/}-venv"
     fi
@@ -184,6 +186,7 @@ say_what_is_degraded() {
 }
 
 ensure_packages
+[ -n "$(find_python)" ] || ensure_packages # there was none at all, and now there is an old one
 ensure_python_packages
 say_what_is_degraded
 say "ready ($profile)"
