@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -26,6 +27,21 @@ def project(tmp_path):
     return copy
 
 
+@pytest.fixture
+def init_lua(tmp_path):
+    """The set-up that docs/editors.md gives for this Neovim, with an agent of the test's own."""
+    version = subprocess.run(["nvim", "--version"], capture_output=True, text=True, check=True)
+    minor = int(re.search(r"NVIM v0\.(\d+)", version.stdout)[1])
+    heading = "Neovim 0.11 and later" if minor >= 11 else "Neovim 0.7 to 0.10"
+    section = (ROOT / "docs" / "editors.md").read_text().partition(f"## {heading}\n")[2]
+    snippet = re.search(r"```lua\n(.*?)```", section, re.DOTALL)[1]
+    assert "linnix = {}" in snippet
+    settings = f"linnix = {{ tracer = 'bcc', agent_socket = '{tmp_path}/agent.sock' }}"
+    path = tmp_path / "init.lua"
+    path.write_text(snippet.replace("linnix = {}", settings))
+    return path
+
+
 def lines_of_the_spin(source):
     """From `while` to the end of its body, counted from 1."""
     lines = source.read_text().splitlines()
@@ -37,28 +53,21 @@ def lines_of_the_spin(source):
 @pytest.mark.e2e
 @pytest.mark.ebpf
 @pytest.mark.timeout(300)
-def test_a_spinning_test_is_shown_in_neovim_and_stopped_from_there(project, tmp_path):
+def test_a_spinning_test_is_shown_in_neovim_and_stopped_from_there(project, init_lua, tmp_path):
     source = project / "parcels" / "labels.py"
     outcome = tmp_path / "outcome.json"
-    test_command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    pytest_command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    scripts = Path(sys.executable).parent
     environment = os.environ | {
-        "LINNIX_LS": json.dumps([sys.executable, "-m", "linnix_ls.cli.main"]),
-        "TEST_COMMAND": shlex.join([*test_command, "tests/test_labels.py"]),
+        "PATH": f"{scripts}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "TEST_COMMAND": shlex.join([*pytest_command, "tests/test_labels.py"]),
         "SOURCE_FILE": str(source),
-        "AGENT_SOCKET": str(tmp_path / "agent.sock"),
         "OUTCOME": str(outcome),
-        "PYTHONPATH": str(ROOT),
     }
+    script = f"luafile {ROOT}/tests/e2e/neovim.lua"
     done = subprocess.run(
-        [
-            "timeout",
-            "240",
-            "nvim",
-            "--headless",
-            "--clean",
-            "-c",
-            f"luafile {ROOT}/tests/e2e/neovim.lua",
-        ],
+        ["timeout", "240", "nvim", "--headless", "-n", "-u", init_lua, "-c", script],
         cwd=project,
         env=environment,
         capture_output=True,
@@ -69,13 +78,12 @@ def test_a_spinning_test_is_shown_in_neovim_and_stopped_from_there(project, tmp_
     seen = json.loads(outcome.read_text())
     assert "failed" not in seen, (seen, done.stderr)
     assert done.returncode == 0
-    assert seen["diagnostic"]["source"] == "linnix"
-    assert seen["diagnostic"]["code"] == "cpu_spin"
-    assert seen["diagnostic"]["line"] in lines_of_the_spin(source)
+    found = seen["diagnostic"]
+    assert (found["source"], found["kind"]) == ("linnix", "cpu_spin")
+    assert found["line"] in lines_of_the_spin(source)
     assert seen["was_running"]
-    pid = seen["diagnostic"]["pid"]
-    assert seen["action"].startswith(f"Stop process {pid} (")
-    assert seen["action"] in seen["question"][0]
-    assert seen["outcome"] == {"outcome": "stopped"}
+    assert seen["action"].startswith(f"Stop process {found['pid']} (")
+    assert seen["action"] in seen["question"]
+    assert seen["result"] == {"outcome": "stopped"}
     # It ended because it was stopped, not because the test's own time had run out.
     assert "SIGTERM" in seen["terminal"]

@@ -1,0 +1,99 @@
+"""docs/lsp.md and the code say the same: methods, commands, settings, and every field."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from linnix_ls.config import Settings
+from linnix_ls.core.findings import Severity
+from linnix_ls.core.ids import ProcessKey
+from linnix_ls.feed.base import ProcessView
+from linnix_ls.lsp import ext
+from linnix_ls.lsp.connection import Connection
+from linnix_ls.lsp.server import build_server
+from linnix_ls.report.document import FindingEntry
+from tests.lsp.memory_feed import WATCHING, a_finding, a_place
+
+PAGE = (Path(__file__).parents[2] / "docs" / "lsp.md").read_text()
+SECTIONS = dict(re.findall(r"^### `([^`]+)`\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL))
+
+FINDING = a_finding(other_locations=(a_place("/t.py", 1, "test"),))
+FINDING_OBJECT = ext.finding_object(FINDING, Severity.WARNING, 0, "file:///x")
+VIEW = ProcessView(
+    key=FINDING.process.key,
+    parent=ProcessKey(1, 1),
+    run=ProcessKey(1, 1),
+    comm="x",
+    argv=("x",),
+    cwd="/",
+    on_cpu_cores=0.0,
+    age_s=0.0,
+    exit_code=None,
+    term_signal=None,
+    has_ended=False,
+)
+
+
+def samples(method):
+    return [
+        json.loads(text) for text in re.findall(r"```json\n(.*?)```", SECTIONS[method], re.DOTALL)
+    ]
+
+
+def shape(value):
+    """Names, nested; what the values are does not matter."""
+    if isinstance(value, dict):
+        return {name: shape(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [shape(value[0])] if value else []
+    return None
+
+
+@pytest.mark.asyncio
+async def test_every_method_and_command_has_a_section_and_no_other_has():
+    nothing = io.BytesIO()
+    manager = build_server(None, Connection(nothing, nothing)).protocol.fm
+    methods = {method for method in manager.features if method.startswith(ext.PREFIX)}
+    methods |= {ext.DID_CHANGE_STATUS, ext.DID_CHANGE_FINDINGS}
+    assert set(SECTIONS) == methods | set(manager.commands)
+    named = {value for name, value in vars(ext).items() if str(value).startswith(ext.PREFIX)}
+    assert named - {ext.PREFIX} == methods
+
+
+def test_every_setting_is_in_the_table_with_its_default_and_no_other_is():
+    rows = re.findall(r"^\| `linnix\.(\w+)` \|[^|]*\| `([^`]+)` \|", PAGE, re.MULTILINE)
+    documented = {name: json.loads(default) for name, default in rows}
+    assert documented == Settings().model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("method", "objects"),
+    [
+        (ext.STATUS, [ext.status_object(WATCHING)]),
+        (ext.FINDINGS, [{"findings": [FINDING_OBJECT]}]),
+        (ext.DID_CHANGE_FINDINGS, [{"findings": [], "removed": [FINDING.id]}]),
+        (ext.PROCESS_TREE, [ext.process_tree_object([VIEW], [FINDING])]),
+        (ext.WATCH, [{"pid": 1, "label": ""}, ext.key_object(ProcessKey(1, 1))]),
+        (ext.UNWATCH, [{"pid": 1}]),
+    ],
+)
+def test_the_samples_have_the_fields_of_the_real_objects(method, objects):
+    documented = [shape(sample) for sample in samples(method)]
+    real = [shape(each) for each in objects]
+    assert documented == real
+
+
+def test_the_samples_are_accepted_as_parameters():
+    assert ext.structure(samples(ext.WATCH)[0], ext.WatchParams).label == "task: test"
+    assert ext.structure(samples(ext.UNWATCH)[0], ext.UnwatchParams).pid == 4400
+
+
+def test_a_finding_has_the_fields_of_the_findings_document_but_for_its_times():
+    entry = FindingEntry.model_validate(FINDING, context=0).model_dump(mode="json")
+    document = {name: value for name, value in entry.items() if not name.endswith("_s")}
+    ours = {name: FINDING_OBJECT[name] for name in document}
+    ours["location"] = {k: v for k, v in ours["location"].items() if k != "uri"}
+    assert shape(ours) == shape(document)
