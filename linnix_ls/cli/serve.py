@@ -29,10 +29,12 @@ def serve(args: argparse.Namespace) -> int:
     Raises:
         UsageError: the TCP address is wrong or taken.
     """
-    # pygls logs whole messages at INFO: command lines have no business in a log.
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="linnix-ls: %(levelname)s: %(message)s"
     )
+    # It logs whole messages at INFO, command lines and all, and at WARNING each notification
+    # and cancellation that it has no use for.
+    logging.getLogger("pygls").setLevel(logging.ERROR)
     return _serve_stdio() if args.tcp is None else _serve_tcp(args.tcp)
 
 

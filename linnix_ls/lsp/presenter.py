@@ -146,12 +146,9 @@ class Presenter:
         uri = self._documents.uri(finding.location.path) if finding.location else None
         return ext.finding_object(finding, severity, time.time_ns() - time.monotonic_ns(), uri)
 
-    def stop(self) -> None:
+    def _flush_later(self) -> None:
         if self._timer:
             self._timer.cancel()
-
-    def _flush_later(self) -> None:
-        self.stop()
         dues = [each.next_due_s() for each in (self._diagnostics, self._findings, self._status)]
         if known := [due for due in dues if due is not None]:
             self._timer = self._loop.call_at(min(known), self.flush)

@@ -130,6 +130,13 @@ class LinnixProtocol(LanguageServerProtocol):
 
         super()._execute_handler(msg_id, handler, done, args, kwargs)
 
+    def _send_handler_result(self, future: Any, *, msg_id: int | str) -> None:
+        """A refusal is an answer like others; pygls would log a traceback for it."""
+        if not future.cancelled() and isinstance(error := future.exception(), JsonRpcException):
+            self._refuse(msg_id, error)
+        else:
+            super()._send_handler_result(future, msg_id=msg_id)
+
     def _not_now(self, method: str) -> JsonRpcException | None:
         if method == types.EXIT:
             return None

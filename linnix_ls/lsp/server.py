@@ -75,6 +75,7 @@ class LinnixServer(LanguageServer):
         self._is_client_local = is_client_local
         self._documents = Documents(self._text_of_open)
         self._initialization_options: Any = None
+        self._unwatch_client: Callable[[], None] = lambda: None
         self._is_started = asyncio.Event()
         self._is_showing_soon = False
         self._placeless_ids: set[str] = set()
@@ -105,7 +106,7 @@ class LinnixServer(LanguageServer):
             self.session.watch_when_open(params.process_id, visible(client, 100))
             # A client in another container has no process here: then EOF has to do.
             with contextlib.suppress(OSError):
-                call_when_process_ends(
+                self._unwatch_client = call_when_process_ends(
                     params.process_id, lambda: self._connection.end("the client has ended")
                 )
 
@@ -132,6 +133,7 @@ class LinnixServer(LanguageServer):
 
     async def stop(self) -> None:
         """Let go of the feed and of every task."""
+        self._unwatch_client()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.session.close(), _CLOSE_LIMIT_S)
         for task in self._tasks:
@@ -371,7 +373,7 @@ class LinnixServer(LanguageServer):
         """Ask the user. A client that cannot ask has to call again with `confirmed`."""
         stop = types.MessageActionItem(title=to_proto.stop_title(finding))
         leave = types.MessageActionItem(title="Leave it running")
-        command_line = ext.clean(visible(" ".join(finding.process.argv), 200))
+        command_line = visible(" ".join(finding.process.argv), 200)
         try:
             chosen = await self.window_show_message_request_async(
                 types.ShowMessageRequestParams(

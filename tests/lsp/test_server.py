@@ -678,7 +678,7 @@ class TestProtocol:
             await client.told("linnix/didChangeStatus", lambda s: s["state"] == "watching")
             client.reading.cancel()
             client.writer.transport.pause_reading()
-            # Far more than pipes and outbox hold: 2000 findings of 20 kB, each 20 times.
+            # 1 MB of findings, 20 times over: far more than the streams and the outbox hold.
             big = a_process(7, "x", "x" * 20_000)
             for round_ in range(20):
                 for n in range(50):

@@ -118,6 +118,10 @@ async def test_it_says_nothing_on_stderr_in_a_good_session():
     client = Client(process.stdout, process.stdin)
     await client.initialize(**PSUTIL)
     await watching(client)
+    client.notify("textDocument/didSave", {"textDocument": {"uri": "file:///x"}})
+    client.notify("$/cancelRequest", {"id": 1})
+    assert "error" in await client.reply_to("linnix/watch", {"pid": 2**22 + 1})
+    assert "error" in await client.reply_to("linnix/watch", {"pid": "x"})
     await client.request("shutdown")
     client.notify("exit")
     assert await process.stderr.read() == b""
