@@ -13,24 +13,30 @@ static inline u64 mix(u64 hash, u64 value)
     return (hash ^ value) * 1099511628211ULL;
 }
 
-/* The registers that a call may overwrite: a loop that computes anything changes them. */
-static inline u64 hash_registers(struct pt_regs *regs)
+/*
+ * The registers that a call may overwrite: a loop that computes anything changes them. Each is
+ * read through ctx by name: the verifier turns that into a read of the real registers, which are
+ * not where ctx points (struct bpf_perf_event_data_kern holds a pointer to them).
+ */
+static inline u64 hash_registers(struct bpf_perf_event_data *ctx)
 {
-    u64 hash = mix(14695981039346656037ULL, PT_REGS_IP(regs));
+    u64 hash = 14695981039346656037ULL;
 #if defined(__x86_64__)
-    hash = mix(hash, regs->ax);
-    hash = mix(hash, regs->cx);
-    hash = mix(hash, regs->dx);
-    hash = mix(hash, regs->si);
-    hash = mix(hash, regs->di);
-    hash = mix(hash, regs->r8);
-    hash = mix(hash, regs->r9);
-    hash = mix(hash, regs->r10);
-    hash = mix(hash, regs->r11);
+    hash = mix(hash, ctx->regs.ip);
+    hash = mix(hash, ctx->regs.ax);
+    hash = mix(hash, ctx->regs.cx);
+    hash = mix(hash, ctx->regs.dx);
+    hash = mix(hash, ctx->regs.si);
+    hash = mix(hash, ctx->regs.di);
+    hash = mix(hash, ctx->regs.r8);
+    hash = mix(hash, ctx->regs.r9);
+    hash = mix(hash, ctx->regs.r10);
+    hash = mix(hash, ctx->regs.r11);
 #elif defined(__aarch64__)
+    hash = mix(hash, ctx->regs.pc);
 #pragma unroll
     for (int i = 0; i < 18; i++)
-        hash = mix(hash, regs->regs[i]);
+        hash = mix(hash, ctx->regs.regs[i]);
 #endif
     return hash;
 }
@@ -40,7 +46,6 @@ int on_cpu_clock(struct bpf_perf_event_data *ctx)
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
     u32 tgid = bpf_get_current_pid_tgid() >> 32;
     struct sample_event *event;
-    struct pt_regs regs = {};
     int zero = 0;
     long n_bytes;
 
@@ -56,10 +61,8 @@ int on_cpu_clock(struct bpf_perf_event_data *ctx)
     n_bytes = bpf_get_stack(ctx, event->kernel_ips, sizeof(event->kernel_ips), 0);
     event->n_kernel_ips = n_bytes > 0 ? (u64)n_bytes >> 3 : 0;
     event->registers_hash = 0;
-    if (event->n_kernel_ips == 0) {
-        bpf_probe_read_kernel(&regs, sizeof(regs), &ctx->regs);
-        event->registers_hash = hash_registers(&regs);
-    }
+    if (event->n_kernel_ips == 0)
+        event->registers_hash = hash_registers(ctx);
     submit(event, sizeof(*event));
     return 0;
 }

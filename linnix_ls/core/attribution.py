@@ -29,18 +29,30 @@ class Attribution:
     test: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The user's frames of one stack, outermost first."""
+
+    frames: list[StackFrame]
+    is_in_user_code: bool
+
+
 def attribute(examination: Examination) -> Attribution:
     """Pick the place to change, and the others that tell the story."""
-    others: list[OtherLocation] = []
-    location = None
-    for stacks, language in (
-        (examination.stacks, examination.language or "language-level"),
-        (examination.native_stacks, "native"),
-    ):
-        location, callers = _from_stacks(stacks, language)
-        if location is not None:
-            others += callers
-            break
+    language = examination.language or "language-level"
+    location: SourceLocation | None
+    from_language, callers = _from_stacks(examination.stacks, language)
+    from_native, native_callers = _from_stacks(
+        _with_exact_leaf(examination.native_stacks), "native"
+    )
+    if from_language is not None and from_native is not None and _is_one_call(examination.stacks):
+        # It is inside one call into native code, and that code is the user's too.
+        location, others = from_native, native_callers
+        others.append(OtherLocation(from_language.path, from_language.line, "caller"))
+    elif from_language is not None:
+        location, others = from_language, callers
+    else:
+        location, others = from_native, native_callers
     hints = sorted(examination.hints, key=lambda hint: -hint.confidence)
     culprits = [hint for hint in hints if hint.role == "culprit"]
     if location is None and culprits:
@@ -78,14 +90,18 @@ def _from_stacks(
     """The deepest function of the user's that every look found at the same depth: its loop is
     the one that does not end. What it calls comes and goes."""
     looks = [
-        [frame for frame in reversed(stack.frames) if frame.is_user_code and frame.line]
+        _Look(
+            [frame for frame in reversed(stack.frames) if frame.is_user_code and frame.line],
+            is_in_user_code=stack.frames[0].is_user_code,
+        )
         for stack in stacks
+        if stack.frames
     ]
-    looks = [frames for frames in looks if frames]
+    looks = [look for look in looks if look.frames]
     if not looks:
         return None, []
     depth, agreeing = _common_depth(looks)
-    frames = [frames[depth] for frames in agreeing]
+    frames = [look.frames[depth] for look in agreeing]
     lines = Counter(frame.line or 0 for frame in frames)
     (line, _) = lines.most_common(1)[0]
     chosen = next(frame for frame in frames if frame.line == line)
@@ -103,12 +119,12 @@ def _from_stacks(
         reason=f"{language} stack, {n_here} of {len(looks)} samples",
     )
     others = []
-    if depth > 0 and (caller := agreeing[0][depth - 1]).path:
+    if depth > 0 and (caller := agreeing[0].frames[depth - 1]).path:
         others.append(OtherLocation(caller.path or "", caller.line or 1, "caller"))
     deeper = Counter(
-        (frames[depth + 1].path, frames[depth + 1].line)
-        for frames in agreeing
-        if len(frames) > depth + 1
+        (look.frames[depth + 1].path, look.frames[depth + 1].line)
+        for look in agreeing
+        if len(look.frames) > depth + 1
     )
     if deeper:
         (callee_path, callee_line), _ = deeper.most_common(1)[0]
@@ -116,21 +132,48 @@ def _from_stacks(
     return location, others
 
 
-def _common_depth(looks: list[list[StackFrame]]) -> tuple[int, list[list[StackFrame]]]:
+def _common_depth(looks: list[_Look]) -> tuple[int, list[_Look]]:
     """How deep (an index from the outermost) nearly all looks agree on the function, and those
-    looks."""
+    looks.
+
+    A look that is in a library without user code further in says nothing about how deep the
+    loop is: an event loop between two steps of a task looks like that. It is not counted.
+    """
     agreeing = looks
     depth = -1
     while True:
-        at_next = [frames for frames in agreeing if len(frames) > depth + 1]
-        functions = Counter((f[depth + 1].path, f[depth + 1].function) for f in at_next)
+        deeper = [look for look in agreeing if len(look.frames) > depth + 1]
+        n_executing = sum(
+            len(look.frames) == depth + 1 and look.is_in_user_code for look in agreeing
+        )
+        functions = Counter(
+            (look.frames[depth + 1].path, look.frames[depth + 1].function) for look in deeper
+        )
         if not functions:
             return depth, agreeing
         common, n = functions.most_common(1)[0]
-        if n < 0.8 * len(looks) and depth >= 0:
+        if depth >= 0 and (n < 0.8 * (len(deeper) + n_executing) or n < 2 <= len(looks)):
             return depth, agreeing
-        agreeing = [f for f in at_next if (f[depth + 1].path, f[depth + 1].function) == common]
         depth += 1
+        agreeing = [
+            look
+            for look in deeper
+            if (look.frames[depth].path, look.frames[depth].function) == common
+        ]
+
+
+def _with_exact_leaf(stacks: Sequence[StackSnapshot]) -> Sequence[StackSnapshot]:
+    """Those samples that lie in user code itself, if they are enough to go by. Of samples in a
+    library, the nearest caller may be missing: without frame pointers it is not found."""
+    exact = [stack for stack in stacks if stack.frames and stack.frames[0].is_user_code]
+    return exact if len(exact) >= max(3, 0.02 * len(stacks)) else stacks
+
+
+def _is_one_call(stacks: Sequence[StackSnapshot]) -> bool:
+    """Whether all looks are the same, and stand at a line that calls something."""
+    return len({stack.frames for stack in stacks}) == 1 and any(
+        frame.has_call for stack in stacks[:1] for frame in stack.frames[:1]
+    )
 
 
 def _enclosing_loop(frame: StackFrame, lines: Iterable[int]) -> tuple[int, int] | None:

@@ -227,7 +227,8 @@ class Engine:
     def _may_look(self, suspicion: Suspicion) -> bool:
         if any(look.suspicion.key == suspicion.key for look in self._looks.values()):
             return False
-        if self.run_of(suspicion.key) is None:
+        run = self.run_of(suspicion.key)
+        if run is None:
             return False  # an editor's own helpers are its business
         patience = self._patience.get((suspicion.kind, suspicion.key))
         if patience and self._now_ns < patience.not_before_ns:
@@ -237,19 +238,14 @@ class Engine:
             and (
                 finding.process.key == suspicion.key
                 # One storm is one finding, however many of its processes take part.
-                or (
-                    finding.kind is Kind.FORK_STORM
-                    and finding.state is State.RAISED
-                    and self._is_related(finding.process.key, suspicion.key)
-                )
+                or (finding.kind is Kind.FORK_STORM and self._is_same_storm(finding, run))
             )
             for finding in self.findings.values()
         )
 
-    def _is_related(self, one: ProcessKey, other: ProcessKey) -> bool:
-        return any(a.key == other for a in self.tree.ancestors(one)) or any(
-            a.key == one for a in self.tree.ancestors(other)
-        )
+    @staticmethod
+    def _is_same_storm(finding: Finding, run: Process) -> bool:
+        return finding.run == run.key and finding.state is not State.CLEARED
 
     def _ask(self, suspicion: Suspicion) -> ExaminationWanted:
         self._n_examinations += 1

@@ -41,6 +41,7 @@ class StackFrame:
         is_user_code: in the user's own files: not a library's, a runtime's or a runner's.
         loops: first and last line of the loops around `line`, innermost first, where the
             reader understands the source.
+        has_call: whether the statement calls anything; None where the source is not understood.
     """
 
     function: str
@@ -48,6 +49,7 @@ class StackFrame:
     line: int | None
     is_user_code: bool
     loops: tuple[tuple[int, int], ...] = ()
+    has_call: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,17 @@ class SpinPolicy:
             start at 100,000.
         fruitless_share, fruitless_syscalls_per_s: calls that fail or find nothing. Innocent
             builds reach 45 %.
-        max_lock_spin_cores: one thread that spins on a lock that never comes free; more are a
-            lock at work (such benchmarks make 330,000 calls a second, none of which finds anything).
+        max_contender_registers_share: threads that contend for a lock yield 330,000 times a
+            second without being runaways; their registers are new in 90 % of samples and more,
+            those of one that waits for ever in a few.
         max_quiet_syscalls_per_s: a loop without progress asks the kernel for nothing.
         max_new_registers_share: of sampled register sets, how many differ. Native loops without
             progress show 0.7 to 3.4 %, innocents 50 % and more.
         min_top_leaves_share: of samples, in the four commonest instruction addresses. At least
             87 % in such loops, at most 69 % in innocents.
         max_distinct_states_share: of looks at a program's variables, how many differ.
+        min_returns: to states that were left before: twice may be chance.
+        max_productive_calls_per_s: more system calls that achieve something are work.
         min_looks: fewer say nothing.
         look_again_s: after each look that found it busy, the time to the next.
     """
@@ -36,13 +39,15 @@ class SpinPolicy:
     storm_of_syscalls_per_s: float = 90_000
     fruitless_share: float = 0.9
     fruitless_syscalls_per_s: float = 2_000
-    max_lock_spin_cores: float = 1.5
+    max_contender_registers_share: float = 0.5
     max_quiet_syscalls_per_s: float = 100
     max_quiet_faults_per_s: float = 100
     max_new_registers_share: float = 0.15
     min_top_leaves_share: float = 0.85
-    min_samples: int = 30
+    min_samples: int = 20
     max_distinct_states_share: float = 0.4
+    min_returns: int = 3
+    max_productive_calls_per_s: float = 200
     min_looks: int = 5
     look_again_s: tuple[float, ...] = (0.3, 1.0, 2.0, 3.0, 5.0)
 
@@ -60,7 +65,10 @@ class StormPolicy:
         recursion_depth: a program under that many copies of itself. Innocents reach 12.
         bare_forks_per_s: forks without exec; configure scripts peak at 933.
         same_process_execs: one process that becomes one program after another.
-        explosion_alive: processes of one program at once, still growing, hardly any ending.
+        nested_copies, nested_copies_above: processes alive at once that have at least so many
+            copies of themselves above: recursion in width. Innocents have 28 processes at most.
+        busy_copies_per_cpu: copies of one program that all want a CPU at once. 32 for each is
+            far more than any default; below that it may be meant.
     """
 
     window_s: float = 2.0
@@ -71,7 +79,9 @@ class StormPolicy:
     recursion_depth: int = 16
     bare_forks_per_s: float = 1_000
     same_process_execs: int = 60
-    explosion_alive: int = 100
+    nested_copies: int = 60
+    nested_copies_above: int = 3
+    busy_copies_per_cpu: int = 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,9 @@ def is_interactive_shell(argv: tuple[str, ...], comm: str) -> bool:
             "--init-command",
         ):
             takes_value = True
-        elif not argument.startswith(("-", "+")) or (not argument.startswith("--") and "c" in argument):
+        elif not argument.startswith(("-", "+")) or (
+            not argument.startswith("--") and "c" in argument
+        ):
             return False
     return True
 

@@ -113,6 +113,7 @@ def _frame(raw: dict[str, Any], facts: ProcessFacts) -> StackFrame:
         line=line,
         is_user_code=is_user,
         loops=source.loops_around(line) if source and line else (),
+        has_call=source.has_call(line) if source and line else None,
     )
 
 

@@ -77,6 +77,10 @@ class PythonSource:
         around = [(first, last) for first, last in self._loops if first <= line <= last]
         return tuple(sorted(around, key=lambda loop: loop[1] - loop[0]))
 
+    def has_call(self, line: int) -> bool:
+        """Whether anything is called there. A line without calls cannot be stuck in one."""
+        return bool(self._calls.get(line))
+
     def calls_regex(self, line: int) -> bool:
         """Whether the statement there calls a regular expression's method."""
         return any(

@@ -27,10 +27,33 @@ from linnix_ls.core.tree import Process
 
 # Calls that ask "is there anything?": a result of 0 means no.
 _ASKING = frozenset(
-    ["epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "select", "pselect6", "read", "pread64", "recvfrom", "recvmsg", "wait4", "waitid", "futex", "getdents64"]
+    [
+        "epoll_wait",
+        "epoll_pwait",
+        "epoll_pwait2",
+        "poll",
+        "ppoll",
+        "select",
+        "pselect6",
+        "read",
+        "pread64",
+        "recvfrom",
+        "recvmsg",
+        "wait4",
+        "waitid",
+        "futex",
+        "getdents64",
+    ]
 )
 _YIELDING = frozenset({"sched_yield"})
 _LOCKING = frozenset({"futex", "sched_yield", "semop", "semtimedop", "flock", "fcntl"})
+# Calls that look at the world and change nothing in it.
+_LOOKING = frozenset(
+    "stat lstat fstat newfstatat statx access faccessat faccessat2 lseek getpid getppid gettid"
+    " clock_gettime gettimeofday getrusage times sched_getaffinity rt_sigprocmask rt_sigaction"
+    " restart_syscall sched_yield clock_nanosleep nanosleep futex".split()
+)
+_POLL_WORDS = ("poll", "empty", "ready", "get_nowait", "wait", "qsize")
 _LOCK_WORDS = ("lock", "acquire", "mutex", "spin")
 
 
@@ -67,9 +90,9 @@ class CpuSpinDetector:
         if cores is None or cores < policy.min_runnable_cores:
             return None
         conviction = (
-            _fruitless_syscalls(scene, examination)
+            _fruitless_syscalls(scene, process, examination)
             or _recurring_state(scene, examination)
-            or _recurring_registers(scene, process, examination, suspicion.onset_ns)
+            or _recurring_registers(scene, process, examination)
         )
         if conviction is None:
             return None
@@ -107,7 +130,9 @@ def _common_evidence(examination: Examination) -> EvidenceList:
     return evidence
 
 
-def _fruitless_syscalls(scene: Scene, examination: Examination) -> _Conviction | None:
+def _fruitless_syscalls(
+    scene: Scene, process: Process, examination: Examination
+) -> _Conviction | None:
     if examination.syscalls is None or examination.window_s <= 0:
         return None
     policy = scene.policy.spin
@@ -125,8 +150,11 @@ def _fruitless_syscalls(scene: Scene, examination: Examination) -> _Conviction |
         return None
     n_locking = sum(c.n_calls for c in examination.syscalls if c.name in _LOCKING)
     is_locking = n_locking >= 0.6 * n_calls
-    if is_locking and (examination.runnable_cores or 0) > policy.max_lock_spin_cores:
-        return None  # several threads that contend: a lock at work, or a benchmark of one
+    if is_locking:
+        # Threads that contend for a lock yield as often, but get on with their work in between.
+        measured = _registers(process, examination, scene.now_ns)
+        if measured is not None and measured[1] > policy.max_contender_registers_share:
+            return None
     evidence = _common_evidence(examination)
     window_s = examination.window_s
     source = "sys_exit probe"
@@ -145,94 +173,130 @@ def _n_fruitless(count: SyscallCount) -> int:
 
 
 def _recurring_state(scene: Scene, examination: Examination) -> _Conviction | None:
-    """The program's own variables come back to the same values, at the same few lines."""
+    """The program's own variables come back to values that they had before.
+
+    Coming back is the point: a program that works through long native calls is in few states
+    too, but leaves each for good.
+    """
     policy = scene.policy.spin
     looks = [s for s in examination.stacks if any(f.is_user_code for f in s.frames)]
     states = [look.state_hash for look in looks if look.state_hash is not None]
     if len(states) < policy.min_looks:
         return None
+    productive_per_s = _productive_calls_per_s(examination)
+    if productive_per_s is not None and productive_per_s > policy.max_productive_calls_per_s:
+        return None  # what it does shows outside its variables
     n_distinct = len(set(states))
-    if n_distinct > max(1, policy.max_distinct_states_share * len(states)):
-        return None
-    innermost = Counter(look.frames[0] for look in looks)
-    user_lines = {
-        (frame.path, frame.line)
-        for look in looks
-        for frame in [next(f for f in look.frames if f.is_user_code)]
-    }
+    user_frames = [next(f for f in look.frames if f.is_user_code) for look in looks]
     source = f"{examination.language} stacks with local variables"
-    evidence = _common_evidence(examination)
     window_s = examination.window_s
+    evidence = _common_evidence(examination)
     evidence.add("looks", len(states), "looks", source, window_s)
     evidence.add("distinct_states", n_distinct, "states", source, window_s)
-    evidence.add("distinct_lines", len(user_lines), "lines", source, window_s)
-    n_calls = sum(count.n_calls for count in examination.syscalls or ())
-    if examination.syscalls is not None:
-        evidence.add(
-            "syscalls_per_s", n_calls / examination.window_s, "calls/s", "sys_exit probe", window_s
-        )
-    if n_distinct == 1 and len(innermost) == 1:
-        # One line, one state: a call into native code that has not returned. Key derivation
-        # looks the same, so only what cannot take seconds by design is accused.
-        leaf = looks[0].native_leaf
-        if leaf == "regex":
+    evidence.add("distinct_lines", len({(f.path, f.line) for f in user_frames}), "lines", source)
+    evidence.add("syscalls_per_s", _calls_per_s(examination), "calls/s", "sys_exit probe", window_s)
+    if n_distinct == 1:
+        # One state, one line. A line that calls nothing goes round by itself. One that calls may
+        # be waiting for native code; key derivation looks like that, so only what cannot take
+        # seconds by design is accused.
+        if len({look.frames for look in looks}) == 1 and looks[0].native_leaf == "regex":
             evidence.add("unfinished_call", "regular expression", "kind", source, window_s)
             return Cause.REGEX_BACKTRACKING, 0.85, evidence
-        return None
-    if examination.syscalls is not None and n_calls / examination.window_s > 1_000:
-        return Cause.BUSY_POLL, 0.85, evidence
+        if all(frame.has_call is False for frame in user_frames):
+            return Cause.PURE_LOOP, 0.85, evidence
+        if len({look.frames for look in looks}) == 1:
+            return None
+    else:
+        if n_distinct > policy.max_distinct_states_share * len(states):
+            return None
+        n_returns = _n_returns(states)
+        if n_returns < policy.min_returns:
+            return None
+        evidence.add("returns_to_a_state", n_returns, "returns", source, window_s)
+    return _cause_of_recurrence(examination), 0.85, evidence
+
+
+def _n_returns(states: list[int]) -> int:
+    """How often a state follows that was left before."""
+    return sum(
+        state != states[i - 1] and state in states[: i - 1] for i, state in enumerate(states) if i
+    )
+
+
+def _cause_of_recurrence(examination: Examination) -> Cause:
+    if (_calls_per_s(examination) or 0) > 1_000:
+        return Cause.BUSY_POLL
     words = " ".join(
-        frame.function.lower() for look in looks for frame in look.frames[:2] if frame.function
+        frame.function.lower() for look in examination.stacks for frame in look.frames[:2]
     )
     if any(word in words for word in _LOCK_WORDS):
-        return Cause.LOCK_SPIN, 0.7, evidence
-    if any(word in words for word in ("poll", "empty", "ready", "get_nowait", "wait", "qsize")):
-        return Cause.BUSY_POLL, 0.75, evidence
-    return Cause.PURE_LOOP, 0.85, evidence
+        return Cause.LOCK_SPIN
+    return Cause.BUSY_POLL if any(word in words for word in _POLL_WORDS) else Cause.PURE_LOOP
+
+
+def _calls_per_s(examination: Examination) -> float | None:
+    if examination.syscalls is None or examination.window_s <= 0:
+        return None
+    return sum(count.n_calls for count in examination.syscalls) / examination.window_s
+
+
+def _productive_calls_per_s(examination: Examination) -> float | None:
+    """System calls that moved bytes or changed something, as far as their results tell."""
+    if examination.syscalls is None or examination.window_s <= 0:
+        return None
+    n_productive = sum(
+        count.n_calls - _n_fruitless(count)
+        for count in examination.syscalls
+        if count.name not in _LOOKING
+    )
+    return n_productive / examination.window_s
+
+
+def _registers(
+    process: Process, examination: Examination, now_ns: int
+) -> tuple[int, float, float] | None:
+    """Of the samples taken during the examination: how many in user code, the share of register
+    sets that were new, and the share in the four commonest instructions."""
+    since_ns = now_ns - int(examination.window_s * NS_PER_S)
+    samples = [s for s in process.samples if s.ktime_ns >= since_ns and s.registers_hash]
+    if not samples:
+        return None
+    new_share = len({sample.registers_hash for sample in samples}) / len(samples)
+    leaves = Counter(sample.user_ips[0] for sample in samples if sample.user_ips)
+    top_share = sum(n for _, n in leaves.most_common(4)) / len(samples)
+    return len(samples), new_share, top_share
 
 
 def _recurring_registers(
-    scene: Scene, process: Process, examination: Examination, since_ns: int
+    scene: Scene, process: Process, examination: Examination
 ) -> _Conviction | None:
     """A native loop without progress comes back to the same machine state."""
     policy = scene.policy.spin
-    if examination.language not in (None, "native"):
-        return None
-    samples = [sample for sample in process.samples if sample.ktime_ns >= since_ns]
-    in_user = [sample for sample in samples if sample.registers_hash]
-    if len(in_user) < policy.min_samples or len(in_user) < 0.9 * len(samples):
-        return None
-    n_calls = sum(count.n_calls for count in examination.syscalls or ())
-    if examination.syscalls is None or n_calls > (
-        policy.max_quiet_syscalls_per_s * examination.window_s
-    ):
+    calls_per_s = _calls_per_s(examination)
+    if calls_per_s is None or calls_per_s > policy.max_quiet_syscalls_per_s:
         return None
     if (examination.page_faults_per_s or 0) > policy.max_quiet_faults_per_s:
         return None
-    new_share = len({sample.registers_hash for sample in in_user}) / len(in_user)
-    leaves = Counter(sample.user_ips[0] for sample in in_user if sample.user_ips)
-    top_share = sum(n for _, n in leaves.most_common(4)) / len(in_user)
-    if new_share > policy.max_new_registers_share or top_share < policy.min_top_leaves_share:
+    measured = _registers(process, examination, scene.now_ns)
+    if measured is None:
+        return None
+    n_samples, new_share, top_share = measured
+    if (
+        n_samples < policy.min_samples
+        or new_share > policy.max_new_registers_share
+        or top_share < policy.min_top_leaves_share
+    ):
         return None
     evidence = _common_evidence(examination)
-    window_s = (samples[-1].ktime_ns - samples[0].ktime_ns) / NS_PER_S
-    evidence.add("samples", len(in_user), "samples", "cpu_clock samples", window_s)
+    window_s = examination.window_s
+    evidence.add("samples", n_samples, "samples", "cpu_clock samples", window_s)
     evidence.add("new_registers_share", new_share, "share", "cpu_clock samples", window_s)
     evidence.add("top_leaves_share", top_share, "share", "cpu_clock samples", window_s)
-    evidence.add(
-        "syscalls_per_s",
-        n_calls / examination.window_s,
-        "calls/s",
-        "sys_exit probe",
-        examination.window_s,
+    evidence.add("syscalls_per_s", calls_per_s, "calls/s", "sys_exit probe", window_s)
+    functions = " ".join(
+        frame.function.lower() for look in examination.native_stacks for frame in look.frames[:1]
     )
-    functions = {
-        frame.function.lower()
-        for look in examination.native_stacks
-        for frame in look.frames[:1]
-        if frame.function
-    }
-    is_lock = any(word in function for function in functions for word in _LOCK_WORDS)
+    is_lock = any(word in functions for word in _LOCK_WORDS)
     return (Cause.LOCK_SPIN if is_lock else Cause.PURE_LOOP), 0.9, evidence
 
 

@@ -90,30 +90,38 @@ class _Storm:
 
 def _storms(scene: Scene) -> Iterable[_Storm]:
     window_ns = int(scene.policy.storm.window_s * NS_PER_S)
-    by_parent: dict[ProcessKey, list[Process]] = {}
+    started: list[Process] = []
     for child in reversed(scene.tree.recent_forks):
         if child.started_ns < scene.now_ns - window_ns:
             break
+        if child.is_judged:
+            started.append(child)
+    if not started:
+        return
+    storm = _recursion(scene, started) or _oversubscription(scene, started)
+    if storm is not None:
+        yield storm
+        return  # it explains every other rate
+    by_parent: dict[ProcessKey, list[Process]] = {}
+    for child in started:
         if child.parent is not None:
             by_parent.setdefault(child.parent, []).append(child)
-    recursion = _recursion(scene, by_parent)
-    if recursion is not None:
-        yield recursion
-        return  # it explains every other rate
     for key, children in by_parent.items():
         spawner = scene.tree.get(key)
-        if spawner is None or not spawner.is_judged or not spawner.is_alive:
-            continue
-        storm = _repetition(scene, spawner, children)
-        if storm is not None:
-            yield storm
+        if spawner is not None and spawner.is_judged and spawner.is_alive:
+            repetition = _repetition(scene, spawner, children)
+            if repetition is not None:
+                yield repetition
 
 
-def _recursion(scene: Scene, by_parent: dict[ProcessKey, list[Process]]) -> _Storm | None:
+def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:
+    """A program that ends up starting itself: a chain of copies, or a tree of them."""
     policy = scene.policy.storm
-    newest = [child for children in by_parent.values() for child in children]
-    deepest = max(newest, key=lambda child: child.n_copies_above, default=None)
-    if deepest is None or deepest.n_copies_above < policy.recursion_depth:
+    deepest = max(started, key=lambda child: child.n_copies_above)
+    n_nested = sum(
+        child.is_alive and child.n_copies_above >= policy.nested_copies_above for child in started
+    )
+    if deepest.n_copies_above < policy.recursion_depth and n_nested < policy.nested_copies:
         return None
     name = program_name(deepest.argv, deepest.comm)
     copies = [
@@ -123,63 +131,84 @@ def _recursion(scene: Scene, by_parent: dict[ProcessKey, list[Process]]) -> _Sto
     ]
     if not copies or not copies[0].is_judged:
         return None
-    spawner = copies[0]
     evidence = EvidenceList()
     evidence.add("program", name, "name", "exec events")
     evidence.add("recursion_depth", deepest.n_copies_above, "processes", "fork events")
-    evidence.add("starts_per_s", *_rate(scene, newest))
-    evidence.add("processes_alive", sum(p.is_alive for p in newest), "processes", "fork events")
-    is_make = name in _MAKES
+    evidence.add("starts_per_s", *_rate(scene, started))
+    evidence.add("copies_alive", max(n_nested, len(copies)), "processes", "fork events")
     return _Storm(
-        spawner=spawner,
-        cause=Cause.RECURSIVE_MAKE if is_make else Cause.PROCESS_RECURSION,
+        spawner=copies[0],
+        cause=Cause.RECURSIVE_MAKE if name in _MAKES else Cause.PROCESS_RECURSION,
         confidence=0.95,
         onset_ns=copies[-1].started_ns,
-        n_starts=len(newest),
+        n_starts=len(started),
         evidence=evidence,
     )
 
 
+def _oversubscription(scene: Scene, started: list[Process]) -> _Storm | None:
+    """Far more copies of one program want a CPU than there are."""
+    policy = scene.policy.storm
+    by_parent = Counter(child.parent for child in started if child.is_alive)
+    for parent_key, n_children in by_parent.most_common(1):
+        parent = scene.tree.get(parent_key) if parent_key else None
+        wanted = policy.busy_copies_per_cpu * scene.n_cpus
+        if parent is None or n_children < wanted or not parent.is_alive or not parent.is_judged:
+            continue
+        siblings = [child for child in started if child.parent == parent_key and child.is_alive]
+        name = program_name(siblings[0].argv, siblings[0].comm)
+        busy = [
+            child
+            for child in siblings
+            if program_name(child.argv, child.comm) == name
+            and child.on_cpu_ns(scene.now_ns - NS_PER_S) > 0
+        ]
+        if len(busy) < wanted:
+            continue
+        evidence = EvidenceList()
+        evidence.add("program", name, "name", "exec events")
+        evidence.add("busy_copies", len(busy), "processes", "cpu_clock samples", 1.0)
+        evidence.add("cpus", scene.n_cpus, "cpus", "the machine")
+        evidence.add("starts_per_s", *_rate(scene, siblings))
+        onset_ns = min(child.started_ns for child in siblings)
+        return _Storm(
+            parent, Cause.WORKER_OVERSUBSCRIPTION, 0.75, onset_ns, len(siblings), evidence
+        )
+    return None
+
+
 def _repetition(scene: Scene, spawner: Process, children: list[Process]) -> _Storm | None:
-    """`children`: those started within the window, newest first."""
+    """The same thing again and again. `children`: those started within the window."""
     policy = scene.policy.storm
     rate, unit, source, window_s = _rate(scene, children)
     if len(children) < policy.min_starts or rate < policy.min_starts_per_s:
         return None
     ended = [child for child in children if not child.is_alive]
     n_failed = sum(child.exit_code != 0 for child in ended)
-    argvs = Counter(child.argv for child in children if not child.is_forked_copy)
+    commands = Counter(child.argv for child in children if not child.is_forked_copy)
     n_copies = sum(child.is_forked_copy for child in children)
-    same_argv_share = argvs.most_common(1)[0][1] / len(children) if argvs else 0.0
+    copies_share = n_copies / len(children)
+    command, n_same = commands.most_common(1)[0] if commands else ((), 0)
+    same_share = max(n_same / len(children), copies_share)
     failed_share = n_failed / len(ended) if ended else 0.0
 
     evidence = EvidenceList()
     evidence.add("starts_per_s", rate, unit, source, window_s)
     evidence.add("starts", len(children), "processes", source, window_s)
-
-    def storm(cause: Cause, confidence: float) -> _Storm:
-        return _Storm(spawner, cause, confidence, children[-1].started_ns, len(children), evidence)
-
+    onset_ns = min(child.started_ns for child in children)
     if (
-        same_argv_share >= policy.same_argv_share
+        same_share >= policy.same_argv_share
         and failed_share >= policy.failed_exits_share
-        and len(ended) >= 0.8 * len(children)
+        and len(ended) >= 0.5 * len(children)
     ):
-        command = argvs.most_common(1)[0][0]
-        evidence.add("same_command_share", same_argv_share, "share", "exec events", window_s)
+        evidence.add("same_command_share", same_share, "share", "exec events", window_s)
         evidence.add("failed_exits_share", failed_share, "share", "exit events", window_s)
-        evidence.add("command", program_name(command), "name", "exec events")
-        return storm(Cause.RETRY_LOOP, 0.95)
-    if rate >= policy.bare_forks_per_s and n_copies >= 0.9 * len(children):
-        evidence.add(
-            "forks_without_exec_share", n_copies / len(children), "share", source, window_s
-        )
-        return storm(Cause.RETRY_LOOP, 0.8)
-    n_alive = len(children) - len(ended)
-    if n_alive >= policy.explosion_alive and n_alive >= 0.9 * len(children):
-        if max(same_argv_share, n_copies / len(children)) >= policy.same_argv_share:
-            evidence.add("processes_alive", n_alive, "processes", source, window_s)
-            return storm(Cause.WORKER_OVERSUBSCRIPTION, 0.75)
+        name = program_name(command) if n_same > n_copies else "a copy of itself"
+        evidence.add("command", name, "name", "exec events")
+        return _Storm(spawner, Cause.RETRY_LOOP, 0.95, onset_ns, len(children), evidence)
+    if rate >= policy.bare_forks_per_s and copies_share >= policy.same_argv_share:
+        evidence.add("forks_without_exec_share", copies_share, "share", source, window_s)
+        return _Storm(spawner, Cause.RETRY_LOOP, 0.8, onset_ns, len(children), evidence)
     return None
 
 
@@ -212,10 +241,10 @@ def _explain(finding: Finding) -> Explanation:
             "Wait between two tries (back off: 0.1 s, 0.2 s, 0.4 s, …) and give up after a few.",
             "Look at why the command fails; trying again will not change that.",
         )
-    elif alive := value["processes_alive"]:
-        summary = f"{name} piles up processes{where(finding)}: {alive} alive{at_rate}"
-        why = "They are started faster than they end."
-        fix = ("Limit how many run at once, for example with a pool as large as the machine.",)
+    elif busy := value["busy_copies"]:
+        summary = f"{name} starts {busy} busy workers on {value['cpus']} CPUs{where(finding)}"
+        why = "They take the CPUs from one another: all of it takes longer, and nothing else runs."
+        fix = ("Start as many workers as there are CPUs (os.process_cpu_count(), nproc).",)
     else:
         summary = f"{name} forks without end{where(finding)}{at_rate}"
         why = (
