@@ -1,7 +1,7 @@
 # Everything there is to do with a checkout. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint bench generate lock clean
+.PHONY: help setup run test test-fast lint bench generate picture lock clean
 
 BIN := .venv/bin
 
@@ -38,6 +38,10 @@ bench: ## time to diagnostic and accuracy on the corpus: about an hour on a quie
 generate: ## write tracer/wire.py anew from bpf/events.h
 	@deploy/setup.sh test
 	$(BIN)/python -m linnix_ls.tracer.generate_wire
+
+picture: ## draw docs/run.svg anew from a real run
+	@deploy/setup.sh test
+	$(BIN)/python docs/draw_run.py
 
 lock: ## pin the dependencies again (deploy/lock.sh --upgrade: the newest ones)
 	deploy/lock.sh
