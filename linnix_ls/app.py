@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -171,7 +170,8 @@ async def run_agent(path: Path | None, *, exit_when_idle: bool, ready_fd: int | 
         server.bind()
         await hub.start()
         await server.start()
-        _report_ready(ready_fd, {"is_ready": True})
+        if not _report_ready(ready_fd, {"is_ready": True}):
+            return  # who wanted us has gone meanwhile
         if exit_when_idle:
             loop.call_later(
                 FIRST_CLIENT_TIMEOUT_S, lambda: None if server.has_had_clients else stop.set()
@@ -193,10 +193,17 @@ def _nothing() -> None:
     pass
 
 
-def _report_ready(ready_fd: int | None, outcome: dict[str, object]) -> None:
-    if ready_fd is not None:
-        with contextlib.suppress(BrokenPipeError), os.fdopen(ready_fd, "wb") as ready:
-            ready.write(json.dumps(outcome).encode() + b"\n")
+def _report_ready(ready_fd: int | None, outcome: dict[str, object]) -> bool:
+    """Tell who started us. False when it has gone."""
+    if ready_fd is None:
+        return True
+    try:
+        os.write(ready_fd, json.dumps(outcome).encode() + b"\n")
+    except BrokenPipeError:
+        return False
+    finally:
+        os.close(ready_fd)
+    return True
 
 
 async def replay_feed(

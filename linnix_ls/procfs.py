@@ -80,7 +80,8 @@ def read_link(path: str) -> str | None:
 def read_argv(pid: int) -> tuple[str, ...]:
     """The arguments, bounded; () for a zombie, a kernel thread or a process that has gone."""
     raw = read_bytes(f"/proc/{pid}/cmdline", MAX_CMDLINE_BYTES)
-    return split_argv(raw) if raw else ()
+    # Programs that rename themselves (npm, postgres) leave the rest of the space as NULs.
+    return split_argv(raw.rstrip(b"\0")) if raw else ()
 
 
 def read_cwd(pid: int) -> str | None:

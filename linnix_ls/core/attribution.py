@@ -166,7 +166,7 @@ def _with_exact_leaf(stacks: Sequence[StackSnapshot]) -> Sequence[StackSnapshot]
     """Those samples that lie in user code itself, if they are enough to go by. Of samples in a
     library, the nearest caller may be missing: without frame pointers it is not found."""
     exact = [stack for stack in stacks if stack.frames and stack.frames[0].is_user_code]
-    return exact if len(exact) >= max(3, 0.02 * len(stacks)) else stacks
+    return exact if len(exact) >= max(1, 0.01 * len(stacks)) else stacks
 
 
 def _is_one_call(stacks: Sequence[StackSnapshot]) -> bool:

@@ -14,8 +14,9 @@ class SpinPolicy:
         suspicion_cores: CPU, as a part of the fair share, above which a process is suspected. A
             spinner uses all it gets; 0.85 leaves room for the sampler's grain.
         min_runnable_cores: running or waiting for a CPU. Near 1.0 for a spinner at any load.
-        storm_of_syscalls_per_s: innocents stay below 62,000 a second, pollers of cheap calls
-            start at 100,000.
+        max_waits_per_s: voluntary switches. Who sleeps that often waits as it should.
+        storm_of_syscalls_per_s, storm_fruitless_share: innocents stay below 62,000 a second,
+            pollers of cheap calls start at 100,000, two thirds of them in vain and more.
         fruitless_share, fruitless_syscalls_per_s: calls that fail or find nothing. Innocent
             builds reach 45 %.
         max_contender_registers_share: threads that contend for a lock yield 330,000 times a
@@ -36,7 +37,9 @@ class SpinPolicy:
     suspicion_window_s: float = 0.6
     suspicion_cores: float = 0.85
     min_runnable_cores: float = 0.9
+    max_waits_per_s: float = 2_000
     storm_of_syscalls_per_s: float = 90_000
+    storm_fruitless_share: float = 0.5
     fruitless_share: float = 0.9
     fruitless_syscalls_per_s: float = 2_000
     max_contender_registers_share: float = 0.5
@@ -60,9 +63,11 @@ class StormPolicy:
         window_s: over which starts are counted.
         min_starts, min_starts_per_s: below these nothing is a storm yet.
         same_argv_share, failed_exits_share: a retry that fails at once repeats itself: 95 % and
-            more of both, at 20 starts a second. Test suites start many programs, but different
+            more of both. A polite one does too, but not ten times a second. Test suites start many programs, but different
             ones, and they succeed.
         recursion_depth: a program under that many copies of itself. Innocents reach 12.
+        same_command_depth: the same, with the very same arguments in the same folder. A wrapper
+            or a re-exec makes one or two; four have no way to end.
         bare_forks_per_s: forks without exec; configure scripts peak at 933.
         same_process_execs: one process that becomes one program after another.
         nested_copies, nested_copies_above: processes alive at once that have at least so many
@@ -72,11 +77,12 @@ class StormPolicy:
     """
 
     window_s: float = 2.0
-    min_starts: int = 25
-    min_starts_per_s: float = 15
+    min_starts: int = 20
+    min_starts_per_s: float = 10
     same_argv_share: float = 0.9
     failed_exits_share: float = 0.9
     recursion_depth: int = 16
+    same_command_depth: int = 4
     bare_forks_per_s: float = 1_000
     same_process_execs: int = 60
     nested_copies: int = 60

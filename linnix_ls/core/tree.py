@@ -29,6 +29,7 @@ class Process:
         is_judged: False for the editor that a tree hangs from.
         is_forked_copy: it has not exec'ed since its fork: it runs its parent's program.
         n_copies_above: how many of its ancestors run the same program.
+        n_same_command_above: how many of them with the same arguments in the same folder, too.
         cpu: recent (ktime_ns, on_cpu_ns).
         samples: recent ones, as far as the tracer has a sampler.
     """
@@ -46,6 +47,7 @@ class Process:
     n_forks: int = 0
     n_execs: int = 0
     n_copies_above: int = 0
+    n_same_command_above: int = 0
     exited_ns: int | None = None
     exit_code: int | None = None
     term_signal: int | None = None
@@ -228,9 +230,15 @@ class ProcessTree:
         process.cwd = event.cwd or process.cwd
         process.samples.clear()  # addresses of the program before
         name = program_name(process.argv, process.comm)
-        process.n_copies_above = sum(
-            program_name(ancestor.argv, ancestor.comm) == name
+        copies = [
+            ancestor
             for ancestor in self.ancestors(process.key)
+            if program_name(ancestor.argv, ancestor.comm) == name
+        ]
+        process.n_copies_above = len(copies)
+        process.n_same_command_above = sum(
+            copy.argv == process.argv and (copy.cwd or process.cwd) == (process.cwd or copy.cwd)
+            for copy in copies
         )
         return process
 

@@ -67,15 +67,30 @@ def _arguments(facts: ProcessFacts) -> tuple[str | None, list[str]]:
 
 
 def _rule_of(lines: list[str], targets: list[str]) -> tuple[int, int] | None:
-    """First and last line of the rule for the first of `targets`, or of the default rule."""
+    """First and last line of the rule for the first of `targets`, or of the default rule.
+
+    A pattern rule (``%.o:``) counts where no other names the target.
+    """
+    pattern_rule: tuple[int, int] | None = None
     for number, text in enumerate(lines, start=1):
         match = _RULE.match(text)
         if match is None or (not targets and match[1].startswith(".")):
             continue
-        if targets and targets[0] not in match[1].split():
+        if targets and not any(_matches(name, targets[0]) for name in match[1].split()):
             continue
         last = number
         while last < len(lines) and (lines[last].startswith("\t") or not lines[last].strip()):
             last += 1
-        return number, last
-    return None
+        if targets and "%" in match[1]:
+            pattern_rule = pattern_rule or (number, last)
+        else:
+            return number, last
+    return pattern_rule
+
+
+def _matches(name: str, target: str) -> bool:
+    """Whether a rule for `name`, which may hold a ``%``, builds `target`."""
+    head, percent, tail = name.partition("%")
+    if not percent:
+        return name == target
+    return target.startswith(head) and target.endswith(tail) and len(target) > len(head + tail)

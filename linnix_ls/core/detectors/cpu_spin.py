@@ -89,6 +89,8 @@ class CpuSpinDetector:
         cores = examination.runnable_cores or examination.on_cpu_cores
         if cores is None or cores < policy.min_runnable_cores:
             return None
+        if (examination.voluntary_switches_per_s or 0) > policy.max_waits_per_s:
+            return None  # it does wait: a busy server
         conviction = (
             _fruitless_syscalls(scene, process, examination)
             or _recurring_state(scene, examination)
@@ -142,7 +144,10 @@ def _fruitless_syscalls(
     per_s = n_calls / examination.window_s
     n_fruitless = sum(_n_fruitless(count) for count in examination.syscalls)
     top = max(examination.syscalls, key=lambda count: count.n_calls)
-    is_storm = per_s >= policy.storm_of_syscalls_per_s
+    is_storm = (
+        per_s >= policy.storm_of_syscalls_per_s
+        and n_fruitless >= policy.storm_fruitless_share * n_calls
+    )
     is_fruitless = (
         n_fruitless / n_calls >= policy.fruitless_share and per_s >= policy.fruitless_syscalls_per_s
     )

@@ -121,7 +121,10 @@ def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:
     n_nested = sum(
         child.is_alive and child.n_copies_above >= policy.nested_copies_above for child in started
     )
-    if deepest.n_copies_above < policy.recursion_depth and n_nested < policy.nested_copies:
+    repeated = max(started, key=lambda child: child.n_same_command_above)
+    if repeated.n_same_command_above >= policy.same_command_depth:
+        deepest = repeated
+    elif deepest.n_copies_above < policy.recursion_depth and n_nested < policy.nested_copies:
         return None
     name = program_name(deepest.argv, deepest.comm)
     copies = [
@@ -129,7 +132,9 @@ def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:
         for ancestor in scene.tree.ancestors(deepest.key)
         if ancestor.is_alive and program_name(ancestor.argv, ancestor.comm) == name
     ]
-    if not copies or not copies[0].is_judged:
+    # Who started the newest copy stands at the line that does it.
+    spawner = next((a for a in scene.tree.ancestors(deepest.key) if a.is_alive), None)
+    if not copies or spawner is None or not spawner.is_judged:
         return None
     evidence = EvidenceList()
     evidence.add("program", name, "name", "exec events")
@@ -137,7 +142,7 @@ def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:
     evidence.add("starts_per_s", *_rate(scene, started))
     evidence.add("copies_alive", max(n_nested, len(copies)), "processes", "fork events")
     return _Storm(
-        spawner=copies[0],
+        spawner=spawner,
         cause=Cause.RECURSIVE_MAKE if name in _MAKES else Cause.PROCESS_RECURSION,
         confidence=0.95,
         onset_ns=copies[-1].started_ns,
