@@ -50,13 +50,14 @@ async def _replay(args: argparse.Namespace, outputs: output.Outputs) -> int:
     await feed.close()
     facts = _facts(trace)
     findings = [f for f in snapshot.findings if output.is_grave_enough(f, args.min_severity)]
-    # The tracer is the one that saw it.
-    status = replace(snapshot.status, tracer=trace.header.tracer or None)
+    # Of the tracer that saw it, and of the recording.
+    degraded = "; ".join(filter(None, (trace.header.degraded, snapshot.status.degraded)))
+    tracer = trace.header.tracer or None
+    status = replace(snapshot.status, tracer=tracer, degraded=degraded or None)
     screen = Screen()
     try:
-        for problem in (trace.header.degraded, snapshot.status.degraded):
-            if problem:
-                screen.show(text.notice(f"degraded: {problem}"))
+        if degraded:
+            screen.show(text.notice(f"degraded: {degraded}"))
         for finding in findings:
             block = text.finding_block(finding, cwd=facts.cwd, started_ns=facts.started_ns)
             screen.show(block)

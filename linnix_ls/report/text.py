@@ -43,13 +43,14 @@ _MAX_COMMAND_CHARS = 160
 
 
 def finding_block(finding: Finding, *, cwd: str, started_ns: int) -> Text:
-    """Everything about one finding. Ends with a newline.
+    """Everything about one finding. Begins with an empty line, as CMD may be in the middle of
+    one of its own; ends with a newline.
 
     Args:
         cwd: paths below it are shown relative to it.
         started_ns: ktime of the run's start.
     """
-    block = _headline(finding)
+    block = Text("\n").append_text(_headline(finding))
     place = finding.location
     frame = place and read_frame(place.path, place.line, _shown_end(place))
     width = len(str(frame.last)) if frame else 1
@@ -70,14 +71,13 @@ def finding_block(finding: Finding, *, cwd: str, started_ns: int) -> Text:
 
 def summary(facts: RunFacts, status: FeedStatus, findings: Sequence[Finding]) -> Text:
     """What was found, a line each, and how well we saw. Ends with a newline."""
-    n_findings = len(findings)
-    counted = f"{n_findings} finding{'s' if n_findings > 1 else ''}" if findings else "no runaways"
-    text = Text()
+    counted = _counted(len(findings), "finding", "findings") if findings else "no runaways"
+    text = Text("\n" if findings else "")
     text.append("linnix", "bold")
     text.append(": ")
     text.append(counted, _gravest_style(findings) if findings else "green")
-    text.append(f" · {status.n_processes} process{'' if status.n_processes == 1 else 'es'} watched")
-    text.append(f" · {status.n_received} events, ")
+    text.append(f" · {_counted(status.n_processes, 'process', 'processes')} watched")
+    text.append(f" · {_counted(status.n_received, 'event', 'events')}, ")
     text.append(f"{status.n_lost} lost", "bold yellow" if status.n_lost else "")
     text.append(f" · tracer {status.tracer or 'none'} · {facts.duration_s:.1f} s\n")
     for finding in findings:
@@ -205,11 +205,14 @@ def _process(info: ProcessInfo) -> str:
 
 
 def _quantity(piece: Evidence) -> str:
+    name = piece.name.replace("_", " ")
     is_number = isinstance(piece.value, (int, float))
     value = f"{piece.value:,}" if is_number else visible(str(piece.value))
-    unit = f" {visible(piece.unit)}" if is_number else ""
+    # "distinct states: 4" needs no unit, "syscalls per s: 12 calls/s" does no harm.
+    has_unit = is_number and not name.endswith(piece.unit)
+    unit = f" {visible(piece.unit)}" if has_unit else ""
     window = f" over {piece.window_s:g} s" if piece.window_s is not None else ""
-    return f"{piece.name.replace('_', ' ')} {value}{unit}{window} ({visible(piece.source)})"
+    return f"{name} {value}{unit}{window} ({visible(piece.source)})"
 
 
 def _summary_line(finding: Finding, facts: RunFacts) -> Text:
@@ -226,6 +229,10 @@ def _summary_line(finding: Finding, facts: RunFacts) -> Text:
         ended_s = seconds_after(finding.ended_ns, facts.started_ns)
         text.append(f" · from {onset_s:.1f} s to {ended_s:.1f} s\n")
     return text
+
+
+def _counted(n: int, one: str, many: str) -> str:
+    return f"{n} {one if n == 1 else many}"
 
 
 def _gravest_style(findings: Iterable[Finding]) -> str:
