@@ -30,7 +30,7 @@ lint: ## ruff, mypy, layers, shell scripts
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck deploy/*.sh .ci/run
 
-bench: ## time to diagnostic and accuracy on the corpus: about an hour on a quiet machine
+bench: ## time to diagnostic and accuracy on the corpus: ten minutes on a quiet machine
 	@deploy/setup.sh test
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.accuracy

@@ -3,6 +3,7 @@ import json
 from bench.accuracy import CaseRun, compare, judge, markdown
 from bench.latency import _figures
 from bench.latency import markdown as latency_markdown
+from bench.publish import page
 from bench.scoring import Case, Place, Report
 
 ABOUT = {
@@ -77,3 +78,18 @@ def test_latency_rounds_without_a_diagnostic_are_counted_not_averaged():
 
 def test_latency_that_measured_nothing_says_so():
     assert _figures("cpu_spin", [None])["median_s"] is None
+
+
+def test_the_published_page_holds_both_results():
+    latency = {
+        **ABOUT,
+        "tracer": "bcc",
+        "n_rounds": 1,
+        "kinds": {"cpu_spin": _figures("cpu_spin", [(1.0, 5)])},
+    }
+    headings = [line for line in page(latency, result([SPIN])).splitlines() if line.startswith("#")]
+    assert headings == [
+        "# Benchmarks",
+        "## Time from the start of a runaway to its diagnostic",
+        "## Accuracy on bench/corpus",
+    ]
