@@ -37,11 +37,10 @@ class MakeReader:
         calls_make = next(
             (n for n in range(first, last + 1) if _RECURSES.search(lines[n - 1])), None
         )
-        target = _RULE.match(lines[first - 1])
         hint = PlaceHint(
             makefile,
             calls_make or first,
-            target[1].strip() if target else None,
+            None,
             0.7,
             "the line of the rule that runs make again" if calls_make else "the rule of its target",
         )

@@ -76,7 +76,7 @@ def _npm_script(facts: ProcessFacts) -> PlaceHint | None:
     except (ValueError, AttributeError):
         return None
     line = line_of(package, rf"^\s*{re.escape(json.dumps(name))}\s*:") if name in scripts else None
-    return PlaceHint(package, line, name, 0.7, f"the npm script {name}") if line else None
+    return PlaceHint(package, line, None, 0.7, f"the npm script {name}") if line else None
 
 
 def _above(folder: str | None, name: str) -> str | None:

@@ -8,6 +8,7 @@ running a program, or piles up processes that never end.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -190,7 +191,12 @@ def _repetition(scene: Scene, spawner: Process, children: list[Process]) -> _Sto
         return None
     ended = [child for child in children if not child.is_alive]
     n_failed = sum(child.exit_code != 0 for child in ended)
-    commands = Counter(child.argv for child in children if not child.is_forked_copy)
+    # Handles, ports and seeds differ from one try to the next.
+    commands = Counter(
+        tuple(re.sub(r"\d+", "0", argument) for argument in child.argv[:8])
+        for child in children
+        if not child.is_forked_copy
+    )
     n_copies = sum(child.is_forked_copy for child in children)
     copies_share = n_copies / len(children)
     command, n_same = commands.most_common(1)[0] if commands else ((), 0)
