@@ -151,5 +151,8 @@ def where(finding: Finding) -> str:
     location = finding.location
     if location is None:
         return ""
-    function = f"{location.function}() at " if location.function else ""
-    return f" in {function}{location.path.rsplit('/', 1)[-1]}:{location.line}"
+    place = f"{location.path.rsplit('/', 1)[-1]}:{location.line}"
+    # "<module>", "<lambda>", "operator()": names of things that have none.
+    if not location.function or not location.function[-1].isalnum():
+        return f" at {place}"
+    return f" in {location.function}() at {place}"

@@ -193,7 +193,10 @@ def _repetition(scene: Scene, spawner: Process, children: list[Process]) -> _Sto
     n_failed = sum(child.exit_code != 0 for child in ended)
     # Handles, ports and seeds differ from one try to the next.
     commands = Counter(
-        tuple(re.sub(r"\d+", "0", argument) for argument in child.argv[:8])
+        (
+            program_name(child.argv, child.comm),
+            *(re.sub(r"\d+", "0", argument) for argument in child.argv[1:8]),
+        )
         for child in children
         if not child.is_forked_copy
     )
@@ -214,7 +217,7 @@ def _repetition(scene: Scene, spawner: Process, children: list[Process]) -> _Sto
     ):
         evidence.add("same_command_share", same_share, "share", "exec events", window_s)
         evidence.add("failed_exits_share", failed_share, "share", "exit events", window_s)
-        name = program_name(command) if n_same > n_copies else "a copy of itself"
+        name = command[0] if n_same > n_copies else "a copy of itself"
         evidence.add("command", name, "name", "exec events")
         return _Storm(spawner, Cause.RETRY_LOOP, 0.95, onset_ns, len(children), evidence)
     if rate >= policy.bare_forks_per_s and copies_share >= policy.same_argv_share:
