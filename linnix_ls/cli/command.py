@@ -261,12 +261,10 @@ def _environment_at_start() -> Mapping[bytes, bytes]:
 def _stop_as_well(signum: int) -> None:
     """CMD stopped: stop too, by the same signal, so that the shell takes the terminal back.
 
-    Returns when somebody continued us: `fg` and `bg` do that to the whole group. Without a
-    terminal nobody would: then CMD's stop is a matter between it and who stopped it.
+    Returns when somebody continued us: `fg` and `bg` do that to the whole group. Where nobody
+    would, CMD's stop is a matter between it and who stopped it.
     """
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError:
+    if not _is_under_job_control():
         return
     if signum == signal.SIGSTOP:
         signal.raise_signal(signum)
@@ -274,3 +272,13 @@ def _stop_as_well(signum: int) -> None:
     handler = signal.signal(signum, signal.SIG_DFL)
     signal.raise_signal(signum)
     signal.signal(signum, handler)
+
+
+def _is_under_job_control() -> bool:
+    """Whether a shell on our terminal may be waiting for us to stop."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    parent = os.getppid()
+    return parent != 0 and os.getsid(parent) == os.getsid(0)

@@ -54,7 +54,7 @@ class RunWatch:
         self.progress = "getting ready"
         self._args = args
         self._screen = screen
-        self._cwd = os.getcwd()
+        self._cwd = os.readlink("/proc/self/cwd")  # getcwd() fails where it was deleted
         self._feed: Feed | None = None
         self._run: ProcessKey | None = None
         self._has_run_ended = False

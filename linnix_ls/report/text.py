@@ -71,6 +71,8 @@ def finding_block(finding: Finding, *, cwd: str, started_ns: int) -> Text:
 
 def summary(facts: RunFacts, status: FeedStatus, findings: Sequence[Finding]) -> Text:
     """What was found, a line each, and how well we saw. Ends with a newline."""
+    if status.tracer is None:
+        return notice(f"nothing was watched · {facts.duration_s:.1f} s")
     counted = _counted(len(findings), "finding", "findings") if findings else "no runaways"
     text = Text("\n" if findings else "")
     text.append("linnix", "bold")
@@ -79,7 +81,7 @@ def summary(facts: RunFacts, status: FeedStatus, findings: Sequence[Finding]) ->
     text.append(f" · {_counted(status.n_processes, 'process', 'processes')} watched")
     text.append(f" · {_counted(status.n_received, 'event', 'events')}, ")
     text.append(f"{status.n_lost} lost", "bold yellow" if status.n_lost else "")
-    text.append(f" · tracer {status.tracer or 'none'} · {facts.duration_s:.1f} s\n")
+    text.append(f" · tracer {status.tracer} · {facts.duration_s:.1f} s\n")
     for finding in findings:
         text.append_text(_summary_line(finding, facts))
     return text

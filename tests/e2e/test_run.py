@@ -191,6 +191,13 @@ class TestWhatTheCommandIsGiven:
             assert started.process.stdout.read() == b""  # the end, while CMD still runs
             assert started.process.poll() is None
 
+    def test_its_folder_may_have_been_deleted(self, tmp_path):
+        line = f"mkdir gone; cd gone; rmdir ../gone; {SHELL_RUN} echo begun"
+        outcome = subprocess.run(
+            ["sh", "-c", line], cwd=tmp_path, capture_output=True, timeout=60, check=True
+        )
+        assert outcome.stdout == b"begun\n"
+
     def test_it_may_be_a_background_server_that_lives_on(self):
         outcome = run("--", "sh", "-c", "sleep 30 >/dev/null 2>&1 & echo $!")
         os.kill(int(outcome.stdout), signal.SIGKILL)
@@ -262,6 +269,16 @@ class TestTerminal:
         )
         with Terminal([*RUN, "--", sys.executable, "-c", script]) as terminal:
             terminal.expect(r"True True True True \d+")
+            assert terminal.exit_code() == 0
+
+    def test_a_command_that_somebody_else_stops_and_continues_is_waited_for(self):
+        script = "import os; print('ready', os.getpid()); os.read(0, 1)"
+        with Terminal([*RUN, "--", sys.executable, "-uc", script]) as terminal:
+            pid = int(terminal.expect(r"ready (\d+)")[1])
+            os.kill(pid, signal.SIGSTOP)
+            wait_for(lambda: state_of(pid) == "T")
+            os.kill(pid, signal.SIGCONT)
+            terminal.enter("on")
             assert terminal.exit_code() == 0
 
     def test_ctrl_c_reaches_the_command_once_and_we_report(self):
@@ -399,6 +416,39 @@ class TestFiles:
         line = f"{SHELL_RUN} sh -c 'exit 5' 2>&1 >/dev/null | true; echo ${{PIPESTATUS[0]}}"
         outcome = subprocess.run(["bash", "-c", line], capture_output=True, timeout=60, check=True)
         assert outcome.stdout == b"5\n"
+
+
+class TestWhileTheFeedOpens:
+    SCRIPT = """
+import asyncio, sys
+from linnix_ls.cli import main, run
+
+async def open_feed(settings, *, on_progress):
+    on_progress("compiling probes")
+    await asyncio.Event().wait()
+
+run.OPEN_TIMEOUT_S = float(sys.argv.pop(1))
+args = main._parser().parse_args(["run"])
+args.command = sys.argv[1:]
+sys.exit(run.run(args, open_feed))
+"""
+
+    def start(self, patience_s, *command):
+        return Terminal([sys.executable, "-c", self.SCRIPT, str(patience_s), *command])
+
+    def test_it_is_said_what_takes_the_time_and_the_command_waits(self):
+        with self.start(60, "echo", "begun") as terminal:
+            terminal.expect("linnix: compiling probes …")
+            terminal.type(CTRL_C)
+            assert terminal.exit_code() == 130
+            assert "begun" not in terminal.screen
+
+    def test_the_command_does_not_wait_for_ever(self):
+        with self.start(1, "echo", "begun") as terminal:
+            terminal.expect("compiling probes …")
+            terminal.expect("begun")
+            terminal.expect("nothing was watched")
+            assert terminal.exit_code() == 0
 
 
 SPIN = "import os\nif os.fork() == 0:\n    while True:\n        pass\nelse:\n    os.wait()\n"

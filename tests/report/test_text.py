@@ -6,6 +6,7 @@ import pytest
 from linnix_ls.cli.screen import render
 from linnix_ls.core.findings import Severity
 from linnix_ls.core.ids import ProcessKey
+from linnix_ls.feed.base import FeedState, FeedStatus
 from linnix_ls.report import text
 from tests.report.samples import FACTS, PYTEST, SPIN, STARTED_NS, STATUS, a_spin, at
 
@@ -180,11 +181,15 @@ class TestSummary:
         )
 
     def test_says_how_much_was_lost_and_by_whom_it_was_seen(self):
-        status = replace(STATUS, tracer=None, n_received=1, n_lost=7, n_processes=1)
+        status = replace(STATUS, tracer="psutil", n_received=1, n_lost=7, n_processes=1)
         self.check(
-            "linnix: no runaways · 1 process watched · 1 event, 7 lost · tracer none · 9.8 s\n",
+            "linnix: no runaways · 1 process watched · 1 event, 7 lost · tracer psutil · 9.8 s\n",
             status=status,
         )
+
+    def test_does_not_claim_that_all_is_well_when_nothing_was_watched(self):
+        status = FeedStatus(FeedState.OFF)
+        self.check("linnix: nothing was watched · 9.8 s\n", status=status)
 
 
 def test_a_notice_has_its_fix_on_a_line_of_its_own():
