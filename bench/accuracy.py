@@ -158,8 +158,8 @@ def judge(cases: Mapping[str, Case], runs_of: Mapping[str, Sequence[CaseRun]]) -
 def _line(case: Case, judged: Score) -> str:
     if case.label == BENIGN:
         words = ", ".join(judged.false_reports)
-        return f"{case.id:24}benign       " + (f"FALSE ALARM  {words}" if words else "quiet")
-    parts = [f"{case.id:24}{case.label:13}{judged.detection or '':13}"]
+        return f"{case.id:24}benign          " + (f"FALSE ALARM  {words}" if words else "quiet")
+    parts = [f"{case.id:24}{case.label:16}{judged.detection or '':13}"]
     if judged.detection != "missed":
         cause = judged.cause if judged.is_cause_right else f"{judged.cause} (not {case.cause})"
         parts.append(f"{judged.place or '':7}{_seconds(judged.flagged_s):9}{cause}  {judged.said}")
