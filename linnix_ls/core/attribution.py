@@ -17,7 +17,8 @@ from linnix_ls.core.examination import (
     StackFrame,
     StackSnapshot,
 )
-from linnix_ls.core.findings import OtherLocation, SourceLocation
+from linnix_ls.core.findings import Kind, OtherLocation, SourceLocation
+from linnix_ls.core.ids import ProcessKey
 
 MAX_OTHER_LOCATIONS = 8
 
@@ -37,8 +38,12 @@ class _Look:
     is_in_user_code: bool
 
 
-def attribute(examination: Examination) -> Attribution:
-    """Pick the place to change, and the others that tell the story."""
+def attribute(examination: Examination, kind: Kind, accused: ProcessKey) -> Attribution:
+    """Pick the place to change, and the others that tell the story.
+
+    Args:
+        accused: the examined process, or one of its ancestors.
+    """
     language = examination.language or "language-level"
     location: SourceLocation | None
     from_language, callers = _from_stacks(examination.stacks, language)
@@ -58,12 +63,22 @@ def attribute(examination: Examination) -> Attribution:
     if location is None and culprits:
         location = _from_hint(culprits[0])
     spawn_site = _spawn_site(examination.ancestors)
+    started_at = next((hint for hint in hints if hint.role == "spawn_site"), None)
+    if spawn_site is None and started_at is not None:
+        spawn_site = _from_hint(started_at)
+    # Who starts a process must end it; who waits in a circle is the one that can do otherwise.
+    if spawn_site is not None and (kind is Kind.LEAKED_CHILD or accused != examination.key):
+        if location is not None:
+            others.insert(0, OtherLocation(location.path, location.line, "callee"))
+        location, spawn_site = spawn_site, None
     if location is None and spawn_site is not None:
         location = spawn_site
     elif spawn_site is not None:
         others.append(OtherLocation(spawn_site.path, spawn_site.line, "spawn_site"))
     others += [
-        OtherLocation(hint.path, hint.line, hint.role) for hint in hints if hint.role != "culprit"
+        OtherLocation(hint.path, hint.line, hint.role)
+        for hint in hints
+        if hint.role not in ("culprit", "spawn_site")
     ]
     if location is None:  # the last resort: what led here
         rest = next((other for other in others if other.role == "test"), None) or next(

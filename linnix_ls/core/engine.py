@@ -16,6 +16,8 @@ from linnix_ls.core.changes import Change, ExaminationWanted, FindingChanged, Ru
 from linnix_ls.core.detectors.base import Detector, Scene, Suspicion, Verdict
 from linnix_ls.core.detectors.cpu_spin import CpuSpinDetector
 from linnix_ls.core.detectors.fork_storm import ForkStormDetector
+from linnix_ls.core.detectors.leaked_child import LeakedChildDetector
+from linnix_ls.core.detectors.stuck import StuckDetector
 from linnix_ls.core.events import (
     CpuUsed,
     Dismissed,
@@ -32,13 +34,21 @@ from linnix_ls.core.events import (
     Unwatched,
     Watched,
 )
-from linnix_ls.core.examination import Examination, ExaminationRequest
+from linnix_ls.core.examination import Depth, Examination, ExaminationRequest
 from linnix_ls.core.findings import TRANSITIONS, Finding, Kind, State
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.policy import Policy
 from linnix_ls.core.tree import Process, ProcessTree
 
-DETECTORS: tuple[Detector, ...] = (ForkStormDetector(), CpuSpinDetector())
+DETECTORS: tuple[Detector, ...] = (
+    ForkStormDetector(),
+    CpuSpinDetector(),
+    LeakedChildDetector(),
+    StuckDetector(),
+)
+
+
+_OF_A_RUN = frozenset({Kind.FORK_STORM, Kind.STUCK})
 
 
 @dataclass(slots=True)
@@ -74,6 +84,7 @@ class Engine:
         self.n_received = 0
         self.n_lost = 0
         self._detectors = {detector.kind: detector for detector in detectors}
+        self._raised_by: dict[str, Detector] = {}
         self._watched: dict[ProcessKey, Watched] = {}
         self._ignored: set[ProcessKey] = set()
         self._runs: dict[ProcessKey, runs.Run] = {}
@@ -205,7 +216,7 @@ class Engine:
         scene = self._scene()
         changes: list[Change] = []
         for finding in list(self.findings.values()):
-            if finding.state is State.RAISED and self._detectors[finding.kind].is_over(
+            if finding.state is State.RAISED and self._raised_by[finding.id].is_over(
                 scene, finding
             ):
                 changes += self._move(finding.id, State.ENDED)
@@ -234,24 +245,29 @@ class Engine:
         if patience and self._now_ns < patience.not_before_ns:
             return False
         return not any(
-            finding.kind is suspicion.kind
+            self._raised_by[finding.id].kind is suspicion.kind
             and (
                 finding.process.key == suspicion.key
-                # One storm is one finding, however many of its processes take part.
-                or (finding.kind is Kind.FORK_STORM and self._is_same_storm(finding, run))
+                # One storm, or one circle of waits, is one finding, however many take part.
+                or (suspicion.kind in _OF_A_RUN and self._is_of_same_run(finding, run))
             )
             for finding in self.findings.values()
         )
 
     @staticmethod
-    def _is_same_storm(finding: Finding, run: Process) -> bool:
+    def _is_of_same_run(finding: Finding, run: Process) -> bool:
         return finding.run == run.key and finding.state is not State.CLEARED
 
     def _ask(self, suspicion: Suspicion) -> ExaminationWanted:
         self._n_examinations += 1
         self._looks[self._n_examinations] = _Look(suspicion, self._now_ns)
+        around: tuple[ProcessKey, ...] = ()
+        run = self.run_of(suspicion.key)
+        if suspicion.depth is Depth.WAITS and run is not None:
+            living = [run, *self.tree.descendants(run.key)]
+            around = tuple(process.key for process in living if process.is_alive)
         return ExaminationWanted(
-            ExaminationRequest(self._n_examinations, suspicion.key, suspicion.depth)
+            ExaminationRequest(self._n_examinations, suspicion.key, suspicion.depth, around)
         )
 
     def _drop_lost_looks(self) -> None:
@@ -281,6 +297,7 @@ class Engine:
             return []
         finding = replace(finding, explanation=detector.explain(finding))
         self.findings[finding.id] = finding
+        self._raised_by[finding.id] = detector
         return [FindingChanged(finding)]
 
     def _finding(self, verdict: Verdict, examination: Examination) -> Finding | None:
@@ -288,7 +305,7 @@ class Engine:
         run = self.run_of(verdict.key)
         if process is None or run is None:
             return None
-        place = attribute(examination)
+        place = attribute(examination, verdict.kind, verdict.key)
         facts = examination.process
         info = process.info()
         if facts is not None and facts.key == process.key:
@@ -338,6 +355,11 @@ class Engine:
             now_ns=self._now_ns,
             n_cpus=self._n_cpus,
             n_runnable=self._n_runnable,
+            ended_runs=tuple(
+                process
+                for key in self._runs
+                if (process := self.tree.get(key)) and not process.is_alive
+            ),
             run_of=self.run_of,
         )
 

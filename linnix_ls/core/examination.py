@@ -17,19 +17,22 @@ class Depth(enum.StrEnum):
 
     MEASURE: for a fraction of a second, as evidence about a spin: counters and stacks over time.
     GLANCE: one look at stack and environment, for the place of something already decided.
+    WAITS: a glance, and what it and the processes around it wait for.
     """
 
     MEASURE = "measure"
     GLANCE = "glance"
+    WAITS = "waits"
 
 
 @dataclass(frozen=True, slots=True)
 class ExaminationRequest:
-    """`id` comes back in the answer."""
+    """`id` comes back in the answer. `around`: the processes whose waits matter too."""
 
     id: int
     key: ProcessKey
     depth: Depth
+    around: tuple[ProcessKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,25 @@ class SyscallCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """What one thread sleeps in.
+
+    Attributes:
+        call: the system call; None when it is running, or cannot be seen.
+        what: in words: a child, a pipe, room in a pipe, a lock.
+        peers: the processes that could end the wait.
+        is_closed: nothing else can: no timer, nobody outside `peers`.
+    """
+
+    key: ProcessKey
+    tid: int
+    call: str | None
+    what: str
+    peers: tuple[ProcessKey, ...]
+    is_closed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessFacts:
     """What /proc says of a process and of those above it, for attribution.
 
@@ -126,6 +148,8 @@ class Examination:
         stacks: all looks, in time order.
         ancestors: facts of the parents, nearest first.
         hints: places found without a stack.
+        waits: of it and of the processes around it, each thread one.
+        listening: addresses that it accepts connections at.
         notes: what could not be done and why, for people.
     """
 
@@ -151,4 +175,6 @@ class Examination:
     stacks: tuple[StackSnapshot, ...] = ()
     native_stacks: tuple[StackSnapshot, ...] = ()
     hints: tuple[PlaceHint, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    listening: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

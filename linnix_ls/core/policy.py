@@ -31,6 +31,8 @@ class SpinPolicy:
         min_returns: to states that were left before: twice may be chance.
         max_productive_calls_per_s: more system calls that achieve something are work.
         min_looks: fewer say nothing.
+        growth_bytes_per_s: of resident memory; a loop without end that grows faster than this
+            is about memory.
         look_again_s: after each look that found it busy, the time to the next.
     """
 
@@ -52,6 +54,7 @@ class SpinPolicy:
     min_returns: int = 3
     max_productive_calls_per_s: float = 200
     min_looks: int = 5
+    growth_bytes_per_s: float = 8e6
     look_again_s: tuple[float, ...] = (0.3, 1.0, 2.0, 3.0, 5.0)
 
 
@@ -72,7 +75,7 @@ class StormPolicy:
         same_process_execs: one process that becomes one program after another.
         nested_copies, nested_copies_above: processes alive at once that have at least so many
             copies of themselves above: recursion in width. Innocents have 28 processes at most.
-        busy_copies_per_cpu: copies of one program that all want a CPU at once. 32 for each is
+        busy_copies_per_cpu: copies of one program that all want a CPU at once. 30 for each is
             far more than any default; below that it may be meant.
     """
 
@@ -87,7 +90,21 @@ class StormPolicy:
     same_process_execs: int = 60
     nested_copies: int = 60
     nested_copies_above: int = 3
-    busy_copies_per_cpu: int = 32
+    busy_copies_per_cpu: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class StuckPolicy:
+    """When a process that does nothing is looked at. `idle_s`: shorter waits are common."""
+
+    idle_s: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeakPolicy:
+    """`grace_s`: what a run leaves behind may take that long to end by itself."""
+
+    grace_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,5 +118,7 @@ class Policy:
 
     spin: SpinPolicy = SpinPolicy()
     storm: StormPolicy = StormPolicy()
+    stuck: StuckPolicy = StuckPolicy()
+    leak: LeakPolicy = LeakPolicy()
     max_examinations: int = 2
     calm_s: float = 3.0

@@ -46,6 +46,7 @@ class Process:
     is_forked_copy: bool = False
     n_forks: int = 0
     n_execs: int = 0
+    last_on_cpu_ns: int = 0
     n_copies_above: int = 0
     n_same_command_above: int = 0
     exited_ns: int | None = None
@@ -260,6 +261,7 @@ class ProcessTree:
             process.samples.append(event)
         else:
             process.cpu.append((event.ktime_ns, event.on_cpu_ns))
+        process.last_on_cpu_ns = event.ktime_ns
         while process.cpu[0][0] < event.ktime_ns - CPU_WINDOW_NS:
             process.cpu.popleft()
         return process

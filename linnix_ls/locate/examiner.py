@@ -7,6 +7,8 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+import psutil
+
 from linnix_ls import procfs
 from linnix_ls.core.examination import (
     Depth,
@@ -22,6 +24,8 @@ from linnix_ls.locate.base import LanguageReader, Reading
 from linnix_ls.locate.make import MakeReader
 from linnix_ls.locate.python import PythonReader
 from linnix_ls.locate.script import ScriptReader
+from linnix_ls.locate.spawn import find_spawn_site
+from linnix_ls.locate.waits import read_waits
 from linnix_ls.locate.shell import ShellReader
 
 # The first that recognises a process reads it. A new language is one file and one line here.
@@ -61,7 +65,7 @@ class Examiner:
         if before is None or before.stat.key != request.key:
             return _gone(request)
         facts = _facts(request.key)
-        if request.depth is Depth.GLANCE:
+        if request.depth is not Depth.MEASURE:
             reading = await _read(facts, n_looks=2, interval_s=0.05)
             syscalls = None
         else:
@@ -79,6 +83,8 @@ class Examiner:
         test = facts.test or testcase.test_on_stack(reading.stacks, facts.cwd)
         facts = replace(facts, test=test)
         hints = list(reading.hints) or await _nearest_hints(lineage)
+        if not any(above.argv for above in lineage) and (site := find_spawn_site(facts)):
+            hints.append(site)
         known_test = test or next((above.test for above in lineage if above.test), None)
         if known_test and (place := testcase.place_of(known_test, [facts, *lineage])):
             hints.append(place)
@@ -121,6 +127,8 @@ class Examiner:
             stacks=reading.stacks,
             native_stacks=native_stacks,
             hints=tuple(hints),
+            waits=read_waits(request.around) if request.depth is Depth.WAITS else (),
+            listening=_listening(pid) if request.depth is Depth.GLANCE else (),
             notes=reading.notes,
         )
 
@@ -179,6 +187,19 @@ async def _nearest_hints(lineage: list[ProcessFacts]) -> list[PlaceHint]:
                     for hint in reading.hints
                 ]
     return []
+
+
+def _listening(pid: int) -> tuple[str, ...]:
+    """Addresses at which it accepts connections, as far as they can be seen."""
+    try:
+        connections = psutil.Process(pid).net_connections("inet")
+    except (psutil.Error, OSError):
+        return ()
+    return tuple(
+        f"{connection.laddr.ip}:{connection.laddr.port}"
+        for connection in connections
+        if connection.status == psutil.CONN_LISTEN and connection.laddr
+    )
 
 
 def _cpu_ticks(counters: procfs.Counters) -> int:

@@ -19,6 +19,7 @@ class Scene:
 
     Attributes:
         n_runnable: on the whole machine, None when unknown.
+        ended_runs: the outermost processes of runs that are over.
         run_of: the outermost process of the run that a process belongs to, None outside runs.
     """
 
@@ -27,6 +28,7 @@ class Scene:
     now_ns: int
     n_cpus: int
     n_runnable: int | None
+    ended_runs: tuple[Process, ...]
     run_of: Callable[[ProcessKey], Process | None]
 
 

@@ -99,8 +99,15 @@ class CpuSpinDetector:
         if conviction is None:
             return None
         cause, confidence, evidence = conviction
+        kind = self.kind
+        growth = examination.rss_growth_bytes_per_s or 0
+        if growth > policy.growth_bytes_per_s and cause in (Cause.PURE_LOOP, Cause.OTHER):
+            # A loop without end that keeps all it makes: memory is what will run out.
+            evidence.add("rss_growth", growth / 1e6, "MB/s", "/proc/stat", examination.window_s)
+            evidence.add("rss", (examination.rss_bytes or 0) / 1e6, "MB", "/proc/stat")
+            kind, cause = Kind.MEMORY_RUNAWAY, Cause.UNBOUNDED_GROWTH
         return Verdict(
-            kind=self.kind,
+            kind=kind,
             cause=cause,
             severity=Severity.WARNING,
             confidence=confidence,
@@ -329,6 +336,8 @@ def _explain(finding: Finding) -> Explanation:
             f"Of {value['samples']} samples of its registers only {share} were new:"
             " the machine state repeats, so nothing in the loop changes what it waits for."
         )
+    if growth := value["rss_growth"]:
+        why.append(f"Its memory grows by {growth} MB a second and is at {value['rss']} MB.")
     verb, fix = _WORDS[finding.cause]
     return Explanation(
         by="rules",
@@ -371,6 +380,13 @@ _WORDS: dict[Cause, tuple[str, tuple[str, ...]]] = {
         ),
     ),
 }
+_WORDS[Cause.UNBOUNDED_GROWTH] = (
+    "collects without end",
+    (
+        "Check the loop's end condition: it goes round without moving on, and keeps what it makes.",
+        "Bound what is collected, and raise when the bound is passed.",
+    ),
+)
 _WORDS[Cause.OTHER] = _WORDS[Cause.PURE_LOOP]
 _WORDS[Cause.COMPILE_BLOWUP] = (
     "compiles without end",

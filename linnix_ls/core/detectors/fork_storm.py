@@ -155,32 +155,38 @@ def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:
 def _oversubscription(scene: Scene, started: list[Process]) -> _Storm | None:
     """Far more copies of one program want a CPU than there are."""
     policy = scene.policy.storm
-    by_parent = Counter(child.parent for child in started if child.is_alive)
-    for parent_key, n_children in by_parent.most_common(1):
-        parent = scene.tree.get(parent_key) if parent_key else None
-        wanted = policy.busy_copies_per_cpu * scene.n_cpus
-        if parent is None or n_children < wanted or not parent.is_alive or not parent.is_judged:
-            continue
-        siblings = [child for child in started if child.parent == parent_key and child.is_alive]
-        name = program_name(siblings[0].argv, siblings[0].comm)
-        busy = [
-            child
-            for child in siblings
-            if program_name(child.argv, child.comm) == name
-            and child.on_cpu_ns(scene.now_ns - NS_PER_S) > 0
-        ]
-        if len(busy) < wanted:
-            continue
-        evidence = EvidenceList()
-        evidence.add("program", name, "name", "exec events")
-        evidence.add("busy_copies", len(busy), "processes", "cpu_clock samples", 1.0)
-        evidence.add("cpus", scene.n_cpus, "cpus", "the machine")
-        evidence.add("starts_per_s", *_rate(scene, siblings))
-        onset_ns = min(child.started_ns for child in siblings)
-        return _Storm(
-            parent, Cause.WORKER_OVERSUBSCRIPTION, 0.75, onset_ns, len(siblings), evidence
-        )
-    return None
+    wanted = policy.busy_copies_per_cpu * scene.n_cpus
+    names = Counter(program_name(child.argv, child.comm) for child in started if child.is_alive)
+    if not names:
+        return None
+    name = names.most_common(1)[0][0]
+    since_ns = scene.now_ns - int(policy.window_s * NS_PER_S)
+    copies = [
+        process
+        for process in scene.tree.alive()
+        if process.is_judged
+        and process.n_copies_above
+        and program_name(process.argv, process.comm) == name
+    ]
+    busy = [process for process in copies if process.last_on_cpu_ns > since_ns]
+    # On a loaded machine not each of them gets a CPU within the window.
+    if len(copies) < wanted or len(busy) < 0.5 * wanted:
+        return None
+    parents = Counter(process.parent for process in busy)
+    spawner = max(
+        (p for key in parents if key and (p := scene.tree.get(key)) and p.is_alive),
+        key=lambda parent: (parents[parent.key], parent.n_copies_above),
+        default=None,
+    )
+    if spawner is None or not spawner.is_judged:
+        return None
+    evidence = EvidenceList()
+    evidence.add("program", name, "name", "exec events")
+    evidence.add("busy_copies", len(busy), "processes", "cpu_clock samples", policy.window_s)
+    evidence.add("cpus", scene.n_cpus, "cpus", "the machine")
+    evidence.add("starts_per_s", *_rate(scene, started))
+    onset_ns = min(process.started_ns for process in busy)
+    return _Storm(spawner, Cause.WORKER_OVERSUBSCRIPTION, 0.75, onset_ns, len(busy), evidence)
 
 
 def _repetition(scene: Scene, spawner: Process, children: list[Process]) -> _Storm | None:

@@ -1,0 +1,87 @@
+"""Processes that a run left behind.
+
+A run is over when its outermost process has ended. What of it lives on a second later was
+forgotten: it keeps its port, its files and its memory, and the next run meets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from linnix_ls.core.detectors.base import Citations, EvidenceList, Scene, Suspicion, Verdict, where
+from linnix_ls.core.examination import Depth, Examination
+from linnix_ls.core.findings import Cause, Explanation, Finding, Kind, Severity
+from linnix_ls.core.ids import NS_PER_S
+from linnix_ls.core.tree import Process, program_name
+
+
+class LeakedChildDetector:
+    """See the module."""
+
+    kind = Kind.LEAKED_CHILD
+
+    def suspicions(self, scene: Scene) -> Iterable[Suspicion]:
+        grace_ns = int(scene.policy.leak.grace_s * NS_PER_S)
+        for run in scene.ended_runs:
+            if run.exited_ns is None or scene.now_ns - run.exited_ns < grace_ns:
+                continue
+            for process in _outermost_living(scene, run):
+                yield Suspicion(
+                    kind=self.kind,
+                    key=process.key,
+                    depth=Depth.GLANCE,
+                    onset_ns=run.exited_ns,
+                    weight=5.0,
+                )
+
+    def judge(self, scene: Scene, suspicion: Suspicion, examination: Examination) -> Verdict | None:
+        process = scene.tree.get(suspicion.key)
+        if process is None or not process.is_alive or examination.is_gone:
+            return None
+        evidence = EvidenceList()
+        outlived_s = (scene.now_ns - suspicion.onset_ns) / NS_PER_S
+        evidence.add("outlived_run_s", outlived_s, "s", "exit events")
+        for address in examination.listening[:3]:
+            evidence.add("listens_at", address, "address", "/proc/net")
+        if examination.rss_bytes is not None:
+            evidence.add("rss_bytes", examination.rss_bytes, "bytes", "/proc/stat")
+        return Verdict(
+            kind=self.kind,
+            cause=Cause.ORPHAN_SERVER if examination.listening else Cause.OTHER,
+            # What accepts connections was meant for the tests. Other things may be meant to stay.
+            severity=Severity.WARNING if examination.listening else Severity.INFORMATION,
+            confidence=0.9 if examination.listening else 0.6,
+            key=process.key,
+            onset_ns=suspicion.onset_ns,
+            evidence=evidence.items(),
+        )
+
+    def is_over(self, scene: Scene, finding: Finding) -> bool:
+        process = scene.tree.get(finding.process.key)
+        return process is None or not process.is_alive
+
+    def explain(self, finding: Finding) -> Explanation:
+        value = Citations(finding)
+        name = program_name(finding.process.argv, finding.process.comm)
+        summary = f"{name} (process {finding.process.key.pid}) outlives its run{where(finding)}"
+        why = f"The run ended {value['outlived_run_s']} s ago and it is still there"
+        address = value["listens_at"]
+        why += f", accepting connections at {address}." if address else "."
+        return Explanation(
+            by="rules",
+            summary=summary,
+            why=why,
+            fix=(
+                "Stop it on every way out, failing tests too: a fixture with yield and a finally,"
+                " a context manager, a trap in a shell script.",
+            ),
+            cites=value.ids,
+        )
+
+
+def _outermost_living(scene: Scene, run: Process) -> Iterable[Process]:
+    for process in scene.tree.descendants(run.key):
+        if process.is_alive and process.is_judged:
+            above = (a for a in scene.tree.ancestors(process.key) if a.key != run.key)
+            if not any(ancestor.is_alive for ancestor in above):
+                yield process

@@ -1,0 +1,138 @@
+"""Processes that wait for one another and will do so for ever.
+
+Idle is no crime either: servers wait, watchers wait, tests sleep. Convicted is only a closed
+circle: processes of which every thread waits without a timer, for nobody outside the circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from linnix_ls.core.detectors.base import (
+    Citations,
+    EvidenceList,
+    Scene,
+    Suspicion,
+    Verdict,
+    where,
+)
+from linnix_ls.core.examination import Depth, Examination, Wait
+from linnix_ls.core.findings import Cause, Explanation, Finding, Kind, Severity
+from linnix_ls.core.ids import NS_PER_S, ProcessKey
+from linnix_ls.core.tree import Process
+
+
+class StuckDetector:
+    """See the module."""
+
+    kind = Kind.STUCK
+
+    def suspicions(self, scene: Scene) -> Iterable[Suspicion]:
+        idle_ns = int(scene.policy.stuck.idle_s * NS_PER_S)
+        since_ns = scene.now_ns - idle_ns
+        for process in scene.tree.alive():
+            if not process.is_judged or process.started_ns > since_ns:
+                continue
+            # The innermost: whoever waits for it is part of its circle, or not stuck.
+            if any((c := scene.tree.get(key)) and c.is_alive for key in process.children):
+                continue
+            if process.last_on_cpu_ns < since_ns:
+                yield Suspicion(
+                    kind=self.kind,
+                    key=process.key,
+                    depth=Depth.WAITS,
+                    onset_ns=max(process.last_on_cpu_ns, process.started_ns),
+                    weight=0.1,
+                )
+
+    def judge(self, scene: Scene, suspicion: Suspicion, examination: Examination) -> Verdict | None:
+        circle = hopeless(examination.waits)
+        if suspicion.key not in circle:
+            return None
+        idle_since_ns = scene.now_ns - int(scene.policy.stuck.idle_s * NS_PER_S)
+        members = [process for key in circle if (process := scene.tree.get(key))]
+        if any(process.last_on_cpu_ns > idle_since_ns for process in members):
+            return None
+        waits = [wait for wait in examination.waits if wait.key in circle]
+        accused = _outermost(scene, members)
+        has_pipe = any("pipe" in wait.what for wait in waits)
+        evidence = EvidenceList()
+        idle_s = (scene.now_ns - max(process.last_on_cpu_ns for process in members)) / NS_PER_S
+        evidence.add("idle_s", idle_s, "s", "cpu_clock samples")
+        evidence.add("processes_waiting", len(circle), "processes", "/proc/syscall")
+        for wait in waits[:6]:
+            peers = ", ".join(str(peer.pid) for peer in wait.peers if peer != wait.key) or "itself"
+            text = f"process {wait.key.pid} waits in {wait.call} for {wait.what} (on {peers})"
+            evidence.add("wait", text, "wait", "/proc/syscall")
+        return Verdict(
+            kind=self.kind,
+            cause=Cause.PIPE_DEADLOCK if has_pipe else Cause.DEADLOCK,
+            severity=Severity.WARNING,
+            confidence=0.9,
+            key=accused.key if accused else suspicion.key,
+            onset_ns=suspicion.onset_ns,
+            evidence=evidence.items(),
+        )
+
+    def is_over(self, scene: Scene, finding: Finding) -> bool:
+        process = scene.tree.get(finding.process.key)
+        return (
+            process is None or not process.is_alive or process.last_on_cpu_ns > finding.flagged_ns
+        )
+
+    def explain(self, finding: Finding) -> Explanation:
+        value = Citations(finding)
+        name = f"process {finding.process.key.pid}"
+        n_waiting = value["processes_waiting"]
+        if finding.cause is Cause.PIPE_DEADLOCK:
+            summary = f"{name} hangs{where(finding)}: it and what it started wait for each other"
+            fix: tuple[str, ...] = (
+                "Read the pipe while the other end still writes: in Python communicate() does,"
+                " wait() does not.",
+                "Close the ends of the pipe that a process does not use.",
+            )
+        else:
+            summary = f"{name} hangs{where(finding)}: nobody is left to release what it waits for"
+            fix = (
+                "Take locks in the same order everywhere, and release them on every path.",
+                "Wait with a timeout, and raise with a message when it passes.",
+            )
+        why = f"{n_waiting} processes have used no CPU for {value['idle_s']} s. "
+        if n_waiting == "1":
+            why = f"It has used no CPU for {value['idle_s']} s. "
+        first = value["wait"]
+        why += f"{first}; nothing with a timer is in the circle." if first else ""
+        return Explanation("rules", summary, why.strip(), fix, value.ids)
+
+
+def hopeless(waits: Iterable[Wait]) -> frozenset[ProcessKey]:
+    """The processes that nobody can wake: the largest set in which every thread's wait is closed
+    and ends only by a member of the set.
+
+    A thread that waits for its own process's other threads (a lock) counts as waiting for that
+    process: if any thread of it can still move, all can.
+    """
+    by_process: dict[ProcessKey, list[Wait]] = {}
+    for wait in waits:
+        by_process.setdefault(wait.key, []).append(wait)
+    remaining = {
+        key for key, threads in by_process.items() if all(wait.is_closed for wait in threads)
+    }
+    while True:
+        free = {
+            key
+            for key in remaining
+            if any(peer not in remaining for wait in by_process[key] for peer in wait.peers)
+        }
+        if not free:
+            return frozenset(remaining)
+        remaining -= free
+
+
+def _outermost(scene: Scene, members: list[Process]) -> Process | None:
+    """Of the circle, the one that the others hang below: its code decides how to wait."""
+    keys = {process.key for process in members}
+    for process in members:
+        if process.is_judged and not any(a.key in keys for a in scene.tree.ancestors(process.key)):
+            return process
+    return None

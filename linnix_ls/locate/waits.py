@@ -1,0 +1,161 @@
+"""What the threads of some processes wait for, and who could end the wait.
+
+Read from /proc: the system call a thread sleeps in and its arguments (proc(5), syscall), and who
+holds the other ends of the pipes in question. Nothing is stopped. Needs the right to trace the
+processes; without it a wait is unknown, and an unknown wait is never hopeless.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import struct
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from linnix_ls import procfs
+from linnix_ls.core.examination import Wait
+from linnix_ls.core.ids import ProcessKey
+
+MAX_THREADS = 64
+MAX_FDS = 512
+_O_ACCMODE, _O_WRONLY = 0o3, 0o1
+_FUTEX_COMMAND = 0x7F
+_FUTEX_WAITS = frozenset({0, 6, 9, 11})  # WAIT, LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI
+_POLLFD = struct.Struct("ihh")
+
+# Numbers of the calls that wait (asm/unistd.h); the generic table serves arm64 and riscv.
+_X86_64 = {
+    0: "read", 1: "write", 7: "poll", 19: "readv", 20: "writev", 23: "select", 61: "wait4",
+    202: "futex", 232: "epoll_wait", 247: "waitid", 270: "pselect6", 271: "ppoll",
+    281: "epoll_pwait",
+}  # fmt: skip
+_GENERIC = {
+    22: "epoll_pwait", 63: "read", 64: "write", 65: "readv", 66: "writev", 72: "pselect6",
+    73: "ppoll", 95: "waitid", 98: "futex", 260: "wait4",
+}  # fmt: skip
+_CALLS = _X86_64 if platform.machine() == "x86_64" else _GENERIC
+
+
+@dataclass(slots=True)
+class _PipeEnds:
+    readers: set[ProcessKey] = field(default_factory=set)
+    writers: set[ProcessKey] = field(default_factory=set)
+
+
+def read_waits(keys: Collection[ProcessKey]) -> tuple[Wait, ...]:
+    """One `Wait` for each thread of the living among `keys`."""
+    living = [key for key in keys if (s := procfs.read_stat(key.pid)) and s.key == key]
+    pipes = _pipes(living)
+    children: dict[ProcessKey, list[ProcessKey]] = {}
+    by_pid = {key.pid: key for key in living}
+    for key in living:
+        stat = procfs.read_stat(key.pid)
+        if stat is not None and stat.ppid in by_pid:
+            children.setdefault(by_pid[stat.ppid], []).append(key)
+    return tuple(
+        _wait(key, tid, children.get(key, []), pipes) for key in living for tid in _tids(key.pid)
+    )
+
+
+def _tids(pid: int) -> list[int]:
+    try:
+        return sorted(map(int, os.listdir(f"/proc/{pid}/task")))[:MAX_THREADS]
+    except OSError:
+        return []
+
+
+def _pipes(keys: Iterable[ProcessKey]) -> dict[str, _PipeEnds]:
+    pipes: dict[str, _PipeEnds] = {}
+    for key in keys:
+        try:
+            fds = os.listdir(f"/proc/{key.pid}/fd")[:MAX_FDS]
+        except OSError:
+            continue
+        for fd in fds:
+            target = procfs.read_link(f"/proc/{key.pid}/fd/{fd}")
+            if target is None or not target.startswith("pipe:"):
+                continue
+            ends = pipes.setdefault(target, _PipeEnds())
+            info = procfs.read_bytes(f"/proc/{key.pid}/fdinfo/{fd}", 1024) or b""
+            match = re.search(rb"^flags:\s*([0-7]+)", info, re.MULTILINE)
+            mode = int(match[1], 8) & _O_ACCMODE if match else 0
+            (ends.writers if mode == _O_WRONLY else ends.readers).add(key)
+    return pipes
+
+
+def _wait(
+    key: ProcessKey, tid: int, children: list[ProcessKey], pipes: dict[str, _PipeEnds]
+) -> Wait:
+    raw = procfs.read_bytes(f"/proc/{key.pid}/task/{tid}/syscall", 512)
+    fields = raw.split() if raw else []
+    if len(fields) < 7:  # "running", "-1 …", or not for us to see
+        return Wait(key, tid, None, "", (), False)
+    call = _CALLS.get(int(fields[0]))
+    arguments = [int(field, 16) for field in fields[1:7]]
+    if call in ("read", "readv", "write", "writev"):
+        return _on_fds(key, tid, call, [(arguments[0], call.startswith("write"))], pipes)
+    if call == "wait4" or call == "waitid":
+        pid = arguments[0] if call == "wait4" else arguments[1]
+        awaited = [child for child in children if child.pid == pid] or children
+        return Wait(key, tid, call, "a child", tuple(awaited), bool(awaited))
+    if call == "futex" and arguments[1] & _FUTEX_COMMAND in _FUTEX_WAITS and arguments[3] == 0:
+        return Wait(key, tid, call, "a lock", (key,), True)
+    timeout = {"poll": 2, "ppoll": 2, "epoll_wait": 3, "epoll_pwait": 3}.get(call or "")
+    if timeout is None or not _is_for_ever(call or "", arguments[timeout]):
+        return Wait(key, tid, call, "", (), False)
+    if call in ("poll", "ppoll"):
+        fds = _polled(key.pid, arguments[0], arguments[1])
+    else:
+        fds = _epolled(key.pid, arguments[0])
+    return _on_fds(key, tid, call or "", fds, pipes)
+
+
+def _is_for_ever(call: str, timeout: int) -> bool:
+    if call == "ppoll":
+        return timeout == 0  # a null pointer
+    return timeout & 0x8000_0000 != 0  # a negative int
+
+
+def _on_fds(
+    key: ProcessKey,
+    tid: int,
+    call: str,
+    fds: list[tuple[int, bool]],
+    pipes: dict[str, _PipeEnds],
+) -> Wait:
+    """A wait on descriptors, (fd, is for writing) each; known only if all of them are pipes
+    whose other ends are held by processes that we look at."""
+    peers: set[ProcessKey] = set()
+    for fd, is_write in fds:
+        target = procfs.read_link(f"/proc/{key.pid}/fd/{fd}")
+        ends = pipes.get(target or "")
+        others = (ends.readers if is_write else ends.writers) if ends else set()
+        if not others:
+            return Wait(key, tid, call, "", (), False)
+        peers |= others
+    what = "room in a pipe" if any(is_write for _, is_write in fds) else "a pipe"
+    return Wait(key, tid, call, what, tuple(sorted(peers)), bool(fds))
+
+
+def _polled(pid: int, address: int, n_fds: int) -> list[tuple[int, bool]]:
+    if not 0 < n_fds <= MAX_THREADS:
+        return []
+    try:
+        with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+            memory.seek(address)
+            raw = memory.read(n_fds * _POLLFD.size)
+    except (OSError, ValueError, OverflowError):
+        return []
+    if len(raw) != n_fds * _POLLFD.size:
+        return []
+    return [(fd, bool(events & 0x4)) for fd, events, _ in _POLLFD.iter_unpack(raw) if fd >= 0]
+
+
+def _epolled(pid: int, epoll_fd: int) -> list[tuple[int, bool]]:
+    info = procfs.read_bytes(f"/proc/{pid}/fdinfo/{epoll_fd}", 1 << 16) or b""
+    return [
+        (int(fd), bool(int(events, 16) & 0x4))
+        for fd, events in re.findall(rb"^tfd:\s*(\d+) events:\s*([0-9a-f]+)", info, re.MULTILINE)
+    ]
