@@ -33,6 +33,8 @@ class SpinPolicy:
         min_looks: fewer say nothing.
         growth_bytes_per_s: of resident memory; a loop without end that grows faster than this
             is about memory.
+        compile_s, compile_rss_bytes, compile_growth_bytes_per_cpu_s: a compiler at one file.
+            Honest large sources take up to 60 MB with each second of CPU.
         look_again_s: after each look that found it busy, the time to the next.
     """
 
@@ -55,6 +57,9 @@ class SpinPolicy:
     max_productive_calls_per_s: float = 200
     min_looks: int = 5
     growth_bytes_per_s: float = 8e6
+    compile_s: float = 5.0
+    compile_rss_bytes: float = 300e6
+    compile_growth_bytes_per_cpu_s: float = 75e6
     look_again_s: tuple[float, ...] = (0.3, 1.0, 2.0, 3.0, 5.0)
 
 

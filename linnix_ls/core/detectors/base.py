@@ -104,7 +104,7 @@ class EvidenceList:
         if value is None:
             return
         if isinstance(value, float):
-            value = round(value, 3) if abs(value) < 10 else round(value, 1)
+            value = round(value, 3 if abs(value) < 10 and unit != "s" else 1)
         self._items.append(
             Evidence(
                 id=f"e{len(self._items) + 1}",

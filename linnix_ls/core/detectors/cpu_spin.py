@@ -23,7 +23,7 @@ from linnix_ls.core.detectors.base import (
 from linnix_ls.core.examination import Depth, Examination, SyscallCount
 from linnix_ls.core.findings import Cause, Explanation, Finding, Kind, Severity
 from linnix_ls.core.ids import NS_PER_S
-from linnix_ls.core.tree import Process
+from linnix_ls.core.tree import Process, program_name
 
 # Calls that ask "is there anything?": a result of 0 means no.
 _ASKING = frozenset(
@@ -54,6 +54,10 @@ _LOOKING = frozenset(
     " restart_syscall sched_yield clock_nanosleep nanosleep futex".split()
 )
 _POLL_WORDS = ("poll", "empty", "ready", "get_nowait", "wait", "qsize")
+# The programs that do the work behind cc, c++, cargo and javac.
+_COMPILERS = frozenset(
+    "cc1 cc1plus cc1obj clang clang++ rustc ghc swift-frontend flang f951 dmd ldc2 zig".split()
+)
 _LOCK_WORDS = ("lock", "acquire", "mutex", "spin")
 
 
@@ -95,6 +99,7 @@ class CpuSpinDetector:
             _fruitless_syscalls(scene, process, examination)
             or _recurring_state(scene, examination)
             or _recurring_registers(scene, process, examination)
+            or _exploding_compilation(scene, process, examination)
         )
         if conviction is None:
             return None
@@ -109,10 +114,11 @@ class CpuSpinDetector:
         return Verdict(
             kind=kind,
             cause=cause,
-            severity=Severity.WARNING,
+            # A large honest source may look like it: say so, and say less.
+            severity=(Severity.INFORMATION if cause is Cause.COMPILE_BLOWUP else Severity.WARNING),
             confidence=confidence,
             key=suspicion.key,
-            onset_ns=suspicion.onset_ns,
+            onset_ns=(process.started_ns if cause is Cause.COMPILE_BLOWUP else suspicion.onset_ns),
             evidence=evidence.items(),
         )
 
@@ -312,6 +318,33 @@ def _recurring_registers(
     return (Cause.LOCK_SPIN if is_lock else Cause.PURE_LOOP), 0.9, evidence
 
 
+def _exploding_compilation(
+    scene: Scene, process: Process, examination: Examination
+) -> _Conviction | None:
+    """A compiler proper that has long been at one file and takes memory ever faster than source
+    code accounts for: templates or macros that multiply."""
+    policy = scene.policy.spin
+    name = program_name(process.argv, process.comm)
+    growth, rss = examination.rss_growth_bytes_per_s, examination.rss_bytes
+    if name not in _COMPILERS or growth is None or rss is None or not examination.on_cpu_cores:
+        return None
+    age_s = (scene.now_ns - process.started_ns) / NS_PER_S
+    growth_per_cpu_s = growth / examination.on_cpu_cores
+    if (
+        age_s < policy.compile_s
+        or rss < policy.compile_rss_bytes
+        or growth_per_cpu_s < policy.compile_growth_bytes_per_cpu_s
+    ):
+        return None
+    evidence = _common_evidence(examination)
+    evidence.add("compiling_for", age_s, "s", "exec events")
+    evidence.add("rss", rss / 1e6, "MB", "/proc/stat")
+    evidence.add(
+        "rss_growth_per_cpu_s", growth_per_cpu_s / 1e6, "MB/s", "/proc/stat", examination.window_s
+    )
+    return Cause.COMPILE_BLOWUP, 0.5, evidence
+
+
 def _explain(finding: Finding) -> Explanation:
     value = Citations(finding)
     cores = value["on_cpu_cores"]
@@ -338,10 +371,17 @@ def _explain(finding: Finding) -> Explanation:
         )
     if growth := value["rss_growth"]:
         why.append(f"Its memory grows by {growth} MB a second and is at {value['rss']} MB.")
+    if compiling_s := value["compiling_for"]:
+        why.append(
+            f"It has been at this file for {compiling_s} s, holds {value['rss']} MB and takes"
+            f" {value['rss_growth_per_cpu_s']} MB more with each second of CPU."
+        )
     verb, fix = _WORDS[finding.cause]
+    gets_nowhere = finding.cause not in (Cause.COMPILE_BLOWUP, Cause.UNBOUNDED_GROWTH)
+    ending = " without getting anywhere" if gets_nowhere else ""
     return Explanation(
         by="rules",
-        summary=f"{process} {verb}{where(finding)} and {used} without getting anywhere",
+        summary=f"{process} {verb}{where(finding)} and {used}{ending}",
         why=" ".join(why),
         fix=fix,
         cites=value.ids,
@@ -389,6 +429,9 @@ _WORDS[Cause.UNBOUNDED_GROWTH] = (
 )
 _WORDS[Cause.OTHER] = _WORDS[Cause.PURE_LOOP]
 _WORDS[Cause.COMPILE_BLOWUP] = (
-    "compiles without end",
-    ("Reduce what the compiler must expand: recursion in templates or macros.",),
+    "expands one source file further and further",
+    (
+        "Look for templates, generics or macros that call for more of themselves, or multiply.",
+        "If the file is just large, split it; this notice then has nothing to say.",
+    ),
 )
