@@ -30,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--min-severity",
         choices=SEVERITIES,
         default="hint",
-        help="leave out findings that are less grave (default: none)",
+        help="leave out what is less grave (default: hint, nothing)",
     )
 
 

@@ -11,6 +11,7 @@ import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -168,6 +169,8 @@ class RunWatch:
                 del self._findings[finding.id]
                 self._notify(f"{finding.id} ({finding.kind}) is withdrawn")
             return
+        if self._args.explain == "none":
+            finding = replace(finding, explanation=None)
         self._findings[finding.id] = finding
         if before is None:
             block = text.finding_block(finding, cwd=self._cwd, started_ns=self._started_ns)

@@ -26,6 +26,7 @@ async def a_watch(feed=None, **options):
         command=["/usr/bin/pytest", "-q"],
         tracer="auto",
         record=None,
+        explain="auto",
         min_severity="hint",
         stop_runaways=False,
     )
@@ -105,6 +106,16 @@ async def test_those_of_less_than_the_wanted_severity_are_left_out():
         feed.raises(a_spin(id="f3", severity=Severity.ERROR))
         assert [finding.id for finding in (await watch.result())[2]] == ["f2", "f3"]
         assert "information[" not in screen()
+
+
+@pytest.mark.parametrize(("explain", "is_explained"), [("rules", True), ("none", False)])
+async def test_explanations_can_be_left_out(explain, is_explained):
+    feed = ToldFeed()
+    async with a_watch(feed, explain=explain) as (watch, screen):
+        feed.raises(SPIN)
+        [finding] = (await watch.result())[2]
+        assert (finding.explanation is not None) == is_explained
+        assert ("help: " in screen()) == is_explained
 
 
 async def test_knows_which_kinds_were_found():
