@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from linnix_ls.config import (
     Settings,
@@ -19,19 +20,17 @@ from linnix_ls.config import (
 )
 from linnix_ls.core.examination import Examination, ExaminationRequest
 from linnix_ls.core.ids import ProcessKey
-from linnix_ls.diagnosis import Check as Check
-from linnix_ls.diagnosis import diagnose as diagnose
 from linnix_ls.errors import AgentError, AlreadyServing, TracerUnavailable
 from linnix_ls.feed.base import Feed, FeedChange
 from linnix_ls.feed.local import Hub, LocalFeed
 from linnix_ls.feed.remote import RemoteFeed
 from linnix_ls.feed.server import FeedServer
-from linnix_ls.locate.examiner import Examiner
+from linnix_ls.locate.base import Examiner
 from linnix_ls.tracer.base import Tracer
 from linnix_ls.tracer.bcc import BccTracer, has_bpf_permission
-from linnix_ls.tracer.psutil_tracer import PsutilTracer
-from linnix_ls.tracer.replay import ReplayTracer
-from linnix_ls.tracer.trace_file import Trace, read_trace
+
+if TYPE_CHECKING:
+    from linnix_ls.tracer.trace_file import Trace
 
 AGENT_START_TIMEOUT_S = 60.0
 # Without clients an agent that a client started goes away; until the first one connects it
@@ -90,6 +89,8 @@ def _socket_paths(settings: Settings) -> list[Path]:
 
 
 async def _own_feed(degraded: str | None, fix: str | None) -> Feed:
+    from linnix_ls.tracer.psutil_tracer import PsutilTracer
+
     tracer = PsutilTracer()
     reason = f"{tracer.degraded} ({degraded})" if degraded else tracer.degraded
     hub = Hub(tracer, _examiner_maker(tracer), degraded=reason, fix=fix, stops_with_last_feed=True)
@@ -98,6 +99,8 @@ async def _own_feed(degraded: str | None, fix: str | None) -> Feed:
 
 
 def _examiner_maker(tracer: Tracer) -> Callable[[LocalFeed], Examiner]:
+    from linnix_ls.locate.examiner import Examiner  # takes 50 ms, and a client does without
+
     return lambda feed: Examiner(tracer.count_syscalls, feed.recent_user_stacks)
 
 
@@ -130,16 +133,18 @@ async def _start_agent_at(path: Path) -> Feed:
         cwd="/",
     )
     os.close(write_fd)
-    loop = asyncio.get_running_loop()
-    with os.fdopen(read_fd, "rb") as ready:
-        try:
-            answer = await asyncio.wait_for(
-                loop.run_in_executor(None, ready.readline), AGENT_START_TIMEOUT_S
-            )
-        except TimeoutError:
-            agent.kill()
-            await agent.wait()
-            raise AgentError("the agent did not start in time") from None
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_fd, "rb")
+    )
+    try:
+        answer = await asyncio.wait_for(reader.readline(), AGENT_START_TIMEOUT_S)
+    except TimeoutError:
+        agent.kill()
+        await agent.wait()
+        raise AgentError("the agent did not start in time") from None
+    finally:
+        transport.close()
     outcome = json.loads(answer) if answer else {"message": "it ended without a word"}
     if outcome.get("is_ready") or outcome.get("cause") == "already_serving":
         return await RemoteFeed.connect(path)
@@ -217,6 +222,9 @@ async def replay_feed(
     Raises:
         TraceFileError: it cannot be read.
     """
+    from linnix_ls.tracer.replay import ReplayTracer
+    from linnix_ls.tracer.trace_file import read_trace
+
     trace = read_trace(path)
     hub = Hub(ReplayTracer(trace), lambda _feed: _RecordedExaminer(), stops_with_last_feed=True)
     feed = hub.open(0)

@@ -62,7 +62,7 @@ def default_socket_path() -> Path:
     """Where an agent listens: of the machine for root, else of the user."""
     if os.geteuid() == 0:
         return Path("/run/linnix-ls/agent.sock")
-    runtime_dir = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/linnix-ls-{os.geteuid()}"
+    runtime_dir = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/linnix-ls-{os.geteuid()}"  # noqa: S108 - the server refuses a folder of others
     return Path(runtime_dir, "linnix-ls", "agent.sock")
 
 

@@ -101,7 +101,7 @@ def read_uid(pid: int) -> int | None:
 
 
 def text(raw: bytes) -> str:
-    """Names and arguments as text. What is no UTF-8 shows as ``\\xNN``: every string behind here
+    r"""Names and arguments as text. What is no UTF-8 shows as ``\xNN``: every string behind here
     can be printed, sent and stored, whatever a process calls itself."""
     return raw.decode("utf-8", "backslashreplace")
 

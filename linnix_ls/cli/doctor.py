@@ -67,7 +67,7 @@ def to_text(checks: Sequence[Check]) -> Text:
     """A line a check, and below it the fix of what is amiss."""
     from rich.text import Text
 
-    from linnix_ls.report.escape import visible
+    from linnix_ls.core.text import visible
 
     width = max(len(check.name) for check in checks)
     text = Text()

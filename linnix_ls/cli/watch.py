@@ -39,6 +39,7 @@ OpenFeed = Callable[..., Awaitable[Feed]]
 # After CMD's end: until the feed tells of it, and for what its last processes may still show.
 NEWS_TIMEOUT_S = 0.5
 SETTLE_TIMEOUT_S = 0.5
+LEAK_TIMEOUT_S = 2.0
 STOP_TIMEOUT_S = 3.0
 CLOSE_TIMEOUT_S = 2.0
 
@@ -69,6 +70,7 @@ class RunWatch:
         self._started_at: datetime | None = None
         self._started_ns = self._ended_ns = 0
         self._exit_code = 0
+        self._reconnecting: asyncio.Task[None] | None = None
 
     async def open(self, open_feed: OpenFeed, pid: int) -> None:
         """Have a feed watch CMD. What goes wrong is told: CMD can run without us.
@@ -76,20 +78,37 @@ class RunWatch:
         Raises:
             TracerUnavailable: CMD has not begun yet, and was not to run without eBPF.
         """
-        settings = Settings(tracer=self._args.tracer)
+        self._open_feed, self._pid = open_feed, pid
         try:
-            self._feed = await open_feed(settings, on_progress=self._proceed)
-            self._feed.subscribe(self._take)
-            if self._args.record:
-                await self._feed.record_inputs()
-            label = os.path.basename(self._args.command[0])
-            self._run = await self._feed.watch(pid, label, is_run=True, is_root_judged=True)
-            self._take_status(self._feed.snapshot().status)
+            await self._connect()
         except LinnixError as error:
             if isinstance(error, TracerUnavailable) and self._started_at is None:
                 raise
             self._notify(f"nothing is watched: {error.message}", error.fix)
         self._begin_recording()
+
+    async def _connect(self) -> None:
+        settings = Settings(tracer=self._args.tracer)
+        self._feed = await self._open_feed(settings, on_progress=self._proceed)
+        self._feed.subscribe(self._take)
+        if self._args.record:
+            await self._feed.record_inputs()
+        label = os.path.basename(self._args.command[0])
+        self._run = await self._feed.watch(self._pid, label, is_run=True, is_root_judged=True)
+        self._take_status(self._feed.snapshot().status)
+
+    async def _reconnect(self) -> None:
+        """The agent has gone in mid-run; there may be another, or we start one."""
+        try:
+            if self._feed:
+                await self._feed.close()
+            # Findings of the agent before keep their names; those of the next start at f1 again.
+            self._findings = {f"{name}'": finding for name, finding in self._findings.items()}
+            await self._connect()
+        except LinnixError as error:
+            self._notify(f"nothing more is watched: {error.message}", error.fix)
+        else:
+            self._notify("watching again")
 
     def begin(self) -> None:
         """CMD begins now: the zero of all times."""
@@ -103,8 +122,10 @@ class RunWatch:
         if self._run is None:
             return
         await self._until(lambda: self._has_run_ended, NEWS_TIMEOUT_S)
-        has_company = await self._has_living_processes()
-        await self._until(lambda: not (has_company or self._is_any_raised()), SETTLE_TIMEOUT_S)
+        await self._until(lambda: not self._is_any_raised(), SETTLE_TIMEOUT_S)
+        if await self._has_living_processes():
+            # What outlives the run by a second has been left behind: that is a finding too.
+            await self._until(lambda: self.has_found((Kind.LEAKED_CHILD,)), LEAK_TIMEOUT_S)
         if self._stopping:
             await asyncio.wait(self._stopping, timeout=STOP_TIMEOUT_S)
 
@@ -181,6 +202,8 @@ class RunWatch:
     def _take_status(self, status: FeedStatus) -> None:
         if status.state is FeedState.OFF:
             self._notify(f"watching has stopped: {status.degraded}", status.fix)
+            if not (self._ended_ns or self._reconnecting):
+                self._reconnecting = asyncio.create_task(self._reconnect())
         elif status.degraded:
             self._notify(f"degraded: {status.degraded}", status.fix)
 

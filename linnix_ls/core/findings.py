@@ -3,7 +3,7 @@
     RAISED ──(calms down / exits)──> ENDED ──(next run begins / dismissed)──> CLEARED
        └────────────(dismissed, or seen to be innocent after all)────────────────┘
 
-The shapes follow the findings document (docs/findings-document.md); `feed.document` writes it.
+The shapes follow the findings document (docs/findings-document.md); `report.document` writes it.
 """
 
 from __future__ import annotations

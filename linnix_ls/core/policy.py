@@ -13,7 +13,8 @@ class SpinPolicy:
         suspicion_window_s: shorter bursts than this are nobody's business.
         suspicion_cores: CPU, as a part of the fair share, above which a process is suspected. A
             spinner uses all it gets; 0.85 leaves room for the sampler's grain.
-        min_runnable_cores: running or waiting for a CPU. Near 1.0 for a spinner at any load.
+        min_runnable_cores: running or waiting for a CPU. Near 1.0 for a spinner at any load, but
+            a reader of stacks makes it stand still for up to a quarter of the time.
         max_waits_per_s: voluntary switches. Who sleeps that often waits as it should.
         storm_of_syscalls_per_s, storm_fruitless_share: innocents stay below 62,000 a second,
             pollers of cheap calls start at 100,000, two thirds of them in vain and more.
@@ -40,7 +41,7 @@ class SpinPolicy:
 
     suspicion_window_s: float = 0.6
     suspicion_cores: float = 0.85
-    min_runnable_cores: float = 0.9
+    min_runnable_cores: float = 0.7
     max_waits_per_s: float = 2_000
     storm_of_syscalls_per_s: float = 90_000
     storm_fruitless_share: float = 0.5
@@ -71,7 +72,8 @@ class StormPolicy:
         window_s: over which starts are counted.
         min_starts, min_starts_per_s: below these nothing is a storm yet.
         same_argv_share, failed_exits_share: a retry that fails at once repeats itself: 95 % and
-            more of both. A polite one does too, but not ten times a second. Test suites start many programs, but different
+            more of both. A polite one does too, but not ten times a second. Test suites start
+            many programs, but different
             ones, and they succeed.
         recursion_depth: a program under that many copies of itself. Innocents reach 12.
         same_command_depth: the same, with the very same arguments in the same folder. A wrapper

@@ -24,9 +24,9 @@ from linnix_ls.locate.base import LanguageReader, Reading
 from linnix_ls.locate.make import MakeReader
 from linnix_ls.locate.python import PythonReader
 from linnix_ls.locate.script import ScriptReader
+from linnix_ls.locate.shell import ShellReader
 from linnix_ls.locate.spawn import find_spawn_site
 from linnix_ls.locate.waits import read_waits
-from linnix_ls.locate.shell import ShellReader
 
 # The first that recognises a process reads it. A new language is one file and one line here.
 READERS: tuple[LanguageReader, ...] = (PythonReader(), ShellReader(), MakeReader(), ScriptReader())

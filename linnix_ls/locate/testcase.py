@@ -61,7 +61,8 @@ def place_of(test: str, lineage: Iterable[ProcessFacts]) -> PlaceHint | None:
 
 def _folders_above(folders: Iterable[str | None]) -> Iterable[str]:
     seen = set()
-    for folder in folders:
+    for start in folders:
+        folder = start
         for _ in range(8):
             if folder is None or folder in seen:
                 break

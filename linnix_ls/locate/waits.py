@@ -96,7 +96,7 @@ def _wait(
     arguments = [int(field, 16) for field in fields[1:7]]
     if call in ("read", "readv", "write", "writev"):
         return _on_fds(key, tid, call, [(arguments[0], call.startswith("write"))], pipes)
-    if call == "wait4" or call == "waitid":
+    if call in ("wait4", "waitid"):
         pid = arguments[0] if call == "wait4" else arguments[1]
         awaited = [child for child in children if child.pid == pid] or children
         return Wait(key, tid, call, "a child", tuple(awaited), bool(awaited))

@@ -16,8 +16,8 @@ import attrs
 from linnix_ls import __version__
 from linnix_ls.core.findings import Finding, ProcessInfo, Severity
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
+from linnix_ls.core.text import without_surrogates
 from linnix_ls.feed.base import FeedStatus, ProcessView
-from linnix_ls.lsp.text import without_surrogates
 
 PREFIX = "linnix/"
 STATUS = "linnix/status"

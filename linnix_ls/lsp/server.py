@@ -21,6 +21,7 @@ from pygls.lsp.server import LanguageServer
 
 from linnix_ls import __version__
 from linnix_ls.core.findings import Finding, State
+from linnix_ls.core.text import visible
 from linnix_ls.errors import LinnixError
 from linnix_ls.lsp import ext, from_proto, to_proto, wording
 from linnix_ls.lsp.connection import Connection
@@ -29,7 +30,6 @@ from linnix_ls.lsp.presenter import Presenter
 from linnix_ls.lsp.protocol import LinnixProtocol
 from linnix_ls.lsp.session import RETRY_DELAYS_S, FeedSession, OpenFeed
 from linnix_ls.lsp.stdio import call_when_process_ends
-from linnix_ls.lsp.text import visible
 
 if TYPE_CHECKING:
     # Settings bring pydantic along, 0.2 s of imports that `initialize` need not wait for.

@@ -1,4 +1,4 @@
-"""Text that came from a process, made safe to show: control characters, markdown, length.
+"""Text that came from a process, as markdown that shows it and does nothing else.
 
 Whatever a process is called or prints is hostile. Not here: what to say (`wording`).
 """
@@ -7,38 +7,9 @@ from __future__ import annotations
 
 import re
 
-# C0 and C1 controls, bidi overrides and isolates, zero-width and line separators, tag
-# characters, lone surrogates: everything that acts on a screen, or breaks an encoder, instead
-# of being read.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f\ud800-\udfff]"
-)
+from linnix_ls.core.text import visible
+
 _MARKDOWN = re.compile(r"([\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w)|^[#+\-=]|^\d+(?=[.)] )|www\b)")
-
-
-def visible(text: str, max_chars: int = 1000) -> str:
-    r"""Show what cannot be printed as an escape (``\x1b``, ``\u202e``), on one line.
-
-    A byte that is no UTF-8, which Python keeps as a lone surrogate, comes out as that byte.
-    """
-    if len(text) > max_chars:
-        text = text[: max_chars - 1] + "…"
-    return _UNPRINTABLE.sub(_escape, text)
-
-
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if 0xDC80 <= code <= 0xDCFF:  # surrogateescape, PEP 383
-        code -= 0xDC00
-    if code <= 0xFF:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
-
-
-def without_surrogates(text: str) -> str:
-    """For JSON: only what UTF-8 cannot hold is replaced, the rest stays as it is."""
-    return re.sub("[\ud800-\udfff]", _escape, text)
 
 
 def markdown(text: str) -> str:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
-from pathlib import Path
+from functools import lru_cache
 
 from lsprotocol import types
 from pygls.workspace import PositionCodec
 
 from linnix_ls.core.findings import Finding, Kind, ProcessInfo, Severity, State
+from linnix_ls.core.text import visible
 from linnix_ls.lsp import wording
 from linnix_ls.lsp.documents import uri_of_path
-from linnix_ls.lsp.text import visible
+from linnix_ls.pages import finding_page
 
 SOURCE = "linnix"
 STOP_PROCESS = "linnix.stopProcess"
@@ -69,14 +69,14 @@ def diagnostic(
     where: types.Range,
     related: list[types.DiagnosticRelatedInformation] | None,
 ) -> types.Diagnostic:
-    page = docs_page(finding.kind)
+    page = finding_page(finding.kind)
     return types.Diagnostic(
         range=where,
         message=wording.headline(finding),
         severity=_SEVERITIES[severity],
         source=SOURCE,
         code=str(finding.kind),
-        code_description=types.CodeDescription(href=page) if page else None,
+        code_description=types.CodeDescription(href=uri_of_path(str(page))) if page else None,
         related_information=related,
         data={
             "finding_id": finding.id,
@@ -130,18 +130,6 @@ def file_of_command(argv: tuple[str, ...], cwd: str | None) -> str | None:
         path = os.path.normpath(os.path.join(cwd, name.split("::")[0]))
         if not name.startswith("-") and "\0" not in path and os.path.isfile(path):
             return path
-    return None
-
-
-@cache
-def docs_page(kind: Kind) -> str | None:
-    """The URI of the page about `kind`, which is installed with us; None if it is not."""
-    package = Path(__file__).parents[1]
-    # In a wheel the pages are inside the package, in a checkout beside it.
-    for folder in (package / "docs", package.parent / "docs"):
-        page = folder / "findings" / f"{kind}.md"
-        if page.is_file():
-            return uri_of_path(str(page))
     return None
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from linnix_ls.core.findings import Evidence, Finding, Kind, ProcessInfo, State
-from linnix_ls.lsp.text import code_span, markdown, visible
+from linnix_ls.core.text import visible
+from linnix_ls.lsp.text import code_span, markdown
 
 _WHAT_IT_DOES = {
     Kind.CPU_SPIN: "spins on a CPU",

@@ -23,8 +23,8 @@ from pydantic import (
 from linnix_ls import __version__
 from linnix_ls.core.findings import Cause, Finding, Kind, Severity
 from linnix_ls.core.ids import NS_PER_S
+from linnix_ls.core.text import without_surrogates
 from linnix_ls.feed.base import FeedStatus
-from linnix_ls.report.escape import without_surrogates
 
 
 def _utf8(value: object) -> object:

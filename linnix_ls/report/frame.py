@@ -10,7 +10,7 @@ import os
 import stat
 from dataclasses import dataclass
 
-from linnix_ls.report.escape import visible
+from linnix_ls.core.text import visible
 
 MAX_FILE_BYTES = 8 << 20
 MAX_COLUMNS = 160

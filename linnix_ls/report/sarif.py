@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from linnix_ls.core.findings import Kind, Severity
+from linnix_ls.pages import finding_page
 from linnix_ls.report.document import Document, FindingEntry
 from linnix_ls.report.frame import read_frame
 
@@ -65,14 +65,6 @@ def build(document: Document) -> dict[str, Any]:
     }
 
 
-def help_page(kind: Kind) -> Path | None:
-    """The page about `kind`, which is installed with us."""
-    package = Path(__file__).parents[1]
-    # In a wheel the pages are inside the package, in a checkout beside it.
-    pages = (folder / "docs" / "findings" / f"{kind}.md" for folder in (package, package.parent))
-    return next((page for page in pages if page.is_file()), None)
-
-
 def _rule(kind: Kind) -> dict[str, Any]:
     rule: dict[str, Any] = {
         "id": str(kind),
@@ -80,7 +72,7 @@ def _rule(kind: Kind) -> dict[str, Any]:
         "shortDescription": {"text": _DESCRIPTIONS[kind]},
         "defaultConfiguration": {"level": "warning"},
     }
-    page = help_page(kind)
+    page = finding_page(kind)
     if page:
         rule["helpUri"] = _uri(str(page))
         rule["help"] = {"text": page.read_text("utf-8"), "markdown": page.read_text("utf-8")}

@@ -25,9 +25,9 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from linnix_ls.core.findings import Evidence, Finding, ProcessInfo, Severity, SourceLocation
+from linnix_ls.core.text import visible
 from linnix_ls.feed.base import FeedStatus
 from linnix_ls.report.document import RunFacts, seconds_after
-from linnix_ls.report.escape import visible
 from linnix_ls.report.frame import Frame, read_frame
 
 SEVERITY_STYLES = {
@@ -179,8 +179,8 @@ def _notes(finding: Finding, cwd: str, started_ns: int) -> Iterator[tuple[str, s
         seconds_after(ktime_ns, started_ns) for ktime_ns in (finding.onset_ns, finding.flagged_ns)
     )
     yield "time", f"began {onset_s:.1f} s after the start, noticed at {flagged_s:.1f} s"
-    for piece in finding.evidence:
-        yield "evidence", _quantity(piece)
+    if finding.evidence:
+        yield "evidence", ", ".join(map(_quantity, finding.evidence))
     if finding.explanation and finding.explanation.why:
         yield "why", visible(finding.explanation.why)
 
@@ -213,8 +213,7 @@ def _quantity(piece: Evidence) -> str:
     # "distinct states: 4" needs no unit, "syscalls per s: 12 calls/s" does no harm.
     has_unit = is_number and not name.endswith(piece.unit)
     unit = f" {visible(piece.unit)}" if has_unit else ""
-    window = f" over {piece.window_s:g} s" if piece.window_s is not None else ""
-    return f"{name} {value}{unit}{window} ({visible(piece.source)})"
+    return f"{name} {value}{unit}"
 
 
 def _summary_line(finding: Finding, facts: RunFacts) -> Text:

@@ -112,7 +112,12 @@ def headers_from_btf(cache_dir: Path, btf_path: Path = BTF_PATH) -> Path:
 
 
 def find_bpftool() -> str | None:
-    """Debian installs it in /usr/sbin, which is not on every user's PATH."""
+    """Debian installs it in /usr/sbin, which is not on every user's PATH. On Ubuntu what is there
+    is a wrapper that fails without the tools of the very kernel that runs; any version will do.
+    """
+    packaged = sorted(Path("/usr/lib/linux-tools").glob("*/bpftool"), reverse=True)
+    if packaged:
+        return str(packaged[0])
     return shutil.which("bpftool") or shutil.which("bpftool", path="/usr/sbin:/usr/local/sbin")
 
 
@@ -127,6 +132,7 @@ def _dump_btf(btf_path: Path) -> str:
         capture_output=True,
         text=True,
         timeout=60,
+        check=False,
         stdin=subprocess.DEVNULL,
     )
     if dump.returncode != 0 or "struct task_struct {" not in dump.stdout:
@@ -160,7 +166,7 @@ def _adapt_to_bcc(declarations: str) -> str:
 
 
 def _write_tree(root: Path, declarations: str) -> None:
-    major, minor, patch = (re.findall(r"\d+", platform.release()) + ["0", "0", "0"])[:3]
+    major, minor, patch = [*re.findall(r"\d+", platform.release()), "0", "0", "0"][:3]
     facts = {
         "version_code": (int(major) << 16) + (int(minor) << 8) + min(int(patch), 255),
         "page_size": os.sysconf("SC_PAGE_SIZE"),

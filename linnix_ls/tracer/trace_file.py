@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 from linnix_ls import __version__
 from linnix_ls.codec import CodecError, TaggedCodec
@@ -79,7 +79,7 @@ class TraceWriter:
             self._write(_CODEC.dump(event))
             self._n_events += 1
 
-    def __enter__(self) -> TraceWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -1,6 +1,7 @@
 import contextlib
 import os
 import pty
+import select
 import termios
 
 import pytest
@@ -24,7 +25,11 @@ class Reader:
         self.read_fd, self.write_fd = read_fd, write_fd
 
     def read(self):
-        return os.read(self.read_fd, 1 << 20).decode()
+        """All there is: a terminal hands over what was written a little later, and in parts."""
+        parts = []
+        while select.select([self.read_fd], [], [], 0.3)[0]:
+            parts.append(os.read(self.read_fd, 1 << 20))
+        return b"".join(parts).decode()
 
 
 @contextlib.contextmanager

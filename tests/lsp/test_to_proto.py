@@ -110,7 +110,7 @@ class TestDiagnostic:
         made = to_proto.diagnostic(
             a_finding(process=hostile, explanation=None), Severity.WARNING, WHERE, None
         )
-        assert made.message.startswith("a\\x1b]0;x\\x07\\xff\\x0a\\u202e (pid 7)")
+        assert made.message.startswith("a\\x1b]0;x\\x07\\xff\\n\\u202e (pid 7)")
         json.dumps(get_converter().unstructure(made)).encode()
 
 
@@ -210,5 +210,5 @@ class TestHover:
         finding = replace(a_finding(), process=a_process(9, "sh|<b>", *argv))
         text = wording.as_markdown(finding)
         assert "\x1b" not in text
-        assert "sh\\|\\<b\\> (pid 9) ``sh -c `x`\\x0a\\x0a# <b>" in text
+        assert "sh\\|\\<b\\> (pid 9) ``sh -c `x`\\n\\n# <b>" in text
         assert len(text) < 2000

@@ -50,8 +50,7 @@ def test_a_finding_reads_like_a_compilers_diagnostic(pump, tmp_path):
           = process: pytest(4400) → python3(4412)
           = command: python3 pump.py
           = time: began 1.2 s after the start, noticed at 2.6 s
-          = evidence: on cpu cores 0.99 over 2 s (cpu_clock samples)
-          = evidence: commonest syscall epoll_wait over 2 s (sys_exit probe)
+          = evidence: on cpu cores 0.99, commonest syscall epoll_wait
           = why: It used 0.99 cores.
         help: Wait in the call.
         help: Or sleep.

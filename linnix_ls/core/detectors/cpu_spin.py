@@ -206,6 +206,8 @@ def _recurring_state(scene: Scene, examination: Examination) -> _Conviction | No
         return None  # what it does shows outside its variables
     n_distinct = len(set(states))
     user_frames = [next(f for f in look.frames if f.is_user_code) for look in looks]
+    # Lines that call nothing cannot be waiting in native code: they go round by themselves.
+    calls_nothing = all(frame.has_call is False for frame in user_frames)
     source = f"{examination.language} stacks with local variables"
     window_s = examination.window_s
     evidence = _common_evidence(examination)
@@ -214,13 +216,12 @@ def _recurring_state(scene: Scene, examination: Examination) -> _Conviction | No
     evidence.add("distinct_lines", len({(f.path, f.line) for f in user_frames}), "lines", source)
     evidence.add("syscalls_per_s", _calls_per_s(examination), "calls/s", "sys_exit probe", window_s)
     if n_distinct == 1:
-        # One state, one line. A line that calls nothing goes round by itself. One that calls may
-        # be waiting for native code; key derivation looks like that, so only what cannot take
-        # seconds by design is accused.
+        # One state, one line. A line that calls may be waiting for native code; key derivation
+        # looks like that, so only what cannot take seconds by design is accused.
         if len({look.frames for look in looks}) == 1 and looks[0].native_leaf == "regex":
             evidence.add("unfinished_call", "regular expression", "kind", source, window_s)
             return Cause.REGEX_BACKTRACKING, 0.85, evidence
-        if all(frame.has_call is False for frame in user_frames):
+        if calls_nothing:
             return Cause.PURE_LOOP, 0.85, evidence
         if len({look.frames for look in looks}) == 1:
             return None
@@ -228,7 +229,7 @@ def _recurring_state(scene: Scene, examination: Examination) -> _Conviction | No
         if n_distinct > policy.max_distinct_states_share * len(states):
             return None
         n_returns = _n_returns(states)
-        if n_returns < policy.min_returns:
+        if n_returns < (1 if calls_nothing else policy.min_returns):
             return None
         evidence.add("returns_to_a_state", n_returns, "returns", source, window_s)
     return _cause_of_recurrence(examination), 0.85, evidence
@@ -244,8 +245,12 @@ def _n_returns(states: list[int]) -> int:
 def _cause_of_recurrence(examination: Examination) -> Cause:
     if (_calls_per_s(examination) or 0) > 1_000:
         return Cause.BUSY_POLL
+    # Of libraries: what the user calls a function says little about what it does.
     words = " ".join(
-        frame.function.lower() for look in examination.stacks for frame in look.frames[:2]
+        frame.function.lower()
+        for look in examination.stacks
+        for frame in look.frames[:2]
+        if not frame.is_user_code
     )
     if any(word in words for word in _LOCK_WORDS):
         return Cause.LOCK_SPIN

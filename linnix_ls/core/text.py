@@ -1,4 +1,4 @@
-"""Text of foreign origin made harmless for a terminal and for JSON.
+"""Text of foreign origin made harmless for a screen and for JSON.
 
 What a process is called is chosen by that process. Not here: words of our own.
 """

@@ -1,6 +1,6 @@
 import pytest
 
-from linnix_ls.report.escape import visible, without_surrogates
+from linnix_ls.core.text import visible, without_surrogates
 
 
 @pytest.mark.parametrize(
