@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import sys
 import time
 from collections import deque
@@ -26,16 +27,24 @@ from linnix_ls.tracer.bcc_worker import (
     FRAME_HEAD,
     FRAME_MESSAGE,
     RECORD_HEAD,
+    RING_PAGES,
 )
 from linnix_ls.tracer.decode import decode
 
 LOAD_TIMEOUT_S = 60.0
 COMMAND_TIMEOUT_S = 10.0
+MAX_OUTPUT_LINES = 200
 _CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
+# Inode numbers of the namespaces that the kernel boots with (include/linux/proc_ns.h).
+_INITIAL_USER_NAMESPACE, _INITIAL_PID_NAMESPACE = 0xEFFFFFFD, 0xEFFFFFFC
+_TELLING = re.compile(r"error|fail|abort|assert|terminate|not permitted", re.IGNORECASE)
 
 
 def has_bpf_permission() -> bool:
-    """Whether this process may load probes and sample (capabilities(7))."""
+    """Whether this process may load probes and sample (capabilities(7)). What a container without
+    real root calls root may not, whatever capabilities it shows."""
+    if os.stat("/proc/self/ns/user").st_ino != _INITIAL_USER_NAMESPACE:
+        return False
     status = procfs.read_bytes("/proc/self/status", 1 << 16) or b""
     match = re.search(rb"CapEff:\s*([0-9a-f]+)", status)
     effective = int(match[1], 16) if match else 0
@@ -44,20 +53,26 @@ def has_bpf_permission() -> bool:
 
 
 class BccTracer:
-    """See `tracer.base.Tracer`."""
+    """See `tracer.base.Tracer`.
+
+    Args:
+        ring_pages: the size of the kernel's buffer, a power of two. What does not fit is lost,
+            and counted.
+    """
 
     name = "bcc"
     degraded: str | None = None
 
-    def __init__(self, cache_dir: Path) -> None:
+    def __init__(self, cache_dir: Path, *, ring_pages: int = RING_PAGES) -> None:
         self._cache_dir = cache_dir
+        self._ring_pages = ring_pages
         self._worker: asyncio.subprocess.Process | None = None
         self._replies: dict[int, asyncio.Future[Any]] = {}
         self._next_id = 0
-        self._stderr_tail: deque[str] = deque(maxlen=30)
+        self._output: deque[str] = deque(maxlen=MAX_OUTPUT_LINES)
         self._readers: list[asyncio.Task[None]] = []
         self._is_stopping = False
-        self._user_filter: frozenset[int] = frozenset()
+        self._failure: str | None = None
         self.n_undecodable = 0
 
     @property
@@ -72,6 +87,12 @@ class BccTracer:
                 fix="sudo linnix-ls agent   (in another terminal, or as a service)",
                 cause="no_permission",
             )
+        if os.stat("/proc/self/ns/pid").st_ino != _INITIAL_PID_NAMESPACE:
+            raise TracerUnavailable(
+                "in this container processes have other ids than the kernel tells of",
+                fix="give the container the machine's own process ids: --pid=host",
+                cause="pid_namespace",
+            )
         tracefs.ensure_mounted()
         self._deliver, self._on_failure = deliver, on_failure
         read_fd, write_fd = os.pipe()
@@ -81,6 +102,7 @@ class BccTracer:
             "linnix_ls.tracer.bcc_worker",
             str(write_fd),
             str(self._cache_dir),
+            str(self._ring_pages),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,  # libbcc prints here too
             stderr=asyncio.subprocess.STDOUT,
@@ -88,6 +110,7 @@ class BccTracer:
             cwd="/",
         )
         os.close(write_fd)
+        self._worker_pidfd = os.pidfd_open(self._worker.pid)
         frames = asyncio.StreamReader()
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.connect_read_pipe(
@@ -103,11 +126,18 @@ class BccTracer:
         except TimeoutError:
             await self.stop()
             raise TracerUnavailable(
-                f"compiling the probes took more than {LOAD_TIMEOUT_S:.0f} s", cause="load_failed"
+                f"compiling the probes took more than {LOAD_TIMEOUT_S:.0f} s",
+                fix="try again when the machine is less busy; "
+                "if that does not help: apt-get install --reinstall python3-bpfcc",
+                cause="load_failed",
             ) from None
-        except TracerUnavailable:
+        except TracerUnavailable as error:
+            # libbcc raises what is no help, and prints what is.
+            words = await self._last_words() if error.cause == "load_failed" else ""
             await self.stop()
-            raise
+            raise TracerUnavailable(
+                error.message + words, fix=error.fix, cause=error.cause
+            ) from None
 
     async def watch(
         self, key: ProcessKey, *, ignored: Collection[int] = ()
@@ -143,8 +173,11 @@ class BccTracer:
         self._is_stopping = True
         worker, self._worker = self._worker, None
         if worker is not None:
+            # Nothing to lose: the kernel detaches what it held. Not worker.kill(): if it has just
+            # ended, that takes its exit status away from asyncio.
             with contextlib.suppress(ProcessLookupError):
-                worker.kill()  # nothing to lose: the kernel detaches what it held
+                signal.pidfd_send_signal(self._worker_pidfd, signal.SIGKILL)
+            os.close(self._worker_pidfd)
             await worker.wait()
         for task in self._readers:
             task.cancel()
@@ -153,6 +186,8 @@ class BccTracer:
             self._transport.close()
 
     async def _command(self, name: str, *arguments: Any) -> Any:
+        if self._failure is not None:
+            raise TracerUnavailable(self._failure, cause="worker_died")
         if self._worker is None or self._worker.stdin is None:
             raise TracerUnavailable("the tracer has stopped", cause="worker_died")
         self._next_id += 1
@@ -163,6 +198,10 @@ class BccTracer:
         self._worker.stdin.write(json.dumps(command).encode() + b"\n")
         try:
             return await asyncio.wait_for(reply, COMMAND_TIMEOUT_S)
+        except TimeoutError:
+            raise TracerUnavailable(
+                f"the process that loads the probes does not answer to {name}", cause="no_answer"
+            ) from None
         finally:
             self._replies.pop(command_id, None)
 
@@ -216,33 +255,55 @@ class BccTracer:
 
     async def _read_output(self) -> None:
         assert self._worker is not None and self._worker.stdout is not None
-        while line := await self._worker.stdout.readline():
-            self._stderr_tail.append(line.decode(errors="replace").rstrip())
+        while True:
+            try:
+                line = await self._worker.stdout.readline()
+            except ValueError:  # longer than any message; that much of it is dropped
+                continue
+            if not line:
+                return
+            if line.strip():
+                self._output.append(line.decode(errors="replace").strip())
+
+    async def _last_words(self) -> str:
+        """The most telling line that the worker, which is about to end, has printed."""
+        await asyncio.wait(self._readers[1:], timeout=1.0)
+        line = next(filter(_TELLING.search, self._output), next(iter(self._output), ""))
+        return f": {line}" if line else ""
 
     async def _on_end(self) -> None:
         if self._is_stopping or self._worker is None:
             return
         exit_status = await self._worker.wait()
         ended = f"signal {-exit_status}" if exit_status < 0 else f"exit status {exit_status}"
-        detail = next((line for line in self._stderr_tail if line.strip()), "no message")
-        error = TracerUnavailable(
-            f"the process that loads the probes ended ({ended}): {detail}", cause="worker_died"
+        self._failure = (
+            f"the process that loads the probes ended ({ended}){await self._last_words()}"
         )
+        error = TracerUnavailable(self._failure, cause="worker_died")
         for reply in self._replies.values():
             if not reply.done():
                 reply.set_exception(error)
         if not self._ready.done():
             self._ready.set_exception(error)
-        else:
-            self._on_failure(error.message)
+        elif not (self._is_stopping or self._ready.exception()):
+            self._on_failure(self._failure)
 
 
 def _complete(event: Execed) -> Execed:
     """Add what only /proc knows, if the process still runs that program."""
     pid = event.key.pid
-    argv = event.argv
-    if event.argv_truncated and (whole := procfs.read_argv(pid))[: len(argv) - 1] == argv[:-1]:
-        argv = whole
-    return replace(
-        event, argv=argv, cwd=procfs.read_cwd(pid), exe=procfs.read_exe(pid) or event.exe
-    )
+    cwd, exe = procfs.read_cwd(pid), procfs.read_exe(pid)
+    if cwd is None and exe is None:
+        return event  # gone, as most are in a storm: no more reading then
+    stat = procfs.read_stat(pid)
+    if stat is None or stat.key != event.key:
+        return event
+    raw = procfs.read_bytes(f"/proc/{pid}/cmdline", procfs.MAX_CMDLINE_BYTES) or b""
+    argv = procfs.split_argv(raw)
+    n_whole = len(event.argv) - event.argv_truncated
+    if argv[:n_whole] != event.argv[:n_whole]:
+        return replace(event, cwd=cwd)  # it runs another program by now, or renamed itself
+    event = replace(event, cwd=cwd, exe=exe or event.exe)
+    if not event.argv_truncated:
+        return event
+    return replace(event, argv=argv, argv_truncated=len(raw) == procfs.MAX_CMDLINE_BYTES)

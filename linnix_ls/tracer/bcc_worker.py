@@ -1,4 +1,6 @@
-"""The process that BCC lives in: ``python -m linnix_ls.tracer.bcc_worker FRAMES_FD CACHE_DIR``.
+"""The process that BCC lives in.
+
+    python -m linnix_ls.tracer.bcc_worker FRAMES_FD CACHE_DIR RING_PAGES
 
 libbcc may abort (LLVM), exit (on a type it does not know) or print to any stream; here that
 ends this process and nothing else. It holds the file descriptors of everything attached, so
@@ -60,11 +62,16 @@ def import_bcc() -> Any:
         TracerUnavailable: not installed, or only the unrelated package is.
     """
     found_wrong: str | None = None
-    with contextlib.suppress(ImportError, OSError):
+    broken: Exception | None = None
+    try:
         module = importlib.import_module("bcc")
         if hasattr(module, "BPF"):
             return module
-        found_wrong = getattr(module, "__file__", None) or "bcc"
+        found_wrong = module.__file__  # None: an empty folder of that name
+    except ModuleNotFoundError:
+        pass
+    except Exception as error:  # noqa: BLE001 - whatever package that is, it may do anything
+        broken = error
     for folder in _DISTRIBUTION_FOLDERS:
         package = Path(folder, "bcc")
         if not (package / "libbcc.py").is_file():
@@ -77,13 +84,23 @@ def import_bcc() -> Any:
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules["bcc"] = module
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except (ImportError, OSError, AttributeError) as error:  # libbcc is missing, or another's
+            broken = error
+            continue
         return module
     if found_wrong:
         raise TracerUnavailable(
             f"the installed `bcc` ({found_wrong}) is PyPI's unrelated package of that name",
             fix=_INSTALL_BCC,
             cause="wrong_bcc",
+        )
+    if broken is not None:
+        raise TracerUnavailable(
+            f"BCC is installed, but does not load: {broken}",
+            fix="apt-get install --reinstall python3-bpfcc libbpfcc",
+            cause="no_bcc",
         )
     raise TracerUnavailable(
         "BCC's Python binding is not installed", fix=_INSTALL_BCC, cause="no_bcc"
@@ -93,7 +110,7 @@ def import_bcc() -> Any:
 class _Probes:
     """Everything loaded; the methods are the commands."""
 
-    def __init__(self, cache_dir: Path) -> None:
+    def __init__(self, cache_dir: Path, ring_pages: int) -> None:
         headers = kernel_headers.installed_headers()
         if headers is None:
             os.environ["BCC_KERNEL_SOURCE"] = str(kernel_headers.headers_from_btf(cache_dir))
@@ -101,7 +118,7 @@ class _Probes:
         self._syscall_name = importlib.import_module("bcc.syscall").syscall_name
         self._bpf = bcc.BPF(
             text=probe_source(),
-            cflags=[f"-I{bpf_dir()}", f"-DRING_PAGES={RING_PAGES}", "-Wno-everything"],
+            cflags=[f"-I{bpf_dir()}", f"-DRING_PAGES={ring_pages}", "-Wno-everything"],
         )
         # RAW_TRACEPOINT_PROBEs attached themselves. The rest:
         self._bpf.attach_perf_event(
@@ -235,9 +252,16 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is not for us
     frames = _Frames(int(sys.argv[1]))
     try:
-        probes = _Probes(Path(sys.argv[2]))
+        probes = _Probes(Path(sys.argv[2]), int(sys.argv[3]))
     except TracerUnavailable as error:
         frames.message(failed=error.message, fix=error.fix, cause=error.cause)
+        return
+    except OSError as error:
+        frames.message(
+            failed=f"the probes cannot be made: {error}",
+            fix=f"see that {sys.argv[2]} can be written",
+            cause="load_failed",
+        )
         return
     except Exception as error:  # noqa: BLE001 - libbcc raises bare Exception
         frames.message(failed=f"BCC: {error}", fix=None, cause="load_failed")
