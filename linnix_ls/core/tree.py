@@ -78,9 +78,14 @@ class Process:
 
 
 _INTERPRETERS = SHELLS | {"node", "nodejs", "perl", "ruby", "php", "lua", "java", "deno", "bun"}
-_OPTIONS_WITH_VALUE = frozenset(
-    {"-X", "-W", "-I", "-r", "--require", "-o", "-O", "-cp", "-classpath"}
+# Options that take the next word, and those after which comes code or nothing, but no script.
+# They differ: -e is code for node and perl, and "stop at errors" for a shell.
+_PYTHON_OPTIONS_WITH_VALUE = frozenset({"-X", "-W", "--check-hash-based-pycs"})
+_SHELL_OPTIONS_WITH_VALUE = frozenset({"-o", "+o", "-O", "+O", "--rcfile", "--init-file"})
+_OTHER_OPTIONS_WITH_VALUE = frozenset(
+    {"-I", "-r", "--require", "--import", "--loader", "-cp", "-classpath", "--class-path", "-d"}
 )
+_OTHER_OPTIONS_WITH_CODE = frozenset({"-e", "-E", "-ne", "-pe", "-p", "--eval", "--print"})
 
 
 def script_argument(argv: tuple[str, ...]) -> str | None:
@@ -93,19 +98,28 @@ def script_argument(argv: tuple[str, ...]) -> str | None:
         return script_argument(tuple(a for a in argv[1:] if "=" not in a and a[:1] != "-"))
     if not is_python and name not in _INTERPRETERS:
         return None
+    if is_python:
+        with_value, with_code = _PYTHON_OPTIONS_WITH_VALUE, frozenset({"-c"})
+    elif name in SHELLS:
+        with_value, with_code = _SHELL_OPTIONS_WITH_VALUE, frozenset({"-s"})
+    else:
+        with_value, with_code = _OTHER_OPTIONS_WITH_VALUE, _OTHER_OPTIONS_WITH_CODE
     arguments = iter(argv[1:])
     for argument in arguments:
         if is_python and argument == "-m":
             return next(arguments, None)
-        if argument in ("-c", "-e", "--eval", "-p", "-s", "-") or (
-            name in SHELLS and argument[:1] == "-" and argument[:2] != "--" and "c" in argument
-        ):
+        if argument == "-" or argument in with_code or _is_shell_code(name, argument):
             return None
-        if argument in _OPTIONS_WITH_VALUE:
+        if argument in with_value:
             next(arguments, None)
         elif argument[:1] not in ("-", "+"):
             return argument
     return None
+
+
+def _is_shell_code(name: str, option: str) -> bool:
+    """-c, also among other letters: ``bash -euc …``."""
+    return name in SHELLS and option[:1] == "-" and option[:2] != "--" and "c" in option
 
 
 def program_name(argv: tuple[str, ...], comm: str = "") -> str:
@@ -267,7 +281,7 @@ class ProcessTree:
         return process
 
     def forget_old(self, now_ns: int, kept: frozenset[ProcessKey]) -> None:
-        """Drop the long dead, except those in `kept` and those that have living children."""
+        """Drop the long dead, except those in `kept` and those above anything that stays."""
         n_looked_at = len(self._dead)
         for _ in range(n_looked_at):
             process = self._processes.get(self._dead[0])
@@ -279,9 +293,7 @@ class ProcessTree:
             key = self._dead.popleft()
             if process is None:
                 continue
-            if key in kept or any(
-                (child := self._processes.get(c)) and child.is_alive for c in process.children
-            ):
+            if key in kept or process.children:  # what is below goes first
                 self._dead.append(key)
                 continue
             self._remove(process)

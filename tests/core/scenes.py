@@ -1,0 +1,238 @@
+"""Scenes: processes that start, work and end by a clock of their own, an engine that watches
+them, and what a close look at each of them would show."""
+
+from dataclasses import replace
+from itertools import count
+
+from linnix_ls.core.changes import ExaminationWanted, FindingChanged, RunBegan, RunEnded
+from linnix_ls.core.engine import Engine
+from linnix_ls.core.events import (
+    Examined,
+    Execed,
+    Exited,
+    Forked,
+    ProcessSeen,
+    Sampled,
+    Ticked,
+    Watched,
+)
+from linnix_ls.core.examination import (
+    Depth,
+    Examination,
+    ProcessFacts,
+    StackFrame,
+    StackSnapshot,
+    SyscallCount,
+)
+from linnix_ls.core.findings import State
+from linnix_ls.core.ids import NS_PER_S, ProcessKey
+from linnix_ls.core.policy import Policy
+
+STEP_NS = 10_000_000  # the CPU clock's period
+TICK_NS = 100_000_000
+ANSWER_NS = {Depth.MEASURE: 700_000_000, Depth.GLANCE: 150_000_000, Depth.WAITS: 150_000_000}
+
+
+def varied(key, n):
+    """A program that computes: other registers and another instruction at every sample."""
+    return ((0x1000 + n * 7919 % 4096,), 1 + n)
+
+
+def going_round(key, n):
+    """A loop of three instructions, back in the same states again and again."""
+    return ((0x1000 + n % 3,), 1 + n % 3)
+
+
+class Scene:
+    """See the module. Times are seconds; findings come in the order in which they were raised.
+
+    Attributes:
+        changes: all that the engine said, but for its questions.
+        asked: its questions.
+        answers: whether anybody answers them.
+    """
+
+    def __init__(self, *, n_cpus=2, n_runnable=None, policy=Policy()):
+        self.engine = Engine(policy)
+        self.now_ns = 1_000 * NS_PER_S
+        self.n_cpus = n_cpus
+        self.n_runnable = n_runnable
+        self.changes = []
+        self.asked = []
+        self.answers = True
+        self._due = []
+        self._looks = {}
+        self._busy = {}
+        self._pids = count(100)
+        self._n_samples = count()
+        self._next_tick_ns = self.now_ns
+
+    # -- what happens --------------------------------------------------------------------------
+
+    def tell(self, event):
+        for change in self.engine.receive(event):
+            if isinstance(change, ExaminationWanted):
+                self.asked.append(change.request)
+                self._due.append((self.now_ns + ANSWER_NS[change.request.depth], change.request))
+            else:
+                self.changes.append(change)
+
+    def run(self, command="pytest -q", *, cwd="/ws"):
+        """A run by itself, as `linnix-ls run` watches it."""
+        return self.watch(command, cwd=cwd, is_run=True, is_root_judged=True)
+
+    def watch(self, command, *, cwd="/ws", is_run=False, is_root_judged=False):
+        """A root of a watched tree; an editor, unless told otherwise."""
+        key = self._new_key()
+        self.tell(Watched(self.now_ns, key, command, is_root_judged, is_run))
+        return self.see(key, command, cwd=cwd)
+
+    def see(self, key, command, parent=None, *, cwd="/ws"):
+        argv = tuple(command.split())
+        self.tell(ProcessSeen(self.now_ns, key, parent, 0, argv[0], argv, None, cwd))
+        return key
+
+    def fork(self, parent, comm="copy"):
+        key = self._new_key()
+        self.tell(Forked(self.now_ns, key, parent, 0, comm))
+        return key
+
+    def exec(self, key, command, *, cwd="/ws"):
+        argv = tuple(command.split()) if isinstance(command, str) else command
+        comm = argv[0].rsplit("/", 1)[-1][:15]
+        process = self.engine.tree.get(key)
+        parent = process.parent if process else None
+        self.tell(Execed(self.now_ns, key, parent, 0, comm, argv, False, f"/usr/bin/{comm}", cwd))
+        return key
+
+    def start(self, parent, command, *, cwd="/ws"):
+        """A child that runs another program."""
+        return self.exec(self.fork(parent), command, cwd=cwd)
+
+    def exit(self, key, code=0, *, signal=None):
+        self._busy.pop(key, None)
+        self.tell(Exited(self.now_ns, key, None if signal else code, signal))
+
+    def call(self, parent, command, code=0):
+        """A child that does its work and ends."""
+        self.exit(self.start(parent, command), code)
+
+    def is_busy(self, key, samples=varied, *, share=1.0):
+        """From now on it uses that share of a CPU; `samples` tells where it is found."""
+        self._busy[key] = (samples, share)
+
+    def is_idle(self, key):
+        self._busy.pop(key, None)
+
+    def shows(self, key, **look):
+        """What a close look at it finds; see `core.examination.Examination`."""
+        self._looks[key] = look
+
+    def passes(self, seconds):
+        """Let time go by: samples, ticks, and answers to what the engine asks."""
+        end_ns = self.now_ns + round(seconds * NS_PER_S)
+        while self.now_ns < end_ns:
+            self.now_ns += STEP_NS
+            for key, (samples, share) in tuple(self._busy.items()):
+                n = next(self._n_samples)
+                ips, registers = samples(key, n)
+                period_ns = round(STEP_NS * share)
+                self.tell(Sampled(self.now_ns, key, key.pid, period_ns, ips, (), registers))
+            self._answer()
+            if self.now_ns >= self._next_tick_ns:
+                self._next_tick_ns = self.now_ns + TICK_NS
+                self.tell(Ticked(self.now_ns, self.n_cpus, self.n_runnable))
+
+    def _answer(self):
+        due = [request for at, request in self._due if at <= self.now_ns]
+        self._due = [(at, request) for at, request in self._due if at > self.now_ns]
+        for request in due if self.answers else ():
+            self.tell(Examined(self.now_ns, self.examination(request)))
+
+    def examination(self, request):
+        process = self.engine.tree.get(request.key)
+        if process is None or not process.is_alive:
+            return Examination(request.id, request.key, request.depth, True, 0.0, None)
+        facts = ProcessFacts(request.key, process.argv, process.exe, process.cwd)
+        look = Examination(
+            request.id,
+            request.key,
+            request.depth,
+            False,
+            ANSWER_NS[request.depth] / NS_PER_S,
+            facts,
+        )
+        return replace(look, **self._looks.get(request.key, {}))
+
+    def _new_key(self):
+        return ProcessKey(next(self._pids), self.now_ns // 10_000_000)
+
+    # -- what came of it -----------------------------------------------------------------------
+
+    @property
+    def findings(self):
+        return list(self.engine.findings.values())
+
+    @property
+    def verdicts(self):
+        """(kind, cause, process) of each finding."""
+        return [(f.kind.value, f.cause.value, f.process.key) for f in self.findings]
+
+    @property
+    def finding(self):
+        [finding] = self.findings
+        return finding
+
+    @property
+    def states(self):
+        return [finding.state for finding in self.findings]
+
+    def runs_begun(self):
+        return [change.label for change in self.changes if isinstance(change, RunBegan)]
+
+    def runs_ended(self):
+        return [change.run for change in self.changes if isinstance(change, RunEnded)]
+
+    def raised(self):
+        return [
+            change.finding
+            for change in self.changes
+            if isinstance(change, FindingChanged) and change.finding.state is State.RAISED
+        ]
+
+
+# -- looks ---------------------------------------------------------------------------------------
+
+# One core, nothing else: what every look at a busy process has.
+ONE_CORE = {"on_cpu_cores": 0.99, "runnable_cores": 1.0, "voluntary_switches_per_s": 0.0}
+
+
+def calls(name, per_s, *, failing=0.0, finding_nothing=0.0, window_s=0.7):
+    """System calls of one name, at that rate over a look; of them, the shares without success."""
+    n = round(per_s * window_s)
+    return SyscallCount(name, n, round(n * failing), round(n * finding_nothing), n)
+
+
+def frame(function="drain", line=41, path="/ws/pump.py", *, loops=(), has_call=None):
+    """Of the user's, when it is below /ws."""
+    return StackFrame(function, path, line, path.startswith("/ws"), loops, has_call)
+
+
+def look(*frames, state=None, leaf=None):
+    """One stack, innermost frame first."""
+    return StackSnapshot(1, frames or (frame(),), state, is_running=True, native_leaf=leaf)
+
+
+def looks(states, *frames, leaf=None):
+    """A look for each of the states, which are drawn as letters."""
+    return tuple(look(*frames, state=ord(letter), leaf=leaf) for letter in states)
+
+
+def busy_process(look, *, samples=varied, command="python3 pump.py", **scene):
+    """A scene of one busy child of a test run, after three seconds; what became of it."""
+    scene = Scene(**scene)
+    child = scene.start(scene.run(), command)
+    scene.shows(child, **ONE_CORE | look)
+    scene.is_busy(child, samples)
+    scene.passes(3)
+    return scene
