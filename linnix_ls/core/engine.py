@@ -170,31 +170,35 @@ class Engine:
     def _begin_run_with(self, process: Process) -> list[Change]:
         """A run begins when a process that is one appears, by its program, below a watched root
         and not inside another run."""
+        if process.key in self._runs:  # it runs another program now: `bash -c pytest` does
+            return self._set_run(process)
         watched = self._watched.get(process.key)
-        if process.key in self._runs:
-            self._runs[process.key] = runs.Run.of(process)  # it runs another program now
-            return []
         if watched is not None and not watched.is_run:
             return []
         if watched is None:
             parent = self.tree.get(process.parent) if process.parent else None
             if parent is None or not runs.may_start_runs(parent, self._watched):
                 return []
-            if self.run_of(parent.key) is not None or process.is_forked_copy:
+            if self.run_of(parent.key) is not None or not runs.may_be_run(process):
                 return []
-        run = runs.Run.of(process)
-        self._runs[process.key] = run
-        changes: list[Change] = [
-            RunBegan(self._now_ns, process.key, run.program, process.argv, process.cwd)
-        ]
+        cleared = self._set_run(process)
+        run = self._runs[process.key]
+        return [RunBegan(self._now_ns, run.key, run.program, process.argv, run.cwd), *cleared]
+
+    def _set_run(self, process: Process) -> list[Change]:
+        """Note what run it is. What ended in earlier runs of the same work is cleared."""
+        run = self._runs[process.key] = runs.Run.of(process)
+        changes: list[Change] = []
         for finding in list(self.findings.values()):
-            if finding.state is State.ENDED and self._is_next_run(finding, run):
+            before = self._runs.get(finding.run)
+            if (
+                finding.state is State.ENDED
+                and before is not None
+                and before.key != run.key
+                and before.is_same_work_as(run)
+            ):
                 changes += self._move(finding.id, State.CLEARED)
         return changes
-
-    def _is_next_run(self, finding: Finding, run: runs.Run) -> bool:
-        before = self._runs.get(finding.run)
-        return before is not None and before.is_same_work_as(run)
 
     def _end_run_with(self, process: Process) -> list[Change]:
         return [RunEnded(self._now_ns, process.key)] if process.key in self._runs else []

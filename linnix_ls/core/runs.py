@@ -47,3 +47,9 @@ class Run:
 def may_start_runs(process: Process, watched: Container[ProcessKey]) -> bool:
     """Whether a child of this process can be a run of its own: an editor's, or a prompt's."""
     return process.key in watched or is_interactive_shell(process.argv, process.comm)
+
+
+def may_be_run(process: Process) -> bool:
+    """Whether it does work of its own: a prompt in an editor's terminal does not, and what a
+    prompt forks is its copy until it execs."""
+    return not process.is_forked_copy and not is_interactive_shell(process.argv, process.comm)
