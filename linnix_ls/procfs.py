@@ -36,6 +36,12 @@ class Stat:
     n_threads: int
     rss_pages: int
 
+    @property
+    def has_ended(self) -> bool:
+        """Nobody has waited for it yet. A first thread that has ended before others of its
+        process is shown as a zombie, too."""
+        return self.state in "ZX" and self.n_threads <= 1
+
 
 def read_stat(pid: int) -> Stat | None:
     """None when there is no such process any more."""

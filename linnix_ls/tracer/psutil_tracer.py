@@ -42,11 +42,12 @@ class PsutilTracer:
     def __init__(self) -> None:
         self._roots: dict[int, frozenset[int]] = {}
         self._known: dict[int, _Known] = {}
+        # /proc can be slow, so it is read on another thread; the lock keeps the two apart.
+        self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, deliver: Deliver, on_failure: Callable[[str], None]) -> None:
-        del on_failure  # nothing here can break down
-        self._deliver = deliver
+        self._deliver, self._on_failure = deliver, on_failure
         self._task = asyncio.create_task(self._poll_for_ever())
 
     async def watch(
@@ -55,19 +56,21 @@ class PsutilTracer:
         stat = procfs.read_stat(key.pid)
         if stat is None or stat.key != key:
             return ()
-        self._roots[key.pid] = frozenset(ignored)
-        now_ns = time.monotonic_ns()
-        seen = []
-        for pid in procfs.descendants(key.pid, ignored):
-            process = procfs.see(pid, now_ns)
-            if process is not None and self._learn(pid, process.key, process.argv):
-                seen.append(process)
-        return tuple(seen)
+        async with self._lock:
+            self._roots[key.pid] = frozenset(ignored)
+            now_ns = time.monotonic_ns()
+            seen = []
+            for pid in procfs.descendants(key.pid, ignored):
+                process = procfs.see(pid, now_ns)
+                if process is not None and self._learn(pid, process.key, process.argv):
+                    seen.append(process)
+            return tuple(seen)
 
     async def unwatch(self, pids: Collection[int]) -> None:
-        for pid in pids:
-            self._roots.pop(pid, None)
-            self._known.pop(pid, None)
+        async with self._lock:
+            for pid in pids:
+                self._roots.pop(pid, None)
+                self._known.pop(pid, None)
 
     async def watch_users(self, uids: Collection[int]) -> None:
         """Not offered: it would mean reading all of /proc again and again."""
@@ -96,38 +99,54 @@ class PsutilTracer:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(POLL_INTERVAL_S)
-            if self._roots or self._known:
-                # /proc can be slow: not on the loop's thread.
-                self._deliver(await loop.run_in_executor(None, self._poll))
+            if not self._known:
+                continue
+            try:
+                async with self._lock:
+                    events = await loop.run_in_executor(None, self._poll)
+            except Exception as error:  # noqa: BLE001 - psutil's; a standstill must not go unsaid
+                self._on_failure(f"reading /proc failed: {error}")
+                return
+            self._deliver(events)
 
     def _poll(self) -> list[Event]:
         now_ns = time.monotonic_ns()
         events: list[Event] = []
-        here: set[int] = set()
-        for root, ignored in list(self._roots.items()):
-            here.update(procfs.descendants(root, ignored))
-        # A child whose parent has died hangs below init now; it is still ours.
-        here.update(pid for pid in self._known if psutil.pid_exists(pid))
-        for pid in sorted(here - self._known.keys()):
-            events += self._greet(pid, now_ns)
         for pid, known in list(self._known.items()):
             stat = procfs.read_stat(pid)
-            if stat is None or stat.key != known.key or stat.state == "Z":
+            if stat is None or stat.key != known.key or stat.has_ended:
                 events.append(Exited(now_ns, known.key, exit_code=None, term_signal=None))
                 del self._known[pid]
                 self._roots.pop(pid, None)
-                continue
+        for known in self._known.values():
             events += self._measure(known, now_ns)
+        for pid in self._here():
+            if pid not in self._known:
+                events += self._greet(pid, now_ns)
         return events
+
+    def _here(self) -> Collection[int]:
+        """All of the watched trees, parents first."""
+        here: dict[int, None] = {}  # an ordered set
+        for root, ignored in self._roots.items():
+            here.update(dict.fromkeys(procfs.descendants(root, ignored)))
+        # A child whose parent has died hangs below init now; it is still ours.
+        all_ignored = frozenset().union(*self._roots.values())
+        for orphan in self._known.keys() - here.keys():
+            here.update(dict.fromkeys(procfs.descendants(orphan, all_ignored)))
+        return here
 
     def _greet(self, pid: int, now_ns: int) -> list[Event]:
         seen = procfs.see(pid, now_ns)
-        if seen is None or seen.parent is None or not self._learn(pid, seen.key, seen.argv):
+        if seen is None or seen.parent is None:
             return []
-        return [
-            Forked(now_ns, seen.key, seen.parent, seen.uid, seen.comm),
-            _execed(seen, now_ns),
-        ]
+        parent = self._known.get(seen.parent.pid)
+        if parent is None or parent.key != seen.parent:
+            return []  # its parent has gone meanwhile, and it hangs elsewhere
+        if not self._learn(pid, seen.key, seen.argv):
+            return []
+        forked = Forked(now_ns, seen.key, seen.parent, seen.uid, seen.comm)
+        return [forked] if seen.argv == parent.argv else [forked, _execed(seen, now_ns)]
 
     def _measure(self, known: _Known, now_ns: int) -> list[Event]:
         events: list[Event] = []

@@ -1,0 +1,154 @@
+"""What a look at /proc, a few times a second, tells of real processes."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+import pytest_asyncio
+
+from linnix_ls import procfs
+from linnix_ls.core.events import CpuUsed
+from linnix_ls.core.ids import NS_PER_S
+from linnix_ls.tracer.psutil_tracer import PsutilTracer
+from tests.tracer.scenes import Witness
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio]
+
+
+@pytest_asyncio.fixture
+async def witness():
+    witness = Witness(PsutilTracer())
+    await witness.start()
+    yield witness
+    await witness.tracer.stop()
+    assert witness.failures == []
+
+
+def cpu_s(story):
+    used = [e.on_cpu_ns for e in story.events if isinstance(e, CpuUsed) and e.key == story.root]
+    return sum(used) / NS_PER_S
+
+
+async def test_it_says_what_it_cannot_see(witness):
+    assert "shorter than 0.2 s" in witness.tracer.degraded
+    assert "system calls" in witness.tracer.degraded
+    assert await witness.tracer.count_syscalls(os.getpid(), 0.01) is None
+
+
+async def test_births_programs_and_deaths_are_told(witness):
+    story = await witness.run("sh", "-c", "sleep 0.7; exec sleep 0.6")
+    [fork] = story.forks
+    assert fork.parent == story.root
+    assert fork.uid == os.geteuid()
+    by_process = {execed.key: execed.argv for execed in story.execs}
+    assert by_process == {fork.key: ("sleep", "0.7"), story.root: ("sleep", "0.6")}
+    assert {end.key for end in story.exits} == {fork.key, story.root}
+
+
+async def test_keys_are_those_of_proc(witness):
+    async with witness.holding("sh", "-c", "sleep 60 & wait") as held:
+        held.let_go()
+        await witness.until(lambda: held.story.forks)
+        [fork] = held.story.forks
+        assert fork.key == procfs.read_stat(fork.key.pid).key
+        os.kill(fork.key.pid, signal.SIGKILL)
+
+
+async def test_a_fork_that_runs_its_parents_program_is_no_exec(witness):
+    async with witness.holding(
+        sys.executable, "-Sc", "import os, time; os.fork(); time.sleep(60)", start_new_session=True
+    ) as held:
+        held.let_go()
+        await witness.until(lambda: held.story.forks)
+        os.killpg(held.process.pid, signal.SIGKILL)
+        await witness.until(lambda: len(held.story.exits) == 2)
+        assert {execed.key for execed in held.story.execs} <= {held.key}
+
+
+async def test_cpu_time_is_told_as_it_was_used(witness):
+    story = await witness.python(
+        "import time\nwhile time.process_time() < 1.0: pass\ntime.sleep(.5)"
+    )
+    assert 0.8 < cpu_s(story) < 1.3
+
+
+async def test_sleeping_costs_nothing(witness):
+    assert cpu_s(await witness.run("sleep", "1")) < 0.1
+
+
+async def test_an_orphan_and_its_children_stay_in_sight(witness):
+    async with witness.holding(
+        "sh", "-c", "sh -c 'sh -c \"sleep 0.5; sleep 60; true\" & sleep 0.6'; sleep 60",
+        start_new_session=True,
+    ) as held:  # fmt: skip
+        held.let_go()
+        try:
+            await witness.until(lambda: ("sleep", "60") in [e.argv for e in held.story.execs])
+            await witness.until(
+                lambda: [e.argv for e in held.story.execs].count(("sleep", "60")) == 2
+            )
+        finally:
+            os.killpg(held.process.pid, signal.SIGKILL)
+
+
+async def test_a_pid_that_is_used_again_is_another_process(witness):
+    """Between two looks: one has gone, another has its pid."""
+    async with witness.holding("sh", "-c", "sleep 60 & read x; wait") as held:
+        held.let_go()
+        await witness.until(lambda: held.story.forks)
+        [fork] = held.story.forks
+        before = fork.key._replace(start_ticks=fork.key.start_ticks - 1)
+        witness.tracer._known[fork.key.pid].key = before
+        await witness.until(lambda: len(held.story.forks) == 2)
+        assert before in [getattr(event, "key", None) for event in witness.log]
+        assert held.story.forks[1].key == fork.key
+        os.kill(fork.key.pid, signal.SIGKILL)
+
+
+async def test_a_process_lives_on_after_its_first_thread(witness):
+    async with witness.holding(
+        sys.executable, "-Sc",
+        "import ctypes, sys, threading\n"
+        "threading.Thread(target=sys.stdin.readline).start()\n"
+        "print('ready', flush=True); ctypes.CDLL(None).pthread_exit(None)",
+    ) as held:  # fmt: skip
+        held.let_go()
+        assert await held.read_line() == "ready"
+        await witness.run("sleep", "0.5")
+        assert held.story.exits == []
+        held.let_go()
+        await held.finish()
+
+
+async def test_watching_while_it_looks_disturbs_nothing(witness):
+    """The looks are taken on another thread."""
+    holders = [witness.holding("sleep", "60") for _ in range(20)]
+    async with holders[0]:
+        for holder in holders[1:]:
+            await holder.__aenter__()
+            await asyncio.sleep(0.03)
+        for holder in holders[1:]:
+            await witness.tracer.unwatch([holder.key.pid])
+            await holder.__aexit__()
+            await asyncio.sleep(0.01)
+        story = await witness.run("sleep", "0.3")
+    assert len(story.exits) == 1
+
+
+async def test_what_has_gone_cannot_be_watched(witness):
+    own = procfs.read_stat(os.getpid()).key
+    assert await witness.tracer.watch(own._replace(start_ticks=own.start_ticks + 1)) == ()
+
+
+async def test_a_subtree_may_be_left_out(witness):
+    async with witness.holding("sh", "-c", "sleep 60 & echo $!; wait") as held:
+        held.let_go()
+        ours = int(await held.read_line())
+        await witness.tracer.unwatch([held.key.pid])
+        seen = await witness.tracer.watch(held.key, ignored={ours})
+        assert [s.key for s in seen] == [held.key]
+        await asyncio.sleep(0.5)
+        assert held.story.forks == []
+        os.kill(ours, signal.SIGKILL)
