@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from linnix_ls.config import (
     Settings,
@@ -21,7 +21,7 @@ from linnix_ls.config import (
 from linnix_ls.core.examination import Examination, ExaminationRequest
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.errors import AgentError, AlreadyServing, TracerUnavailable
-from linnix_ls.feed.base import Feed, FeedChange
+from linnix_ls.feed.base import Feed, FeedChange, FeedState
 from linnix_ls.feed.local import Hub, LocalFeed
 from linnix_ls.feed.remote import RemoteFeed
 from linnix_ls.feed.server import FeedServer
@@ -121,6 +121,26 @@ async def _start_agent(settings: Settings) -> Feed:
 
 
 async def _start_agent_at(path: Path) -> Feed:
+    n_tries = 5
+    while True:
+        n_tries -= 1
+        outcome, agent = await _spawn_agent(path)
+        if not (outcome.get("is_ready") or outcome.get("cause") == "already_serving"):
+            break
+        try:
+            return await RemoteFeed.connect(path, hello_timeout_s=AGENT_START_TIMEOUT_S)
+        except AgentError as error:
+            # Whoever had the place was about to leave it; unless it is one not to be used.
+            if error.fix or not n_tries:
+                raise
+    await agent.wait()
+    if "cause" in outcome:
+        raise TracerUnavailable(outcome["message"], fix=outcome["fix"], cause=outcome["cause"])
+    raise AgentError(outcome["message"], fix=outcome.get("fix"))
+
+
+async def _spawn_agent(path: Path) -> tuple[dict[str, Any], asyncio.subprocess.Process]:
+    """What it says once it serves, or knows that it cannot."""
     read_fd, write_fd = os.pipe()
     agent = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "linnix_ls.cli.main", "agent"),
@@ -145,20 +165,14 @@ async def _start_agent_at(path: Path) -> Feed:
         raise AgentError("the agent did not start in time") from None
     finally:
         transport.close()
-    outcome = json.loads(answer) if answer else {"message": "it ended without a word"}
-    if outcome.get("is_ready") or outcome.get("cause") == "already_serving":
-        return await RemoteFeed.connect(path)
-    await agent.wait()
-    if "cause" in outcome:
-        raise TracerUnavailable(outcome["message"], fix=outcome["fix"], cause=outcome["cause"])
-    raise AgentError(outcome["message"], fix=outcome.get("fix"))
+    return json.loads(answer) if answer else {"message": "it ended without a word"}, agent
 
 
 async def run_agent(path: Path | None, *, exit_when_idle: bool, ready_fd: int | None) -> None:
     """Be the agent, until a signal, or with `exit_when_idle` until the last client has gone.
 
     Raises:
-        TracerUnavailable: no eBPF here; an agent without it has no purpose.
+        TracerUnavailable: no eBPF here, or no more; an agent without it has no purpose.
         AgentError: the socket cannot be used.
     """
     stop = asyncio.Event()
@@ -192,6 +206,8 @@ async def run_agent(path: Path | None, *, exit_when_idle: bool, ready_fd: int | 
     finally:
         await server.stop()
         await hub.stop()
+    if hub.status.state is FeedState.OFF:
+        raise TracerUnavailable(hub.status.degraded or "", cause="worker_died")
 
 
 def _nothing() -> None:

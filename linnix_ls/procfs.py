@@ -106,6 +106,16 @@ def read_uid(pid: int) -> int | None:
         return None
 
 
+def may_signal(uid: int, pid: int) -> bool:
+    """Whether kill(2) would let that user: its rule is about real and saved users, so one may stop
+    the `sudo` that one has started, as long as it has not become root for good."""
+    if uid == 0:
+        return True
+    status = read_bytes(f"/proc/{pid}/status", 1 << 16) or b""
+    match = re.search(rb"\nUid:\s*(\d+)\s+\d+\s+(\d+)", status)
+    return match is not None and str(uid).encode() in match.groups()
+
+
 def text(raw: bytes) -> str:
     r"""Names and arguments as text. What is no UTF-8 shows as ``\xNN``: every string behind here
     can be printed, sent and stored, whatever a process calls itself."""

@@ -52,6 +52,8 @@ from linnix_ls.tracer.base import Tracer
 TICK_INTERVAL_S = 0.1
 KILL_AFTER_S = 2.0
 RECENTLY_ENDED_S = 10.0
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGKILL)
+MAX_ENDING = 200  # processes at once; each takes a file descriptor
 
 MakeExaminer = Callable[["LocalFeed"], Examiner]
 
@@ -131,8 +133,17 @@ class Hub:
         await self.tracer.stop()
 
     def _deliver(self, events: Sequence[Event]) -> None:
-        for feed in self._feeds:
+        for feed in tuple(self._feeds):
+            self._tell(feed, events)
+
+    @staticmethod
+    def _tell(feed: LocalFeed, events: Sequence[Event]) -> None:
+        try:
             feed.receive(events)
+        except Exception as error:  # noqa: BLE001 - a bug in one engine must not stop the others
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "the engine of a feed raised", "exception": error}
+            )
 
     def _on_failure(self, reason: str) -> None:
         self.status = FeedStatus(FeedState.OFF, self.tracer.name, reason, None)
@@ -146,9 +157,9 @@ class Hub:
         while True:
             await asyncio.sleep(TICK_INTERVAL_S)
             tick = Ticked(time.monotonic_ns(), n_cpus, procfs.read_n_runnable())
-            for feed in self._feeds:
+            for feed in tuple(self._feeds):
                 if feed.is_watching:
-                    feed.receive((tick,))
+                    self._tell(feed, (tick,))
 
 
 class LocalFeed:
@@ -243,11 +254,12 @@ class LocalFeed:
             ancestors.append(ancestor.key)
             if ancestor.key == run.key:
                 break
-        try:
-            examination = await self._examiner.examine(request, ancestors)
-        except (TracerUnavailable, TimeoutError, OSError):
-            # The tracer has died under it. The engine asks again if it still wants to know.
-            examination = Examination(request.id, request.key, request.depth, True, 0.0, None)
+        examination = Examination(request.id, request.key, request.depth, True, 0.0, None)
+        # Not if it runs with another's rights meanwhile: its memory is not this client's to read.
+        if self.uid in (0, procfs.read_uid(request.key.pid)):
+            with contextlib.suppress(TracerUnavailable, TimeoutError, OSError):
+                # Else the tracer has died under it; the engine asks again if it wants to know.
+                examination = await self._examiner.examine(request, ancestors)
         self.receive((Examined(time.monotonic_ns(), examination),))
 
     def _consider_for_folders(self, event: Execed) -> None:
@@ -371,12 +383,46 @@ class LocalFeed:
             raise AgentError(f"process {key.pid} is the root of a watched tree: not ours to stop")
         if self.uid not in (0, process.uid):
             raise AgentError(f"process {key.pid} belongs to another user")
+        if not tree:
+            return await _terminate(key, self.uid)
         # Parents first: a parent that lives on could start its children anew.
-        keys = [key]
-        if tree:
-            keys += [p.key for p in self.engine.tree.descendants(key) if p.is_alive]
-        outcomes = await asyncio.gather(*map(_terminate, keys))
-        return outcomes[0]
+        outcome, *_ = await self._terminate_all([key, *self._living_below(key)])
+        # What is born while the others end may be clearing up after them; not for long.
+        began_s = time.monotonic()
+        while left := self._living_below(key):
+            waited_s = time.monotonic() - began_s
+            if waited_s > 3 * KILL_AFTER_S:
+                raise AgentError(f"below process {key.pid} new ones are born all the time")
+            if waited_s > KILL_AFTER_S:
+                await self._terminate_all(left, (signal.SIGKILL,))
+            await asyncio.sleep(TICK_INTERVAL_S)
+        return outcome
+
+    def _living_below(self, key: ProcessKey) -> list[ProcessKey]:
+        """Parents first. By /proc's word: the end of a process may be among the events lost."""
+        return [
+            process.key
+            for process in self.engine.tree.descendants(key)
+            if process.is_alive
+            and (stat := procfs.read_stat(process.key.pid))
+            and stat.key == process.key
+            and not stat.has_ended
+        ]
+
+    async def _terminate_all(
+        self, keys: Sequence[ProcessKey], signals: Sequence[signal.Signals] = STOP_SIGNALS
+    ) -> list[StopOutcome]:
+        places = asyncio.Semaphore(MAX_ENDING)
+
+        async def terminate(key: ProcessKey) -> StopOutcome:
+            async with places:
+                return await _terminate(key, self.uid, signals)
+
+        outcomes = await asyncio.gather(*map(terminate, keys), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
 
     async def dismiss(self, finding_id: str) -> None:
         if finding_id not in self.engine.findings:
@@ -397,24 +443,29 @@ class LocalFeed:
         return self.engine.findings.get(finding_id)
 
 
-async def _terminate(key: ProcessKey) -> StopOutcome:
-    """SIGTERM, and SIGKILL if that does not help; to this very process and no other."""
+async def _terminate(
+    key: ProcessKey, uid: int, signals: Sequence[signal.Signals] = STOP_SIGNALS
+) -> StopOutcome:
+    """One signal after the other until it ends; to this very process and no other."""
     try:
         pidfd = os.pidfd_open(key.pid)
-    except OSError:
+    except ProcessLookupError:
         return StopOutcome.ALREADY_GONE
     try:
         # The pidfd stands for whoever has this pid now; from here on it cannot change.
         stat = procfs.read_stat(key.pid)
-        if stat is None or stat.key != key or stat.state == "Z":
+        if stat is None or stat.key != key or stat.has_ended:
             return StopOutcome.ALREADY_GONE
+        if not procfs.may_signal(uid, key.pid):
+            raise AgentError(f"process {key.pid} runs with another user's rights")
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_reader(pidfd, ended.set)
         try:
-            for wanted in (signal.SIGTERM, signal.SIGKILL):
+            for wanted in signals:
                 try:
                     signal.pidfd_send_signal(pidfd, wanted)
+                    signal.pidfd_send_signal(pidfd, signal.SIGCONT)  # it may be suspended
                 except ProcessLookupError:
                     return StopOutcome.STOPPED
                 except PermissionError as error:

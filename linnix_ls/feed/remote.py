@@ -52,8 +52,11 @@ class RemoteFeed:
         self._task = asyncio.create_task(self._read())
 
     @classmethod
-    async def connect(cls, path: Path) -> RemoteFeed:
+    async def connect(cls, path: Path, *, hello_timeout_s: float = CONNECT_TIMEOUT_S) -> RemoteFeed:
         """Connect to the agent that listens at `path`.
+
+        Args:
+            hello_timeout_s: an agent that loads its probes lets clients wait.
 
         Raises:
             AgentError: nobody listens, it is not to be trusted, or it speaks another protocol.
@@ -71,7 +74,7 @@ class RemoteFeed:
             _pid, uid = protocol.peer_credentials(connection)
             if not protocol.is_trusted_server(uid):
                 raise AgentError(f"the agent at {path} belongs to user {uid}: not trusted")
-            first = json.loads(await asyncio.wait_for(reader.readline(), CONNECT_TIMEOUT_S))
+            first = json.loads(await asyncio.wait_for(reader.readline(), hello_timeout_s))
             if first["hello"]["protocol"] != protocol.PROTOCOL:
                 raise AgentError(
                     f"the agent at {path} is version {first['hello'].get('version')}",
@@ -166,7 +169,8 @@ class RemoteFeed:
         for reply in self._replies.values():
             if not reply.done():
                 reply.set_exception(AgentError("the agent has gone"))
-        if not self._is_closing:
+        # An agent whose tracer broke down has said why, before it went.
+        if not (self._is_closing or self._status.state is FeedState.OFF):
             self._status = FeedStatus(FeedState.OFF, self._status.tracer, "the agent has gone")
             self._hand_out(FeedChange(self._sequence + 1, StatusChanged(self._status)))
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
-import json
 import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from linnix_ls import __version__
 from linnix_ls.core.ids import ProcessKey
@@ -28,6 +28,12 @@ MAX_UNREAD_BYTES = 16 << 20
 
 class _Params(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Request(_Params):
+    id: int
+    method: str
+    params: dict[str, Any] = {}
 
 
 class _Watch(_Params):
@@ -48,7 +54,7 @@ class _Pid(_Params):
 
 
 class _Folders(_Params):
-    folders: list[str]
+    folders: list[Annotated[str, Field(pattern=r"^[^\x00]*$")]]  # no path has a NUL in it
 
 
 class _FindingId(_Params):
@@ -82,12 +88,15 @@ class FeedServer:
         """Close everything and take the socket away."""
         if self._server is not None:
             self._server.close()
+        elif self._listener is not None:
+            self._listener.close()
         for task in tuple(self._clients):
             task.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
-        if self._lock_fd is not None:
+        if self._listener is not None:
             with contextlib.suppress(OSError):
                 self._path.unlink()
+        if self._lock_fd is not None:
             os.close(self._lock_fd)
 
     def bind(self) -> None:
@@ -99,30 +108,41 @@ class FeedServer:
         """
         folder = self._path.parent
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+            if not folder.is_dir():
+                folder.mkdir(parents=True)
+                folder.chmod(0o755)  # whatever the umask: other users' clients may come in
             if folder.stat().st_uid not in (0, os.geteuid()):
-                raise AgentError(f"{folder} belongs to another user; not used")
-            self._lock_fd = os.open(
-                self._path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600
-            )
-            # Who holds the lock is the agent: a socket file without it is a dead one's.
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with contextlib.suppress(FileNotFoundError):
-                self._path.unlink()
+                raise AgentError(
+                    f"{folder} belongs to another user; not used",
+                    fix="name another place with --socket PATH",
+                )
+            self._lock()
+            if os.path.lexists(self._path) and not self._path.is_socket():
+                raise FileExistsError(errno.EEXIST, "there is something else of that name")
+            self._path.unlink(missing_ok=True)
             self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self._listener.bind(str(self._path))
             self._listener.listen(MAX_CLIENTS)
             # Anybody may connect; the kernel says who it is, and each sees only its own.
             os.chmod(self._path, 0o666 if os.geteuid() == 0 else 0o600)
-        except BlockingIOError:
-            os.close(self._lock_fd or -1)
-            self._lock_fd = None
-            raise AlreadyServing(f"another agent already serves {self._path}") from None
         except OSError as error:
             raise AgentError(
-                f"cannot listen on {self._path}: {error.strerror}",
+                f"cannot listen on {self._path}: {error.strerror or error}",
                 fix="name another place with --socket PATH",
             ) from error
+
+    def _lock(self) -> None:
+        """Who holds the lock is the agent: a socket file without it is a dead one's."""
+        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        lock_fd = os.open(self._path.with_suffix(".lock"), flags, 0o600)
+        try:
+            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock_fd)
+            if isinstance(error, BlockingIOError):
+                raise AlreadyServing(f"another agent already serves {self._path}") from None
+            raise
+        self._lock_fd = lock_fd
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -178,23 +198,24 @@ class _Connection:
             self._writer.transport.abort()
 
     async def _answer(self, line: bytes) -> None:
-        request_id: Any = None
+        request_id: int | None = None
         try:
-            request = json.loads(line)
-            request_id = request.get("id")
-            method = request.get("method")
-            if method not in protocol.METHODS:
-                raise AgentError(f"there is no method {method!r}")
-            result = await getattr(self, f"_{method}")(request.get("params") or {})
+            request = _Request.model_validate_json(line)
+            request_id = request.id
+            if request.method not in protocol.METHODS:
+                raise AgentError(f"there is no method {request.method!r}")
+            result = await getattr(self, f"_{request.method}")(request.params)
             self._send({"id": request_id, "result": result})
-        except (json.JSONDecodeError, AttributeError, UnicodeDecodeError):
-            self._fail(request_id, "a request is an object with id, method and params", None)
         except ValidationError as error:
             detail = error.errors()[0]
-            where = ".".join(map(str, detail["loc"]))
-            self._fail(request_id, f"parameter {where}: {detail['msg']}", None)
+            where = ".".join(map(str, detail["loc"])) or "request"
+            self._fail(request_id, f"{where}: {detail['msg']}", None)
         except LinnixError as error:
             self._fail(request_id, error.message, error.fix)
+        except Exception as error:
+            # A bug of ours. The client need not wait for an answer that never comes.
+            self._fail(request_id, f"the agent failed: {type(error).__name__}: {error}", None)
+            raise
 
     def _fail(self, request_id: Any, message: str, fix: str | None) -> None:
         self._send({"id": request_id, "error": {"message": message, "fix": fix}})

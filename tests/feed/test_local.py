@@ -1,0 +1,403 @@
+"""The hub, and what reaches each of its clients."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import pytest_asyncio
+
+from linnix_ls import procfs
+from linnix_ls.core.changes import RunBegan, RunEnded
+from linnix_ls.core.events import EventsLost, Forked
+from linnix_ls.core.policy import Policy
+from linnix_ls.errors import AgentError
+from linnix_ls.feed.base import FeedState, InputsSeen, StatusChanged, StopOutcome
+from linnix_ls.feed.local import Hub
+from linnix_ls.tracer.psutil_tracer import PsutilTracer
+from tests.feed.told_tracer import (
+    NOBODY,
+    ROOT,
+    NoExaminer,
+    ToldTracer,
+    execed,
+    exited,
+    forked,
+    key,
+    seen,
+)
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest_asyncio.fixture
+async def hub():
+    hub = Hub(ToldTracer(), NoExaminer)
+    await hub.start()
+    yield hub
+    await hub.stop()
+
+
+async def watching(hub, uid, *processes):
+    """A feed that watches made-up processes, the first of which is the root."""
+    feed = hub.open(uid)
+    hub.tracer.seen = processes
+    await feed._watch(processes[0].key, "test", is_run=True, is_root_judged=True)
+    return feed
+
+
+def changes_of(feed):
+    changes = []
+    feed.subscribe(lambda change: changes.append(change.change))
+    return changes
+
+
+async def keys_of(feed):
+    return {view.key for view in await feed.process_tree()}
+
+
+class TestWhoSeesWhat:
+    async def test_what_two_clients_watch_is_told_to_each_alone(self, hub):
+        first = await watching(hub, ROOT, seen(key(1)))
+        second = await watching(hub, ROOT, seen(key(2)))
+        hub.tracer.tell(forked(key(11), key(1)), forked(key(12), key(2)), forked(key(13), key(3)))
+        assert await keys_of(first) == {key(1), key(11)}
+        assert await keys_of(second) == {key(2), key(12)}
+
+    async def test_a_user_does_not_see_the_processes_of_others_in_its_own_tree(self, hub):
+        feed = await watching(
+            hub, NOBODY,
+            seen(key(1), uid=NOBODY), seen(key(2), parent=key(1), uid=ROOT),
+            seen(key(3), parent=key(2), uid=NOBODY),
+        )  # fmt: skip
+        hub.tracer.tell(
+            forked(key(4), key(1), uid=NOBODY),
+            forked(key(5), key(2), uid=NOBODY),
+            forked(key(6), key(1), uid=ROOT),
+        )
+        assert await keys_of(feed) == {key(1), key(4)}
+
+    async def test_root_sees_all_of_it(self, hub):
+        feed = await watching(
+            hub, ROOT, seen(key(1), uid=NOBODY), seen(key(2), parent=key(1), uid=ROOT)
+        )
+        assert await keys_of(feed) == {key(1), key(2)}
+
+    async def test_a_process_that_becomes_somebody_elses_is_forgotten(self, hub):
+        """sudo: from its next program on it is root's."""
+        feed = await watching(hub, NOBODY, seen(key(1), uid=NOBODY))
+        hub.tracer.tell(forked(key(2), key(1), uid=NOBODY), execed(key(2), key(1), uid=ROOT))
+        hub.tracer.tell(forked(key(3), key(2), uid=NOBODY))
+        assert await keys_of(feed) == {key(1)}
+
+    async def test_losses_are_told_to_all(self, hub):
+        feeds = [await watching(hub, uid, seen(key(uid + 1), uid=uid)) for uid in (ROOT, NOBODY)]
+        hub.tracer.tell(EventsLost(5, 17))
+        assert [(await feed.status()).n_lost for feed in feeds] == [17, 17]
+
+    async def test_a_used_again_pid_is_another_process(self, hub):
+        feed = await watching(hub, ROOT, seen(key(1)))
+        before, after = key(2), key(2)._replace(start_ticks=99)
+        hub.tracer.tell(forked(before, key(1)), exited(before, 3), forked(after, key(1)))
+        views = {view.key: view for view in await feed.process_tree()}
+        assert views[before].has_ended and views[before].exit_code == 3
+        assert not views[after].has_ended
+
+    async def test_what_is_ignored_is_not_shown_nor_what_is_below_it(self, hub):
+        feed = await watching(hub, ROOT, seen(key(1)))
+        with subprocess.Popen(["sleep", "60"]) as ours:
+            own = procfs.read_stat(ours.pid).key
+            hub.tracer.tell(forked(own, key(1)), forked(key(3), own))
+            await feed.ignore(ours.pid)
+            hub.tracer.tell(forked(key(4), own))
+            ours.kill()
+        assert await keys_of(feed) == {key(1)}
+
+
+class TestWatching:
+    async def test_a_pid_without_process_is_refused(self, hub):
+        with pytest.raises(AgentError, match="there is no process"):
+            await hub.open(ROOT).watch(key(1).pid, "test")
+
+    async def test_somebody_elses_process_is_refused(self, hub):
+        with pytest.raises(AgentError, match="belongs to another user"):
+            await hub.open(NOBODY).watch(1, "test")
+
+    async def test_one_that_has_just_gone_is_refused_and_not_kept(self, hub):
+        hub.tracer.seen = ()
+        feed = hub.open(ROOT)
+        with pytest.raises(AgentError, match="has gone"):
+            await feed.watch(os.getpid(), "test")
+        assert not feed.is_watching
+
+    async def test_a_dead_tracer_is_told_of(self, hub):
+        hub.tracer.is_dead = True
+        with pytest.raises(AgentError, match="it has died"):
+            await hub.open(ROOT).watch(os.getpid(), "test")
+
+    async def test_only_what_nobody_watches_any_more_is_let_go(self, hub):
+        first = await watching(hub, ROOT, seen(key(1)), seen(key(2), parent=key(1)))
+        second = await watching(hub, ROOT, seen(key(2)))
+        await first.unwatch(key(1))
+        assert hub.tracer.unwatched == [key(1).pid]
+        await second.close()
+        assert hub.tracer.unwatched == [key(1).pid, key(2).pid]
+
+    async def test_what_is_not_watched_cannot_be_let_go(self, hub):
+        with pytest.raises(AgentError, match="is not watched"):
+            await hub.open(ROOT).unwatch(key(1))
+
+    async def test_runs_begin_and_end(self, hub):
+        feed = hub.open(ROOT)
+        changes = changes_of(feed)
+        hub.tracer.seen = [seen(key(1))]
+        await feed._watch(key(1), "test", is_run=True, is_root_judged=True)
+        hub.tracer.tell(exited(key(1)))
+        assert [type(change) for change in changes] == [RunBegan, RunEnded]
+
+
+class TestFolders:
+    async def test_programs_that_start_in_one_are_watched(self, hub, tmp_path):
+        feed = hub.open(os.geteuid())
+        await feed.watch_folders([str(tmp_path)])
+        assert hub.tracer.watched_users == (os.geteuid(),)
+        with subprocess.Popen(["sleep", "60"]) as inside:
+            own = procfs.read_stat(inside.pid).key
+            hub.tracer.tell(execed(own, cwd=str(tmp_path / "below")))
+            hub.tracer.tell(execed(key(2), cwd=str(tmp_path) + "-another"))
+            hub.tracer.tell(execed(key(3), cwd=None))
+            while not await keys_of(feed):
+                await asyncio.sleep(0)
+            inside.kill()
+        assert await keys_of(feed) == {own}
+
+    async def test_those_of_other_users_are_not(self, hub, tmp_path):
+        feed = hub.open(NOBODY)
+        await feed.watch_folders([str(tmp_path)])
+        hub.tracer.tell(execed(procfs.read_stat(os.getpid()).key, uid=ROOT, cwd=str(tmp_path)))
+        await asyncio.gather(*feed._tasks)
+        assert await keys_of(feed) == set()
+
+    async def test_users_are_let_go_with_their_folders(self, hub, tmp_path):
+        first, second = hub.open(ROOT), hub.open(NOBODY)
+        await first.watch_folders([str(tmp_path)])
+        await second.watch_folders([str(tmp_path)])
+        assert hub.tracer.watched_users == (ROOT, NOBODY)
+        await first.watch_folders([])
+        assert hub.tracer.watched_users == (NOBODY,)
+        await second.close()
+        assert hub.tracer.watched_users == ()
+
+
+class TestTrouble:
+    async def test_a_broken_tracer_is_told_to_everybody_with_its_reason(self, hub):
+        feeds = [hub.open(ROOT), hub.open(NOBODY)]
+        told = [changes_of(feed) for feed in feeds]
+        hub.tracer.on_failure("LLVM has had enough")
+        for changes, feed in zip(told, feeds, strict=True):
+            [change] = changes
+            assert isinstance(change, StatusChanged)
+            assert change.status.state is FeedState.OFF
+            assert change.status.degraded == "LLVM has had enough"
+            assert feed.snapshot().status == change.status
+
+    async def test_a_subscriber_that_raises_disturbs_no_other(self, hub):
+        reported = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: reported.append(what))
+        feed = hub.open(ROOT)
+        feed.subscribe(lambda _change: 1 / 0)
+        changes = changes_of(feed)
+        hub.tracer.on_failure("it broke")
+        assert len(changes) == 1
+        assert isinstance(reported[0]["exception"], ZeroDivisionError)
+
+    async def test_an_engine_that_raises_disturbs_no_other_client(self, hub):
+        reported = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: reported.append(what))
+        broken = hub.open(ROOT, Policy(spin=None))
+        hub.tracer.seen = [seen(key(1))]
+        await broken._watch(key(1), "test", is_run=True, is_root_judged=True)
+        healthy = await watching(hub, ROOT, seen(key(1)))
+        while len(reported) < 2:  # so ticks go on as well
+            await asyncio.sleep(0.01)
+        hub.tracer.tell(forked(key(2), key(1)))
+        assert await keys_of(healthy) == {key(1), key(2)}
+
+    async def test_who_leaves_while_being_told_disturbs_nothing(self, hub):
+        feed = hub.open(ROOT)
+        changes = []
+        unsubscribe = feed.subscribe(lambda change: (changes.append(change), unsubscribe()))
+        later = changes_of(feed)
+        hub.tracer.on_failure("once")
+        hub.tracer.on_failure("twice")
+        assert len(changes) == 1
+        assert len(later) == 2
+
+    async def test_a_closed_feed_hears_nothing(self, hub):
+        feed = await watching(hub, ROOT, seen(key(1)))
+        changes = changes_of(feed)
+        await feed.record_inputs()
+        await feed.close()
+        hub.tracer.tell(forked(key(2), key(1)))
+        assert changes == []
+
+    async def test_numbers_rise_by_one(self, hub):
+        feed = await watching(hub, ROOT, seen(key(1)))
+        await feed.record_inputs()
+        before = feed.snapshot().sequence
+        numbers = []
+        feed.subscribe(lambda change: numbers.append(change.sequence))
+        for n in range(20):
+            hub.tracer.tell(forked(key(n + 2), key(1)))
+        assert numbers == [before + n + 1 for n in range(20)]
+
+    async def test_a_recording_holds_what_this_client_was_told_and_no_more(self, hub):
+        feed = await watching(hub, NOBODY, seen(key(1), uid=NOBODY))
+        changes = changes_of(feed)
+        await feed.record_inputs()
+        hub.tracer.tell(forked(key(2), key(1), uid=NOBODY), forked(key(3), key(1), uid=ROOT))
+        events = [e for c in changes if isinstance(c, InputsSeen) for e in c.events]
+        assert [e.key for e in events if isinstance(e, Forked)] == [key(2)]
+
+    async def test_an_unknown_finding_cannot_be_dismissed(self, hub):
+        with pytest.raises(AgentError, match="there is no finding f7"):
+            await hub.open(ROOT).dismiss("f7")
+
+
+@pytest_asyncio.fixture
+async def feed():
+    """One that looks at real processes."""
+    hub = Hub(PsutilTracer(), NoExaminer, stops_with_last_feed=True)
+    await hub.start()
+    feed = hub.open(os.geteuid())
+    yield feed
+    await feed.close()
+
+
+@contextlib.asynccontextmanager
+async def tree(feed, script, *arguments):
+    """A watched Python program that says when it is ready; its child's key where it names one."""
+    with subprocess.Popen(
+        [sys.executable, "-uSc", script, *arguments], stdout=subprocess.PIPE, stdin=subprocess.PIPE,
+        text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            words = (await asyncio.to_thread(process.stdout.readline)).split()
+            root = await feed.watch(process.pid, "test", is_run=True)
+            yield [root, *(procfs.read_stat(int(word)).key for word in words)]
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def lives(process):
+    stat = procfs.read_stat(process.pid)
+    return stat is not None and stat.key == process and not stat.has_ended
+
+
+CHILD = """
+import os, signal, sys, time
+pid = os.fork()
+if pid == 0:
+    {child}
+    time.sleep(1000)
+time.sleep(0.1)
+print(pid)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.e2e
+class TestStopping:
+    async def test_exactly_that_process_ends(self, feed):
+        script = CHILD.format(child="os.fork()")
+        async with tree(feed, script) as (root, child):
+            [grandchild] = procfs.children_of(child.pid)
+            grandchild = procfs.read_stat(grandchild).key
+            assert await feed.stop_process(child) is StopOutcome.STOPPED
+            assert not lives(child)
+            assert lives(root)
+            assert lives(grandchild)
+
+    async def test_a_tree_ends_with_all_that_is_below(self, feed):
+        script = CHILD.format(child="os.fork(); os.fork()")
+        async with tree(feed, script) as (root, child):
+            below = [procfs.read_stat(pid).key for pid in procfs.descendants(child.pid)]
+            assert len(below) == 4
+            assert await feed.stop_process(child, tree=True) is StopOutcome.STOPPED
+            assert not any(map(lives, below))
+            assert lives(root)
+
+    async def test_who_does_not_listen_is_killed_after_two_seconds(self, feed):
+        script = CHILD.format(child="signal.signal(signal.SIGTERM, signal.SIG_IGN)")
+        async with tree(feed, script) as (_, child):
+            before = time.monotonic()
+            assert await feed.stop_process(child) is StopOutcome.STOPPED
+            assert time.monotonic() - before > 1.9
+            assert not lives(child)
+
+    async def test_who_listens_has_time_to_clear_up(self, feed, tmp_path):
+        mark = tmp_path / "cleared up"
+        script = CHILD.format(child=(
+            "def clear_up(*_): time.sleep(0.5); open(sys.argv[1], 'w'); os._exit(0)\n"
+            "    signal.signal(signal.SIGTERM, clear_up)"
+        ))  # fmt: skip
+        async with tree(feed, script, str(mark)) as (_, child):
+            assert await feed.stop_process(child) is StopOutcome.STOPPED
+        assert mark.exists()
+
+    async def test_a_suspended_process_ends_too(self, feed, tmp_path):
+        """And gets to clear up: it is woken for that."""
+        mark = tmp_path / "cleared up"
+        script = CHILD.format(child=(
+            "signal.signal(signal.SIGTERM, lambda *_: (open(sys.argv[1], 'w'), os._exit(0)))"
+        ))  # fmt: skip
+        async with tree(feed, script, str(mark)) as (_, child):
+            os.kill(child.pid, signal.SIGSTOP)
+            assert await feed.stop_process(child) is StopOutcome.STOPPED
+            assert not lives(child)
+        assert mark.exists()
+
+    async def test_who_has_gone_already_is_no_error(self, feed):
+        async with tree(feed, CHILD.format(child="")) as (_, child):
+            os.kill(child.pid, signal.SIGKILL)  # a zombie: its parent does not ask
+            while lives(child):
+                await asyncio.sleep(0.01)
+            assert await feed.stop_process(child) is StopOutcome.ALREADY_GONE
+
+    async def test_a_process_without_first_thread_can_be_stopped(self, feed):
+        script = CHILD.format(child=(
+            "import ctypes, threading\n"
+            "    threading.Thread(target=time.sleep, args=(1000,)).start()\n"
+            "    ctypes.CDLL(None).pthread_exit(None)"
+        ))  # fmt: skip
+        async with tree(feed, script) as (_, child):
+            while procfs.read_stat(child.pid).state != "Z":
+                await asyncio.sleep(0.01)
+            assert await feed.stop_process(child) is StopOutcome.STOPPED
+            assert not lives(child)
+
+    async def test_another_process_of_the_same_pid_is_spared(self, feed):
+        async with tree(feed, CHILD.format(child="")) as (root, child):
+            before = child._replace(start_ticks=child.start_ticks - 1)
+            feed.receive((forked(before, root),))
+            assert await feed.stop_process(before) is StopOutcome.ALREADY_GONE
+            assert lives(child)
+
+    async def test_the_root_of_a_watch_is_refused(self, feed):
+        async with tree(feed, CHILD.format(child="")) as (root, _):
+            with pytest.raises(AgentError, match="root of a watched tree"):
+                await feed.stop_process(root)
+            assert lives(root)
+
+    async def test_strangers_are_refused(self, feed):
+        with subprocess.Popen(["sleep", "1000"]) as stranger:
+            own = procfs.read_stat(stranger.pid).key
+            with pytest.raises(AgentError, match="not in a watched tree"):
+                await feed.stop_process(own)
+            assert lives(own)
+            stranger.kill()
