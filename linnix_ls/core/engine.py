@@ -235,9 +235,21 @@ class Engine:
         n_free = self.policy.max_examinations - len(self._looks)
         for suspicion in suspicions[: max(0, n_free)]:
             changes.append(self._ask(suspicion))
-        kept = frozenset(f.process.key for f in self.findings.values()) | frozenset(self._runs)
-        self.tree.forget_old(self._now_ns, kept)
+        self._forget_old()
         return changes
+
+    def _forget_old(self) -> None:
+        """What nothing can come of any more. Who watches an editor watches it for weeks."""
+        present = [f for f in self.findings.values() if f.state is not State.CLEARED]
+        runs_with_findings = {finding.run for finding in present}
+        for key in self._runs.keys() - runs_with_findings:
+            process = self.tree.get(key)
+            if process is None or not (process.is_alive or process.children):
+                del self._runs[key]
+        for kind, key in [pair for pair in self._patience if self.tree.get(pair[1]) is None]:
+            del self._patience[kind, key]
+        kept = frozenset(finding.process.key for finding in present) | frozenset(self._runs)
+        self.tree.forget_old(self._now_ns, kept)
 
     def _may_look(self, suspicion: Suspicion) -> bool:
         if any(look.suspicion.key == suspicion.key for look in self._looks.values()):
@@ -248,19 +260,16 @@ class Engine:
         patience = self._patience.get((suspicion.kind, suspicion.key))
         if patience and self._now_ns < patience.not_before_ns:
             return False
-        return not any(
-            self._raised_by[finding.id].kind is suspicion.kind
-            and (
-                finding.process.key == suspicion.key
-                # One storm, or one circle of waits, is one finding, however many take part.
-                or (suspicion.kind in _OF_A_RUN and self._is_of_same_run(finding, run))
-            )
+        return not self._is_found(suspicion.kind, suspicion.key, run.key)
+
+    def _is_found(self, kind: Kind, key: ProcessKey, run: ProcessKey) -> bool:
+        """Whether that was found before, of this process or, where many take part in one storm or
+        one circle of waits, of its run. What was dismissed was found, too."""
+        return any(
+            self._raised_by[finding.id].kind is kind
+            and (finding.process.key == key or (kind in _OF_A_RUN and finding.run == run))
             for finding in self.findings.values()
         )
-
-    @staticmethod
-    def _is_of_same_run(finding: Finding, run: Process) -> bool:
-        return finding.run == run.key and finding.state is not State.CLEARED
 
     def _ask(self, suspicion: Suspicion) -> ExaminationWanted:
         self._n_examinations += 1
@@ -297,7 +306,8 @@ class Engine:
             patience.not_before_ns = self._now_ns + int(wait_s * NS_PER_S)
             return []
         finding = self._finding(verdict, examination)
-        if finding is None:
+        # Two may have been looked at at once, for the same thing.
+        if finding is None or self._is_found(suspicion.kind, finding.process.key, finding.run):
             return []
         finding = replace(finding, explanation=detector.explain(finding))
         self.findings[finding.id] = finding

@@ -192,9 +192,11 @@ class ProcessTree:
     def descendants(self, key: ProcessKey) -> Iterator[Process]:
         """Below `key`, itself left out, living and dead, parents before children."""
         todo = list(self._processes[key].children) if key in self._processes else []
+        seen = {key}  # a recording may hold circles
         while todo:
             child = self._processes.get(todo.pop())
-            if child is not None:
+            if child is not None and child.key not in seen:
+                seen.add(child.key)
                 yield child
                 todo += child.children
 
