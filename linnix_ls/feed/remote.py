@@ -75,6 +75,8 @@ class RemoteFeed:
             if not protocol.is_trusted_server(uid):
                 raise AgentError(f"the agent at {path} belongs to user {uid}: not trusted")
             first = json.loads(await asyncio.wait_for(reader.readline(), hello_timeout_s))
+            if "error" in first:
+                raise AgentError(first["error"]["message"], fix=first["error"]["fix"])
             if first["hello"]["protocol"] != protocol.PROTOCOL:
                 raise AgentError(
                     f"the agent at {path} is version {first['hello'].get('version')}",

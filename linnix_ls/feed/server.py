@@ -149,6 +149,8 @@ class FeedServer:
         assert task is not None
         _pid, uid = protocol.peer_credentials(writer.get_extra_info("socket"))
         if len(self._clients) >= MAX_CLIENTS:
+            message = f"the agent has {MAX_CLIENTS} clients already"
+            writer.write(protocol.encode({"error": {"message": message, "fix": None}}))
             writer.close()
             return
         self._clients.add(task)

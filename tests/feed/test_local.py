@@ -14,11 +14,13 @@ import pytest_asyncio
 from linnix_ls import procfs
 from linnix_ls.core.changes import RunBegan, RunEnded
 from linnix_ls.core.events import EventsLost, Forked
+from linnix_ls.core.examination import Depth, ExaminationRequest
 from linnix_ls.core.policy import Policy
 from linnix_ls.errors import AgentError
 from linnix_ls.feed.base import FeedState, InputsSeen, StatusChanged, StopOutcome
 from linnix_ls.feed.local import Hub
 from linnix_ls.tracer.psutil_tracer import PsutilTracer
+from tests.feed.scenes import sleeping, until
 from tests.feed.told_tracer import (
     NOBODY,
     ROOT,
@@ -117,6 +119,28 @@ class TestWhoSeesWhat:
             ours.kill()
         assert await keys_of(feed) == {key(1)}
 
+    @pytest.mark.ebpf  # needs root, for others to be there
+    async def test_what_runs_with_other_rights_meanwhile_is_not_examined_for_them(self, hub):
+        """A set-user-id program: it tells of itself as its user's until it is looked at."""
+        feed = await watching(hub, NOBODY, seen(key(1), uid=NOBODY))
+        with sleeping() as roots:
+            own = procfs.read_stat(roots.pid).key
+            hub.tracer.tell(forked(own, key(1), uid=NOBODY))
+            await feed._examine(ExaminationRequest(1, own, Depth.GLANCE))
+            assert feed._examiner.requests == []
+            with pytest.raises(AgentError, match="another user's rights"):
+                await feed.stop_process(own)
+            assert lives(own)
+
+    @pytest.mark.ebpf
+    async def test_what_is_theirs_is_examined(self, hub):
+        feed = await watching(hub, NOBODY, seen(key(1), uid=NOBODY))
+        with sleeping(user=NOBODY) as theirs:
+            own = procfs.read_stat(theirs.pid).key
+            hub.tracer.tell(forked(own, key(1), uid=NOBODY))
+            await feed._examine(ExaminationRequest(1, own, Depth.GLANCE))
+            assert [request.key for request in feed._examiner.requests] == [own]
+
 
 class TestWatching:
     async def test_a_pid_without_process_is_refused(self, hub):
@@ -170,8 +194,7 @@ class TestFolders:
             hub.tracer.tell(execed(own, cwd=str(tmp_path / "below")))
             hub.tracer.tell(execed(key(2), cwd=str(tmp_path) + "-another"))
             hub.tracer.tell(execed(key(3), cwd=None))
-            while not await keys_of(feed):
-                await asyncio.sleep(0)
+            await asyncio.gather(*feed._tasks)
             inside.kill()
         assert await keys_of(feed) == {own}
 
@@ -222,8 +245,7 @@ class TestTrouble:
         hub.tracer.seen = [seen(key(1))]
         await broken._watch(key(1), "test", is_run=True, is_root_judged=True)
         healthy = await watching(hub, ROOT, seen(key(1)))
-        while len(reported) < 2:  # so ticks go on as well
-            await asyncio.sleep(0.01)
+        await until(lambda: len(reported) >= 2)  # so ticks go on as well
         hub.tracer.tell(forked(key(2), key(1)))
         assert await keys_of(healthy) == {key(1), key(2)}
 
@@ -365,8 +387,7 @@ class TestStopping:
     async def test_who_has_gone_already_is_no_error(self, feed):
         async with tree(feed, CHILD.format(child="")) as (_, child):
             os.kill(child.pid, signal.SIGKILL)  # a zombie: its parent does not ask
-            while lives(child):
-                await asyncio.sleep(0.01)
+            await until(lambda: not lives(child))
             assert await feed.stop_process(child) is StopOutcome.ALREADY_GONE
 
     async def test_a_process_without_first_thread_can_be_stopped(self, feed):
@@ -376,8 +397,7 @@ class TestStopping:
             "    ctypes.CDLL(None).pthread_exit(None)"
         ))  # fmt: skip
         async with tree(feed, script) as (_, child):
-            while procfs.read_stat(child.pid).state != "Z":
-                await asyncio.sleep(0.01)
+            await until(lambda: procfs.read_stat(child.pid).state == "Z")
             assert await feed.stop_process(child) is StopOutcome.STOPPED
             assert not lives(child)
 

@@ -76,11 +76,9 @@ def key(n):
 
 
 def seen(process, parent=None, uid=None, **changes):
-    event = ProcessSeen(
-        ktime_ns=time.monotonic_ns(), key=process, parent=parent, uid=os.geteuid() if uid is None else uid,
-        comm="sh", argv=("sh", "-c", "run"),
-    )  # fmt: skip
-    return replace(event, **changes)
+    uid = os.geteuid() if uid is None else uid
+    argv = ("sh", "-c", "run")
+    return replace(ProcessSeen(time.monotonic_ns(), process, parent, uid, "sh", argv), **changes)
 
 
 def forked(process, parent, uid=None):
