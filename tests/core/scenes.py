@@ -147,7 +147,10 @@ class Scene:
         due = [request for at, request in self._due if at <= self.now_ns]
         self._due = [(at, request) for at, request in self._due if at > self.now_ns]
         for request in due if self.answers else ():
-            self.tell(Examined(self.now_ns, self.examination(request)))
+            self.tell_answer(self.examination(request))
+
+    def tell_answer(self, examination):
+        self.tell(Examined(self.now_ns, examination))
 
     def examination(self, request):
         process = self.engine.tree.get(request.key)

@@ -7,6 +7,7 @@ forgotten: it keeps its port, its files and its memory, and the next run meets i
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import takewhile
 
 from linnix_ls.core.detectors.base import Citations, EvidenceList, Scene, Suspicion, Verdict, where
 from linnix_ls.core.examination import Depth, Examination
@@ -82,6 +83,7 @@ class LeakedChildDetector:
 def _outermost_living(scene: Scene, run: Process) -> Iterable[Process]:
     for process in scene.tree.descendants(run.key):
         if process.is_alive and process.is_judged:
-            above = (a for a in scene.tree.ancestors(process.key) if a.key != run.key)
+            # Up to the run, which has ended: above it an editor lives on.
+            above = takewhile(lambda a: a.key != run.key, scene.tree.ancestors(process.key))
             if not any(ancestor.is_alive for ancestor in above):
                 yield process

@@ -51,13 +51,14 @@ class StuckDetector:
             return None
         idle_since_ns = scene.now_ns - int(scene.policy.stuck.idle_s * NS_PER_S)
         members = [process for key in circle if (process := scene.tree.get(key))]
-        if any(process.last_on_cpu_ns > idle_since_ns for process in members):
+        if not members or any(process.last_on_cpu_ns > idle_since_ns for process in members):
             return None
         waits = [wait for wait in examination.waits if wait.key in circle]
         accused = _outermost(scene, members)
         has_pipe = any("pipe" in wait.what for wait in waits)
         evidence = EvidenceList()
-        idle_s = (scene.now_ns - max(process.last_on_cpu_ns for process in members)) / NS_PER_S
+        quiet_since_ns = max(max(p.last_on_cpu_ns, p.started_ns) for p in members)
+        idle_s = (scene.now_ns - quiet_since_ns) / NS_PER_S
         evidence.add("idle_s", idle_s, "s", "cpu_clock samples")
         evidence.add("processes_waiting", len(circle), "processes", "/proc/syscall")
         for wait in waits[:6]:

@@ -1,0 +1,130 @@
+"""Who waits for ever, and who only waits."""
+
+import pytest
+
+from linnix_ls.core.detectors.stuck import hopeless
+from linnix_ls.core.events import Unwatched
+from linnix_ls.core.examination import Wait
+from linnix_ls.core.findings import State
+from linnix_ls.core.ids import ProcessKey
+from tests.core.scenes import Scene
+
+A, B, C, SERVER = (ProcessKey(pid, 1) for pid in (11, 12, 13, 99))
+
+
+def on_pipe(key, *peers, tid=None):
+    return Wait(key, tid or key.pid, "read", "a pipe", peers, True)
+
+
+def on_timer(key):
+    return Wait(key, key.pid, "epoll_wait", "", (), False)
+
+
+def on_lock(key, tid):
+    return Wait(key, tid, "futex", "a lock", (key,), True)
+
+
+@pytest.mark.parametrize(
+    ("waits", "stuck"),
+    [
+        ([on_pipe(A, B), on_pipe(B, A)], {A, B}),
+        ([on_pipe(A, B), on_pipe(B, C), on_pipe(C, A)], {A, B, C}),
+        # a timer anywhere in the circle, or somebody outside it, can end it
+        ([on_pipe(A, B), on_timer(B)], set()),
+        ([on_pipe(A, B), on_pipe(B, A, SERVER)], set()),
+        ([on_pipe(A, B), on_pipe(B, C), on_timer(C)], set()),
+        # all threads must wait
+        ([on_pipe(A, B), on_pipe(B, A), on_timer(B)], set()),
+        ([on_lock(A, 1), on_lock(A, 2)], {A}),
+        ([on_lock(A, 1), on_timer(A)], set()),
+        # whoever waits for the stuck is stuck too; whoever does not is not
+        ([on_pipe(A, B), on_pipe(B, A), on_pipe(C, A)], {A, B, C}),
+        ([on_pipe(A, B), on_pipe(B, A), on_timer(C)], {A, B}),
+        ([], set()),
+    ],
+)
+def test_hopeless_is_who_waits_only_for_those_who_wait_for_them(waits, stuck):
+    assert hopeless(waits) == stuck
+
+
+class Hang:
+    """A test run that started a child; what both wait for when they have gone quiet."""
+
+    def __init__(self):
+        self.scene = Scene()
+        self.run = self.scene.run()
+        self.child = self.scene.start(self.run, "python3 child.py")
+
+    def goes_quiet(self, *waits, seconds=8):
+        self.scene.shows(self.child, waits=waits)
+        self.scene.passes(seconds)
+        return self.scene.verdicts
+
+    def evidence(self, name):
+        return [piece.value for piece in self.scene.finding.evidence if piece.name == name]
+
+
+def test_parent_and_child_that_wait_for_each_other_are_the_parents_finding():
+    hang = Hang()
+    waits = on_pipe(hang.run, hang.child), on_pipe(hang.child, hang.run)
+    assert hang.goes_quiet(*waits) == [("stuck", "pipe_deadlock", hang.run)]
+    assert hang.evidence("processes_waiting") == [2]
+    assert f"on {hang.child.pid}" in hang.evidence("wait")[0]
+
+
+def test_threads_that_wait_for_each_others_locks_are_a_deadlock():
+    hang = Hang()
+    waits = on_lock(hang.child, 1), on_lock(hang.child, 2), on_timer(hang.run)
+    assert hang.goes_quiet(*waits) == [("stuck", "deadlock", hang.child)]
+
+
+def test_a_wait_with_a_timer_is_no_hang():
+    hang = Hang()
+    assert hang.goes_quiet(on_pipe(hang.run, hang.child), on_timer(hang.child)) == []
+
+
+def test_a_wait_that_could_not_be_seen_is_no_hang():
+    hang = Hang()
+    unseen = Wait(hang.child, 1, None, "", (), False)
+    assert hang.goes_quiet(on_pipe(hang.run, hang.child), unseen) == []
+    hang = Hang()
+    assert hang.goes_quiet() == []
+
+
+def test_a_short_quiet_is_not_even_looked_at():
+    hang = Hang()
+    hang.goes_quiet(on_pipe(hang.run, hang.child), on_pipe(hang.child, hang.run), seconds=1.5)
+    assert hang.scene.asked == []
+
+
+def test_who_uses_the_cpu_is_not_stuck():
+    hang = Hang()
+    hang.scene.is_busy(hang.child, share=0.05)
+    assert hang.goes_quiet(on_pipe(hang.run, hang.child), on_pipe(hang.child, hang.run)) == []
+
+
+def test_a_hang_that_dissolves_has_ended():
+    hang = Hang()
+    hang.goes_quiet(on_pipe(hang.run, hang.child), on_pipe(hang.child, hang.run))
+    hang.scene.is_busy(hang.run)
+    hang.scene.passes(0.5)
+    assert hang.scene.states == [State.ENDED]
+
+
+def test_who_never_had_a_cpu_sample_has_been_idle_since_its_start_not_since_boot():
+    hang = Hang()
+    hang.goes_quiet(on_pipe(hang.run, hang.child), on_pipe(hang.child, hang.run))
+    assert 3 < hang.evidence("idle_s")[0] < 9
+
+
+def test_a_tree_that_is_unwatched_while_it_is_looked_at_is_nobodys_business():
+    hang = Hang()
+    hang.scene.shows(
+        hang.child, waits=(on_pipe(hang.run, hang.child), on_pipe(hang.child, hang.run))
+    )
+    while not hang.scene.asked:
+        hang.scene.passes(0.1)
+    answer = hang.scene.examination(hang.scene.asked[0])
+    hang.scene.tell(Unwatched(hang.scene.now_ns, hang.run))
+    hang.scene.tell_answer(answer)
+    assert hang.scene.findings == []
