@@ -22,6 +22,8 @@ from linnix_ls.core.ids import NS_PER_S, TICKS_PER_S, ProcessKey
 from linnix_ls.locate import native, testcase
 from linnix_ls.locate.base import LanguageReader, Reading
 from linnix_ls.locate.make import MakeReader
+from linnix_ls.locate.node import NodeReader
+from linnix_ls.locate.progress import watch_memory
 from linnix_ls.locate.python import PythonReader
 from linnix_ls.locate.script import ScriptReader
 from linnix_ls.locate.shell import ShellReader
@@ -29,7 +31,13 @@ from linnix_ls.locate.spawn import find_spawn_site
 from linnix_ls.locate.waits import read_waits
 
 # The first that recognises a process reads it. A new language is one file and one line here.
-READERS: tuple[LanguageReader, ...] = (PythonReader(), ShellReader(), MakeReader(), ScriptReader())
+READERS: tuple[LanguageReader, ...] = (
+    PythonReader(),
+    ShellReader(),
+    NodeReader(),
+    MakeReader(),
+    ScriptReader(),
+)
 
 MEASURE_WINDOW_S = 0.7
 MEASURE_LOOKS = 12
@@ -67,11 +75,12 @@ class Examiner:
         facts = _facts(request.key)
         if request.depth is not Depth.MEASURE:
             reading = await _read(facts, n_looks=2, interval_s=0.05)
-            syscalls = None
+            syscalls = memory = None
         else:
-            reading, syscalls = await asyncio.gather(
+            reading, syscalls, memory = await asyncio.gather(
                 _read(facts, n_looks=MEASURE_LOOKS, interval_s=MEASURE_WINDOW_S / MEASURE_LOOKS),
                 self._count_syscalls(pid, MEASURE_WINDOW_S),
+                asyncio.to_thread(watch_memory, pid),
             )
         native_stacks = await native.symbolise(pid, self._recent_user_stacks(request.key))
         lineage = [_facts(key) for key in ancestors[:MAX_ANCESTORS_READ]]
@@ -127,6 +136,7 @@ class Examiner:
             stacks=reading.stacks,
             native_stacks=native_stacks,
             hints=tuple(hints),
+            memory=memory,
             waits=read_waits(request.around) if request.depth is Depth.WAITS else (),
             listening=_listening(pid) if request.depth is Depth.GLANCE else (),
             notes=reading.notes,

@@ -59,19 +59,26 @@ class ProcessMemory:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         os.close(self._fd)
 
     def read(self, address: int, n_bytes: int) -> bytes:
         """Exactly that many bytes."""
-        if not 0 < address < _ADDRESS_SPACE:
-            raise UnreadableError(hex(address))
-        try:
-            data = os.pread(self._fd, n_bytes, address)
-        except OSError as error:
-            raise UnreadableError(hex(address)) from error
+        data = self.read_up_to(address, n_bytes)
         if len(data) != n_bytes:
             raise UnreadableError(hex(address))
         return data
+
+    def read_up_to(self, address: int, n_bytes: int) -> bytes:
+        """As many of them as there are before unmapped memory."""
+        if not 0 < address < _ADDRESS_SPACE:
+            raise UnreadableError(hex(address))
+        try:
+            return os.pread(self._fd, n_bytes, address)
+        except OSError as error:
+            raise UnreadableError(hex(address)) from error
 
     def unpack(self, layout: str, address: int) -> tuple[int, ...]:
         """Numbers laid out as `struct` says."""
