@@ -47,13 +47,13 @@ class ForkStormDetector:
     def judge(self, scene: Scene, suspicion: Suspicion, examination: Examination) -> Verdict | None:
         # What decided is in the tree already; the glance was for the place. It must still hold.
         for storm in _storms(scene):
-            if storm.spawner.key == suspicion.key:
+            if storm.spawner.key == suspicion.key or _has_moved_on(scene, storm, suspicion.key):
                 return Verdict(
                     kind=self.kind,
                     cause=storm.cause,
                     severity=Severity.WARNING,
                     confidence=storm.confidence,
-                    key=storm.spawner.key,
+                    key=suspicion.key,
                     onset_ns=min(storm.onset_ns, suspicion.onset_ns),
                     evidence=storm.evidence.items(),
                 )
@@ -113,6 +113,19 @@ def _storms(scene: Scene) -> Iterable[_Storm]:
             repetition = _repetition(scene, spawner, children)
             if repetition is not None:
                 yield repetition
+
+
+def _has_moved_on(scene: Scene, storm: _Storm, key: ProcessKey) -> bool:
+    """Whether `key` was the newest copy in a recursion that has gone deeper meanwhile. It still
+    stands at the line that starts the next one."""
+    process, run = scene.tree.get(key), scene.run_of(key)
+    return (
+        storm.cause in (Cause.PROCESS_RECURSION, Cause.RECURSIVE_MAKE)
+        and process is not None
+        and process.is_alive
+        and run is not None
+        and run is scene.run_of(storm.spawner.key)
+    )
 
 
 def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:

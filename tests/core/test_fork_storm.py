@@ -1,0 +1,306 @@
+"""Which starts of processes are a storm, and which are work."""
+
+import pytest
+
+from linnix_ls.core.findings import State
+from tests.core.scenes import Scene
+
+
+@pytest.fixture
+def scene():
+    return Scene()
+
+
+def retries(scene, parent, command, *, per_s, seconds, code=1):
+    """The same command, again and again; it fails at once."""
+    for n in range(round(per_s * seconds)):
+        scene.call(parent, command.format(n=n), code)
+        scene.passes(1 / per_s)
+
+
+def evidence(finding):
+    return {piece.name: piece.value for piece in finding.evidence}
+
+
+# -- retries -------------------------------------------------------------------------------------
+
+
+def test_a_command_that_fails_and_is_started_again_at_once_is_a_retry_loop(scene):
+    script = scene.start(scene.run("npm test"), "sh wait.sh")
+    retries(scene, script, "curl -sf localhost", per_s=50, seconds=3, code=7)
+    assert scene.verdicts == [("fork_storm", "retry_loop", script)]
+    found = evidence(scene.finding)
+    assert found["command"] == "curl"
+    assert found["starts_per_s"] == pytest.approx(50, rel=0.2)
+    assert found["failed_exits_share"] == found["same_command_share"] == 1.0
+
+
+def test_it_is_found_within_two_seconds(scene):
+    script = scene.start(scene.run("npm test"), "sh wait.sh")
+    retries(scene, script, "curl -sf localhost", per_s=50, seconds=2)
+    assert scene.verdicts
+
+
+def test_tries_that_differ_in_numbers_only_are_the_same(scene):
+    script = scene.start(scene.run(), "sh wait.sh")
+    retries(scene, script, "nc -z localhost 80{n}", per_s=50, seconds=3)
+    assert scene.verdicts == [("fork_storm", "retry_loop", script)]
+
+
+@pytest.mark.parametrize("code", [1, 127])
+def test_a_signal_is_a_failure_too(scene, code):
+    script = scene.start(scene.run(), "sh wait.sh")
+    for n in range(150):
+        child = scene.start(script, "./probe")
+        scene.exit(child, code, signal=11 if n % 2 else None)
+        scene.passes(0.02)
+    assert [cause for _, cause, _ in scene.verdicts] == ["retry_loop"]
+
+
+def test_a_polite_retry_seven_times_a_second_is_silent(scene):
+    script = scene.start(scene.run(), "sh wait.sh")
+    retries(scene, script, "curl -sf localhost", per_s=7, seconds=15)
+    assert scene.findings == []
+
+
+def test_a_command_that_succeeds_each_time_is_silent(scene):
+    script = scene.start(scene.run(), "sh walk.sh")
+    retries(scene, script, "basename a/b", per_s=100, seconds=4, code=0)
+    assert scene.findings == []
+
+
+def test_a_short_burst_of_failures_is_silent(scene):
+    script = scene.start(scene.run(), "sh configure")
+    retries(scene, script, "cc conftest.c", per_s=100, seconds=0.1)
+    scene.passes(3)
+    assert scene.findings == []
+
+
+def test_different_commands_that_fail_are_silent(scene):
+    """A configure script asks for a hundred things that are not there."""
+    script = scene.start(scene.run(), "sh configure")
+    for name in [f"{a}{b}" for a in "abcdefghijkl" for b in "mnopqrstuvwxyz"]:
+        scene.call(script, f"which {name}", code=1)
+        scene.passes(0.01)
+    assert scene.findings == []
+
+
+def test_a_storm_is_over_when_nothing_is_started_any_more(scene):
+    script = scene.start(scene.run(), "sh wait.sh")
+    retries(scene, script, "curl -sf localhost", per_s=50, seconds=3)
+    assert scene.states == [State.RAISED]
+    scene.passes(6)
+    assert scene.states == [State.ENDED]
+
+
+def test_a_storm_goes_on_while_it_slows_down(scene):
+    script = scene.start(scene.run(), "sh wait.sh")
+    retries(scene, script, "curl -sf localhost", per_s=50, seconds=3)
+    retries(scene, script, "curl -sf localhost", per_s=2, seconds=6)
+    assert scene.states == [State.RAISED]
+
+
+def test_a_storm_ends_with_its_run(scene):
+    run = scene.run()
+    script = scene.start(run, "sh wait.sh")
+    retries(scene, script, "curl -sf localhost", per_s=50, seconds=3)
+    scene.exit(script, signal=15)
+    scene.exit(run, 1)
+    scene.passes(0.3)
+    assert scene.states[0] is State.ENDED
+
+
+def test_bare_forks_by_the_thousand_are_a_loop_too(scene):
+    script = scene.start(scene.run(), "bash wait.sh")
+    for _ in range(250):
+        for _ in range(20):
+            scene.exit(scene.fork(script), 0)
+        scene.passes(0.01)
+    assert scene.verdicts == [("fork_storm", "retry_loop", script)]
+    assert evidence(scene.finding)["forks_without_exec_share"] == 1.0
+
+
+# -- work ----------------------------------------------------------------------------------------
+
+
+def test_a_suite_that_starts_150_different_programs_is_silent(scene):
+    suite = scene.run("pytest -q")
+    for n in range(150):
+        letters = chr(97 + n % 26) + chr(97 + n // 26)
+        scene.call(suite, f"python3 -m wordtool {letters} --json", code=n % 5 == 0)
+        scene.passes(0.02)
+    assert scene.findings == []
+
+
+def test_a_suite_of_one_program_that_mostly_succeeds_is_silent(scene):
+    suite = scene.run("pytest -q")
+    for n in range(150):
+        scene.call(suite, "git status", code=n % 10 == 0)
+        scene.passes(0.01)
+    assert scene.findings == []
+
+
+def test_make_j4_with_200_compiles_is_silent(scene):
+    make = scene.run("make -j4")
+    jobs = []
+    for n in range(200):
+        shell = scene.start(make, f"sh -c cc src/unit{n}.c")
+        driver = scene.start(shell, f"cc -c src/unit{n}.c")
+        compiler = scene.start(driver, f"/usr/lib/cc1 src/unit{n}.c")
+        scene.is_busy(compiler)
+        jobs.append((compiler, driver, shell))
+        if len(jobs) == 4:
+            for process in jobs.pop(0):
+                scene.exit(process)
+        scene.passes(0.02)
+    assert scene.findings == []
+
+
+def test_one_wave_of_workers_is_silent(scene):
+    pool = scene.start(scene.run(), "python3 pool.py")
+    for _ in range(16):
+        scene.is_busy(scene.fork(pool))
+    scene.passes(4)
+    assert not [verdict for verdict in scene.verdicts if verdict[0] == "fork_storm"]
+
+
+def test_a_build_ten_makes_deep_is_silent(scene):
+    """As large trees are: make -C in make -C."""
+    process = scene.run("make all")
+    for n in range(10):
+        shell = scene.start(process, "sh -c make", cwd=f"/ws/{n}")
+        process = scene.start(shell, f"make -C sub{n}", cwd=f"/ws/{n}")
+        scene.passes(0.05)
+    scene.passes(2)
+    assert scene.findings == []
+
+
+# -- recursion -----------------------------------------------------------------------------------
+
+
+def dive(scene, parent, command, *, depth, per_s=20, cwd="/ws/{n}"):
+    """A program that starts the next one of itself and waits for it."""
+    chain = []
+    for n in range(depth):
+        parent = scene.start(parent, command.format(n=n), cwd=cwd.format(n=n))
+        chain.append(parent)
+        scene.passes(1 / per_s)
+    return chain
+
+
+def test_a_program_under_many_copies_of_itself_is_recursion(scene):
+    chain = dive(scene, scene.run("npm run build"), "node wrap.js {n}", depth=40)
+    scene.passes(1)
+    [(kind, cause, accused)] = scene.verdicts
+    assert (kind, cause) == ("fork_storm", "process_recursion")
+    assert accused in chain
+    assert evidence(scene.finding)["program"] == "wrap.js"
+    assert evidence(scene.finding)["recursion_depth"] > 12
+
+
+def test_recursion_that_goes_on_is_found_while_it_goes_on(scene):
+    chain = dive(scene, scene.run("npm run build"), "node wrap.js {n}", depth=120, per_s=40)
+    assert [(kind, cause) for kind, cause, _ in scene.verdicts] == [
+        ("fork_storm", "process_recursion")
+    ]
+    assert scene.finding.process.key in chain
+
+
+def test_the_very_same_command_needs_no_depth(scene):
+    dive(scene, scene.run("make"), "cc -c unit.c", depth=8, cwd="/ws")
+    scene.passes(1)
+    assert [cause for _, cause, _ in scene.verdicts] == ["process_recursion"]
+
+
+def test_a_wrapper_that_execs_what_it_wraps_is_silent(scene):
+    run = scene.run("make")
+    for n in range(100):
+        wrapper = scene.start(run, f"ccache cc unit{n}.c")
+        inner = scene.start(wrapper, f"cc unit{n}.c")
+        scene.exec(inner, f"cc unit{n}.c")
+        scene.exit(inner)
+        scene.exit(wrapper)
+        scene.passes(0.02)
+    assert scene.findings == []
+
+
+def test_make_that_calls_itself_is_recursive_make(scene):
+    process = scene.run("make docs")
+    for _ in range(12):
+        process = scene.start(scene.start(process, "sh -c make docs"), "make docs")
+        scene.passes(0.03)
+    scene.passes(1)
+    assert [cause for _, cause, _ in scene.verdicts] == ["recursive_make"]
+
+
+def test_recursion_in_width_is_recursion(scene):
+    """A worker starts four of itself, each of them four: deep is not needed to be many."""
+    level = [scene.start(scene.run(), "python3 crawl.py 0")]
+    for depth in range(1, 5):
+        level = [
+            scene.start(parent, f"python3 crawl.py {depth} {child}")
+            for parent in level
+            for child in range(4)
+        ]
+        scene.passes(0.2)
+    scene.passes(1)
+    assert [cause for _, cause, _ in scene.verdicts] == ["process_recursion"]
+
+
+# -- oversubscription ----------------------------------------------------------------------------
+
+
+def test_a_hundred_busy_workers_on_one_cpu_are_too_many():
+    scene = Scene(n_cpus=1)
+    pool = scene.start(scene.run(), "python3 pool.py")
+    for _ in range(100):
+        scene.is_busy(scene.fork(pool), share=0.01)
+    scene.passes(3)
+    storms = [verdict for verdict in scene.verdicts if verdict[0] == "fork_storm"]
+    assert storms == [("fork_storm", "worker_oversubscription", pool)]
+    assert evidence(scene.findings[0])["cpus"] == 1
+
+
+def test_the_same_hundred_on_as_many_cpus_are_not():
+    scene = Scene(n_cpus=96)
+    pool = scene.start(scene.run(), "python3 pool.py")
+    for _ in range(100):
+        scene.is_busy(scene.fork(pool), share=0.01)
+    scene.passes(3)
+    assert scene.findings == []
+
+
+def test_a_hundred_workers_that_wait_are_not(scene):
+    pool = scene.start(scene.run(), "python3 pool.py")
+    for _ in range(100):
+        scene.fork(pool)
+    scene.passes(3)
+    assert scene.findings == []
+
+
+# -- one storm is one finding --------------------------------------------------------------------
+
+
+def test_however_long_it_lasts_it_is_one_finding(scene):
+    script = scene.start(scene.run(), "sh wait.sh")
+    retries(scene, script, "curl -sf localhost", per_s=30, seconds=20)
+    assert len(scene.findings) == 1
+
+
+def test_storms_of_two_runs_are_two(scene):
+    editor = scene.watch("nvim")
+    scripts = [scene.start(scene.start(editor, f"make t{n}"), "sh wait.sh") for n in range(2)]
+    for _ in range(150):
+        for script in scripts:
+            scene.call(script, "curl -sf localhost", 7)
+        scene.passes(0.02)
+    assert sorted(key for _, _, key in scene.verdicts) == sorted(scripts)
+
+
+def test_outside_runs_nothing_is_a_storm(scene):
+    """A prompt that runs git at every keystroke is the shell's own business."""
+    shell = scene.start(scene.watch("nvim"), "bash")
+    for _ in range(200):
+        scene.exit(scene.fork(shell), 1)
+        scene.passes(0.01)
+    assert scene.asked == []
