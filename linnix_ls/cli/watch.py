@@ -61,6 +61,8 @@ class RunWatch:
         self._run: ProcessKey | None = None
         self._has_run_ended = False
         self._findings: dict[str, Finding] = {}
+        self._own_ids: dict[str, str] = {}
+        self._earlier: tuple[Finding, ...] = ()
         self._last_notice = ""
         self._changed = asyncio.Event()
         self._stopping: set[asyncio.Task[None]] = set()
@@ -102,8 +104,9 @@ class RunWatch:
         try:
             if self._feed:
                 await self._feed.close()
-            # Findings of the agent before keep their names; those of the next start at f1 again.
-            self._findings = {f"{name}'": finding for name, finding in self._findings.items()}
+            # What the next agent calls f1 is not what the one before called so.
+            self._own_ids.clear()
+            self._earlier = tuple(self._findings.values())
             await self._connect()
         except LinnixError as error:
             self._notify(f"nothing more is watched: {error.message}", error.fix)
@@ -181,6 +184,7 @@ class RunWatch:
     def _take_finding(self, finding: Finding) -> None:
         from linnix_ls.report import text
 
+        finding = self._as_known(finding)
         before = self._findings.get(finding.id)
         if not is_grave_enough(finding, self._args.min_severity):
             return
@@ -198,6 +202,24 @@ class RunWatch:
             self._screen.show(block)
             if self._args.stop_runaways:
                 self._stopping.add(asyncio.create_task(self._stop(finding)))
+
+    def _as_known(self, finding: Finding) -> Finding:
+        """With an id that is ours: agents may follow one another, and find the same again."""
+        same = next(
+            (
+                known
+                for known in self._earlier
+                if known.kind is finding.kind and known.process.key == finding.process.key
+            ),
+            None,
+        )
+        if finding.id not in self._own_ids:
+            own = f"f{len(self._findings) + 1}" if self._earlier else finding.id
+            self._own_ids[finding.id] = same.id if same else own
+        own_id = self._own_ids[finding.id]
+        if same is None or same.id != own_id:
+            return replace(finding, id=own_id)
+        return replace(finding, id=own_id, onset_ns=same.onset_ns, flagged_ns=same.flagged_ns)
 
     def _take_status(self, status: FeedStatus) -> None:
         if status.state is FeedState.OFF:

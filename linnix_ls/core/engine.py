@@ -65,6 +65,7 @@ class _Patience:
 
     n_looks: int = 0
     not_before_ns: int = 0
+    history: tuple[tuple[int, Examination], ...] = ()
 
 
 class Engine:
@@ -297,9 +298,11 @@ class Engine:
             return []
         suspicion = look.suspicion
         detector = self._detectors[suspicion.kind]
-        verdict = detector.judge(self._scene(), suspicion, examination)
+        patience = self._patience.setdefault((suspicion.kind, suspicion.key), _Patience())
+        scene = replace(self._scene(), history=patience.history)
+        verdict = detector.judge(scene, suspicion, examination)
         if verdict is None:
-            patience = self._patience.setdefault((suspicion.kind, suspicion.key), _Patience())
+            patience.history = (*patience.history[-2:], (self._now_ns, examination))
             waits_s = self.policy.spin.look_again_s
             wait_s = waits_s[min(patience.n_looks, len(waits_s) - 1)]
             patience.n_looks += 1

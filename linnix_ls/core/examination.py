@@ -85,6 +85,21 @@ class SyscallCount:
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryProgress:
+    """Whether memory moves on, seen in several readings of its writable pages.
+
+    Attributes:
+        n_advancing_words: that rose, or fell, from each reading to the next; clocks left out.
+        n_never_same_words: that were different in each reading.
+    """
+
+    n_pages: int
+    n_changed_pages: int
+    n_advancing_words: int
+    n_never_same_words: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """What one thread sleeps in.
 
@@ -175,6 +190,7 @@ class Examination:
     stacks: tuple[StackSnapshot, ...] = ()
     native_stacks: tuple[StackSnapshot, ...] = ()
     hints: tuple[PlaceHint, ...] = ()
+    memory: MemoryProgress | None = None
     waits: tuple[Wait, ...] = ()
     listening: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -29,11 +29,16 @@ class SpinPolicy:
         min_top_leaves_share: of samples, in the four commonest instruction addresses. At least
             87 % in such loops, at most 69 % in innocents.
         max_distinct_states_share: of looks at a program's variables, how many differ.
-        min_returns: to states that were left before: twice may be chance.
+        min_returns: to states or places that were left before: once may be chance.
         max_productive_calls_per_s: more system calls that achieve something are work.
         min_looks: fewer say nothing.
-        growth_bytes_per_s: of resident memory; a loop without end that grows faster than this
-            is about memory.
+        growth_bytes_per_s, growth_looks, severe_rss_bytes: a loop without end that has grown
+            so fast from each of so many looks to the next is about memory; when it is that
+            large it is a warning.
+        max_changed_pages, max_never_same_words: of memory, in a loop without progress. Such
+            loops change 4 to 30 pages between the same few contents; up to 4 words are never
+            the same (counters in CPython's bytecode). Programs that compute show one word that
+            counts, hundreds of pages, or both.
         compile_s, compile_rss_bytes, compile_growth_bytes_per_cpu_s: a compiler at one file.
             Honest large sources take up to 60 MB with each second of CPU.
         look_again_s: after each look that found it busy, the time to the next.
@@ -54,10 +59,14 @@ class SpinPolicy:
     min_top_leaves_share: float = 0.85
     min_samples: int = 20
     max_distinct_states_share: float = 0.4
-    min_returns: int = 3
+    min_returns: int = 2
     max_productive_calls_per_s: float = 200
     min_looks: int = 5
-    growth_bytes_per_s: float = 8e6
+    growth_bytes_per_s: float = 15e6
+    growth_looks: int = 2
+    severe_rss_bytes: float = 500e6
+    max_changed_pages: int = 200
+    max_never_same_words: int = 12
     compile_s: float = 5.0
     compile_rss_bytes: float = 300e6
     compile_growth_bytes_per_cpu_s: float = 75e6

@@ -19,6 +19,7 @@ class Scene:
 
     Attributes:
         n_runnable: on the whole machine, None when unknown.
+        history: what earlier looks at the suspect saw, (ktime_ns, examination), oldest first.
         ended_runs: the outermost processes of runs that are over.
         run_of: the outermost process of the run that a process belongs to, None outside runs.
     """
@@ -30,6 +31,7 @@ class Scene:
     n_runnable: int | None
     ended_runs: tuple[Process, ...]
     run_of: Callable[[ProcessKey], Process | None]
+    history: tuple[tuple[int, Examination], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

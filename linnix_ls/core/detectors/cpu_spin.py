@@ -10,7 +10,8 @@ that does not return.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from linnix_ls.core.detectors.base import (
     Citations,
@@ -106,7 +107,12 @@ class CpuSpinDetector:
         cause, confidence, evidence = conviction
         kind = self.kind
         growth = examination.rss_growth_bytes_per_s or 0
-        if growth > policy.growth_bytes_per_s and cause in (Cause.PURE_LOOP, Cause.OTHER):
+        is_severe = cause is not Cause.COMPILE_BLOWUP  # a large honest source may look like it
+        if growth > policy.growth_bytes_per_s and cause is not Cause.COMPILE_BLOWUP:
+            if not _is_growing_steadily(scene, examination):
+                return None
+            rss = examination.rss_bytes or 0
+            is_severe = rss > policy.severe_rss_bytes
             # A loop without end that keeps all it makes: memory is what will run out.
             evidence.add("rss_growth", growth / 1e6, "MB/s", "/proc/stat", examination.window_s)
             evidence.add("rss", (examination.rss_bytes or 0) / 1e6, "MB", "/proc/stat")
@@ -114,8 +120,7 @@ class CpuSpinDetector:
         return Verdict(
             kind=kind,
             cause=cause,
-            # A large honest source may look like it: say so, and say less.
-            severity=(Severity.INFORMATION if cause is Cause.COMPILE_BLOWUP else Severity.WARNING),
+            severity=Severity.WARNING if is_severe else Severity.INFORMATION,
             confidence=confidence,
             key=suspicion.key,
             onset_ns=(process.started_ns if cause is Cause.COMPILE_BLOWUP else suspicion.onset_ns),
@@ -205,9 +210,11 @@ def _recurring_state(scene: Scene, examination: Examination) -> _Conviction | No
     if productive_per_s is not None and productive_per_s > policy.max_productive_calls_per_s:
         return None  # what it does shows outside its variables
     n_distinct = len(set(states))
+    if n_distinct > max(1, policy.max_distinct_states_share * len(states)):
+        return None
+    positions = [look.frames for look in looks]
+    is_one_call = len(set(positions)) == 1
     user_frames = [next(f for f in look.frames if f.is_user_code) for look in looks]
-    # Lines that call nothing cannot be waiting in native code: they go round by themselves.
-    calls_nothing = all(frame.has_call is False for frame in user_frames)
     source = f"{examination.language} stacks with local variables"
     window_s = examination.window_s
     evidence = _common_evidence(examination)
@@ -215,31 +222,61 @@ def _recurring_state(scene: Scene, examination: Examination) -> _Conviction | No
     evidence.add("distinct_states", n_distinct, "states", source, window_s)
     evidence.add("distinct_lines", len({(f.path, f.line) for f in user_frames}), "lines", source)
     evidence.add("syscalls_per_s", _calls_per_s(examination), "calls/s", "sys_exit probe", window_s)
-    if n_distinct == 1:
-        # One state, one line. A line that calls may be waiting for native code; key derivation
-        # looks like that, so only what cannot take seconds by design is accused.
-        if len({look.frames for look in looks}) == 1 and looks[0].native_leaf == "regex":
-            evidence.add("unfinished_call", "regular expression", "kind", source, window_s)
-            return Cause.REGEX_BACKTRACKING, 0.85, evidence
-        if calls_nothing:
-            return Cause.PURE_LOOP, 0.85, evidence
-        if len({look.frames for look in looks}) == 1:
-            return None
-    else:
-        if n_distinct > policy.max_distinct_states_share * len(states):
-            return None
-        n_returns = _n_returns(states)
-        if n_returns < (1 if calls_nothing else policy.min_returns):
-            return None
-        evidence.add("returns_to_a_state", n_returns, "returns", source, window_s)
+    if is_one_call and looks[0].native_leaf == "regex":
+        # Of all native calls that do not return, only one cannot take seconds by design.
+        evidence.add("unfinished_call", "regular expression", "kind", source, window_s)
+        return Cause.REGEX_BACKTRACKING, 0.85, evidence
+    if _is_memory_advancing(scene, examination):
+        return None
+    # It must be seen to go round: by itself, in lines that call nothing; or by coming back to a
+    # state, or to a place, that it had left. Else it may be inside one long native call.
+    calls_nothing = all(frame.has_call is False for frame in user_frames)
+    n_returns = max(_n_returns(states), _n_returns(positions))
+    if n_returns < policy.min_returns and not calls_nothing:
+        return None
+    evidence.add("returns", n_returns, "returns", source, window_s)
+    if examination.memory is not None:
+        n_advancing = examination.memory.n_advancing_words
+        evidence.add("advancing_words", n_advancing, "words", "/proc/mem", window_s)
     return _cause_of_recurrence(examination), 0.85, evidence
 
 
-def _n_returns(states: list[int]) -> int:
-    """How often a state follows that was left before."""
-    return sum(
-        state != states[i - 1] and state in states[: i - 1] for i, state in enumerate(states) if i
+def _is_memory_advancing(scene: Scene, examination: Examination) -> bool:
+    """Whether the program counts, collects or computes something, wherever it keeps it.
+
+    Of variables only the names on the stack are seen; what objects and modules hold is not. A
+    program whose memory could not be watched is taken to get somewhere.
+    """
+    memory = examination.memory
+    policy = scene.policy.spin
+    if (examination.rss_growth_bytes_per_s or 0) > policy.growth_bytes_per_s:
+        return False  # it collects: that is judged by itself
+    if memory is None:
+        return True
+    return (
+        memory.n_advancing_words > 0
+        or memory.n_changed_pages > policy.max_changed_pages
+        or memory.n_never_same_words > policy.max_never_same_words
     )
+
+
+def _is_growing_steadily(scene: Scene, examination: Examination) -> bool:
+    """Whether memory has grown from look to look, and not only within them: a program that
+    builds something large, drops it and builds it again goes up and down."""
+    policy = scene.policy.spin
+    sizes = [(at_ns, earlier.rss_bytes or 0) for at_ns, earlier in scene.history]
+    sizes.append((scene.now_ns, examination.rss_bytes or 0))
+    if len(sizes) <= policy.growth_looks:
+        return False
+    return all(
+        after - before > policy.growth_bytes_per_s * (then_ns - since_ns) / NS_PER_S
+        for (since_ns, before), (then_ns, after) in pairwise(sizes)
+    )
+
+
+def _n_returns(seen: Sequence[object]) -> int:
+    """How often something follows that was left before."""
+    return sum(this != seen[i - 1] and this in seen[: i - 1] for i, this in enumerate(seen) if i)
 
 
 def _cause_of_recurrence(examination: Examination) -> Cause:
@@ -357,15 +394,19 @@ def _explain(finding: Finding) -> Explanation:
     process = f"process {finding.process.key.pid}"
     why: list[str] = []
     if (n_looks := value["looks"]) and (n_states := value["distinct_states"]):
-        state_word = "states" if n_states != "1" else "state"
-        why.append(
-            f"In {n_looks} looks at its variables it was in {n_states} different {state_word}:"
-            " it comes back to where it was."
-        )
-    if (calls := value["syscalls_per_s"]) and finding.cause in (Cause.BUSY_POLL, Cause.LOCK_SPIN):
+        if n_states == "1":
+            why.append(f"In {n_looks} looks at its variables they were always the same.")
+        else:
+            why.append(
+                f"In {n_looks} looks at its variables it was in {n_states} different states:"
+                " it comes back to where it was."
+            )
+    if value["advancing_words"] == "0":
+        why.append("Nothing in its memory counts up or down.")
+    if finding.cause in (Cause.BUSY_POLL, Cause.LOCK_SPIN) and value["commonest_syscall"]:
+        calls = value["syscalls_per_s"]
         text = f"It makes {calls} system calls a second"
-        if name := value["commonest_syscall"]:
-            text += f", {value['commonest_syscall_share']} of them {name}"
+        text += f", {value['commonest_syscall_share']} of them {value['commonest_syscall']}"
         if share := value["fruitless_share"]:
             text += f"; {share} fail or find nothing"
         why.append(text + ".")

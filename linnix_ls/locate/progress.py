@@ -1,0 +1,141 @@
+"""Whether a process's memory moves on: the test that a loop without progress cannot pass.
+
+A program that gets anywhere counts something: a position, a round, a total. Somewhere in its
+memory a word rises or falls without ever coming back. A program that goes round in circles
+changes memory too, but only between the same few contents. So its writable pages are read
+several times, and words that strictly advance are counted. Read only; nothing is stopped.
+
+Meaningful where memory is not moved about by a collector: CPython and native programs.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import struct
+import time
+import zlib
+from collections.abc import Sequence
+from itertools import pairwise
+
+from linnix_ls.core.examination import MemoryProgress
+
+N_LOOKS = 14
+LOOK_INTERVAL_S = 0.035
+# 128 MB: reading and comparing them takes 0.1 s. What is larger is not judged by its memory.
+MAX_PAGES = 32_768
+# Loops without progress dirty 4 to 30 pages; whoever dirties this many is building something.
+MAX_CHANGED_PAGES = 400
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_PRESENT_BIT = 63  # of an entry of /proc/<pid>/pagemap (admin-guide/mm/pagemap.rst)
+_CLOCK_TOLERANCE_S = 0.02
+
+
+def watch_memory(pid: int) -> MemoryProgress | None:
+    """Look for about 0.6 s. None when the memory cannot be read, or is too much. Blocks."""
+    try:
+        memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        pages = _resident_pages(pid)
+        if not pages or len(pages) > MAX_PAGES:
+            return None
+        changed = _changing(memory, pages)
+        if len(changed) > MAX_CHANGED_PAGES:
+            return MemoryProgress(len(pages), len(changed), 0, 0)
+        looks: list[dict[int, array.array[int]]] = []
+        times_s = []
+        for n in range(N_LOOKS):
+            # Uneven, so as not to meet a loop's own period each time.
+            time.sleep(LOOK_INTERVAL_S * (0.6 + 0.4 * (n % 3)))
+            times_s.append(time.monotonic())
+            looks.append({page: array.array("Q", _read(memory, page)) for page in changed})
+    except OSError:
+        return None  # it has gone
+    finally:
+        os.close(memory)
+    n_advancing = n_never_same = 0
+    for page in changed:
+        advancing, never_same = _count([look[page] for look in looks], times_s)
+        n_advancing += advancing
+        n_never_same += never_same
+    return MemoryProgress(len(pages), len(changed), n_advancing, n_never_same)
+
+
+def _resident_pages(pid: int) -> list[int]:
+    """Addresses of the present pages of private writable memory, the stack left out: what lies
+    there is mostly left over from calls."""
+    found: list[int] = []
+    with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as maps:
+        lines = maps.readlines()
+    with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
+        for line in lines:
+            addresses, permissions, *_rest = line.split(None, 5)
+            if permissions[:2] != "rw" or permissions[3] != "p" or "[stack" in line or "[v" in line:
+                continue
+            start, end = (int(address, 16) for address in addresses.split("-"))
+            if (end - start) // _PAGE_BYTES > 64 * MAX_PAGES:
+                continue  # reserved address space
+            pagemap.seek(start // _PAGE_BYTES * 8)
+            entries = array.array("Q")
+            raw = pagemap.read((end - start) // _PAGE_BYTES * 8)
+            entries.frombytes(raw[: len(raw) // 8 * 8])
+            found += [
+                start + i * _PAGE_BYTES for i, entry in enumerate(entries) if entry >> _PRESENT_BIT
+            ]
+            if len(found) > MAX_PAGES:
+                return found
+    return found
+
+
+def _changing(memory: int, pages: Sequence[int]) -> list[int]:
+    """Those that differ between three readings."""
+    first = [zlib.crc32(_read(memory, page)) for page in pages]
+    changed = set()
+    for pause_s in (0.03, 0.05):
+        time.sleep(pause_s)
+        for page, before in zip(pages, first, strict=True):
+            if page not in changed and zlib.crc32(_read(memory, page)) != before:
+                changed.add(page)
+    return sorted(changed)
+
+
+def _read(memory: int, page: int) -> bytes:
+    try:
+        content = os.pread(memory, _PAGE_BYTES, page)
+    except OSError:
+        content = b""  # unmapped meanwhile
+    return content.ljust(_PAGE_BYTES, b"\0")
+
+
+def _count(looks: list[array.array[int]], times_s: Sequence[float]) -> tuple[int, int]:
+    """Words of one page that strictly advance, and words that were never the same twice."""
+    n_advancing = n_never_same = 0
+    for values in zip(*looks, strict=True):
+        if values[0] == values[1] == values[2]:
+            continue
+        if len(set(values)) < len(values):
+            continue
+        n_never_same += 1
+        is_rising = all(a < b for a, b in pairwise(values))
+        is_falling = all(a > b for a, b in pairwise(values))
+        if (is_rising or is_falling) and not _is_clock(values, times_s):
+            n_advancing += 1
+    return n_advancing, n_never_same
+
+
+def _is_clock(values: Sequence[int], times_s: Sequence[float]) -> bool:
+    """Whether a word only tells the time: a loop that asks the clock gets no further by it."""
+    for first, last in (
+        _as_floats(values[0], values[-1]),
+        (values[0] / 1e9, values[-1] / 1e9),
+    ):
+        if abs(abs(last - first) - (times_s[-1] - times_s[0])) < _CLOCK_TOLERANCE_S:
+            return True
+    return False
+
+
+def _as_floats(first: int, last: int) -> tuple[float, float]:
+    (one, other) = struct.unpack("2d", struct.pack("2Q", first, last))
+    return one, other
