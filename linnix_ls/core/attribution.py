@@ -106,7 +106,7 @@ def _from_stacks(
     the one that does not end. What it calls comes and goes."""
     looks = [
         _Look(
-            [frame for frame in reversed(stack.frames) if frame.is_user_code and frame.line],
+            [f for f in reversed(stack.frames) if f.is_user_code and f.line and f.path],
             is_in_user_code=stack.frames[0].is_user_code,
         )
         for stack in stacks
