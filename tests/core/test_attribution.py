@@ -103,9 +103,9 @@ def test_without_loops_the_commonest_line_is_it():
 
 
 def test_the_reason_counts_the_looks_and_confidence_follows():
-    inside, outside = (look(frame(line=line, loops=((40, 44),)), MAIN) for line in (41, 50))
-    sure = place([inside] * 8).location
-    unsure = place([inside] * 7 + [outside]).location
+    *inside, outside = (look(frame(line=n, loops=((40, 46),)), MAIN) for n in (*range(40, 47), 60))
+    sure = place([*inside, inside[0]]).location
+    unsure = place([*inside, outside]).location
     assert sure.reason == "python stack, 8 of 8 samples"
     assert unsure.reason == "python stack, 7 of 8 samples"
     assert sure.confidence > unsure.confidence > 0.5
