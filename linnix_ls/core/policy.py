@@ -16,8 +16,8 @@ class SpinPolicy:
         min_runnable_cores: running or waiting for a CPU. Near 1.0 for a spinner at any load, but
             a reader of stacks makes it stand still for up to a quarter of the time.
         max_waits_per_s: voluntary switches. Who sleeps that often waits as it should.
-        storm_of_syscalls_per_s, storm_fruitless_share: innocents stay below 62,000 a second,
-            pollers of cheap calls start at 100,000, two thirds of them in vain and more.
+        storm_of_syscalls_per_s, max_productive_share: innocents stay below 62,000 a second,
+            pollers of cheap calls start at 100,000, most of which change nothing.
         fruitless_share, fruitless_syscalls_per_s: calls that fail or find nothing. Innocent
             builds reach 45 %.
         max_contender_registers_share: threads that contend for a lock yield 330,000 times a
@@ -49,7 +49,7 @@ class SpinPolicy:
     min_runnable_cores: float = 0.7
     max_waits_per_s: float = 2_000
     storm_of_syscalls_per_s: float = 90_000
-    storm_fruitless_share: float = 0.5
+    max_productive_share: float = 0.5
     fruitless_share: float = 0.9
     fruitless_syscalls_per_s: float = 2_000
     max_contender_registers_share: float = 0.5

@@ -164,7 +164,7 @@ def _fruitless_syscalls(
     top = max(examination.syscalls, key=lambda count: count.n_calls)
     is_storm = (
         per_s >= policy.storm_of_syscalls_per_s
-        and n_fruitless >= policy.storm_fruitless_share * n_calls
+        and _n_productive(examination.syscalls) <= policy.max_productive_share * n_calls
     )
     is_fruitless = (
         n_fruitless / n_calls >= policy.fruitless_share and per_s >= policy.fruitless_syscalls_per_s
@@ -304,12 +304,13 @@ def _productive_calls_per_s(examination: Examination) -> float | None:
     """System calls that moved bytes or changed something, as far as their results tell."""
     if examination.syscalls is None or examination.window_s <= 0:
         return None
-    n_productive = sum(
-        count.n_calls - _n_fruitless(count)
-        for count in examination.syscalls
-        if count.name not in _LOOKING
+    return _n_productive(examination.syscalls) / examination.window_s
+
+
+def _n_productive(syscalls: Iterable[SyscallCount]) -> int:
+    return sum(
+        count.n_calls - _n_fruitless(count) for count in syscalls if count.name not in _LOOKING
     )
-    return n_productive / examination.window_s
 
 
 def _registers(
