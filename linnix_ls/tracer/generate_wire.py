@@ -60,7 +60,7 @@ def generate() -> str:
     for entry in types.values():
         if entry["kind"] == "STRUCT":
             lines += _struct(entry, types)
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def _btf() -> list[dict[str, Any]]:
