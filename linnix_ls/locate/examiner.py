@@ -21,6 +21,7 @@ from linnix_ls.core.examination import (
 from linnix_ls.core.ids import NS_PER_S, TICKS_PER_S, ProcessKey
 from linnix_ls.locate import native, testcase
 from linnix_ls.locate.base import LanguageReader, Reading
+from linnix_ls.locate.java import JavaReader
 from linnix_ls.locate.make import MakeReader
 from linnix_ls.locate.node import NodeReader
 from linnix_ls.locate.progress import watch_memory
@@ -35,6 +36,7 @@ READERS: tuple[LanguageReader, ...] = (
     PythonReader(),
     ShellReader(),
     NodeReader(),
+    JavaReader(),
     MakeReader(),
     ScriptReader(),
 )

@@ -24,6 +24,7 @@ from linnix_ls.core.examination import PlaceHint, ProcessFacts, StackFrame, Stac
 from linnix_ls.locate.base import Reading
 from linnix_ls.locate.frames import frame_at, hints_of
 from linnix_ls.locate.memory import UnreadableError, mappings
+from linnix_ls.locate.owner import owner_of
 from linnix_ls.locate.source import is_user_file
 from linnix_ls.locate.syntax import Lines, Syntax, syntax_of
 from linnix_ls.locate.v8_memory import JsFrame, JsStack, V8Process
@@ -225,18 +226,9 @@ def _is_inside(position: int, span: tuple[int, int] | None) -> bool:
 async def _list_bytecode(facts: ProcessFacts, function: str, path: str) -> str:
     """The bytecode of the functions of that name in a file, by the same program; "" where that
     cannot be had. Never more rights than the process has: as its owner, in its own world."""
-    pid = facts.key.pid
-    try:
-        owner = os.stat(f"/proc/{pid}")
-        is_elsewhere = any(
-            os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")
-            for kind in ("mnt", "user")
-        )
-    except OSError:
+    owner = owner_of(facts.key.pid)
+    if owner is None or not facts.exe or not re.fullmatch(r"[\w$.#]*", function):
         return ""
-    if is_elsewhere or not facts.exe or not re.fullmatch(r"[\w$.#]*", function):
-        return ""
-    is_other = os.geteuid() != owner.st_uid
     try:
         process = await asyncio.create_subprocess_exec(
             *(facts.exe, "--print-bytecode", f"--print-bytecode-filter={function}"),
@@ -246,9 +238,9 @@ async def _list_bytecode(facts: ProcessFacts, function: str, path: str) -> str:
             stderr=asyncio.subprocess.DEVNULL,
             cwd="/",
             env={"PATH": os.defpath},
-            user=owner.st_uid if is_other else None,
-            group=owner.st_gid if is_other else None,
-            extra_groups=[] if is_other else None,
+            user=None if owner.is_us else owner.uid,
+            group=None if owner.is_us else owner.gid,
+            extra_groups=None if owner.is_us else [],
         )
     except (OSError, ValueError):
         return ""

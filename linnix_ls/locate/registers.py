@@ -1,7 +1,7 @@
 """Where a thread is: its registers and its stack at one moment.
 
-A thread that waits is read as it is. One that runs is stopped by ptrace: for 0.03 to
-0.2 ms here; nothing in it is changed, and one that does not stop within `STOP_TIMEOUT_S` is let go. Where a
+A thread that waits is read as it is. One that runs is stopped by ptrace, for 0.03 to 0.2 ms here;
+nothing in it is changed, and one that does not stop within `STOP_TIMEOUT_S` is let go. Where a
 debugger holds the process we stay away.
 """
 

@@ -59,7 +59,8 @@ class ShellReader:
             try:
                 looks.append(await asyncio.to_thread(_look, facts))
             except UnreadableError:
-                break
+                if not looks and n:
+                    break  # not just changed meanwhile
         stacks = _without_stale_lines(looks)
         if any(frame.is_user_code for stack in stacks for frame in stack.frames):
             again = _line_that_starts_itself(facts, stacks[-1])
@@ -154,11 +155,13 @@ def _true_frame(frame: StackFrame, fresh: Counter[StackFrame]) -> StackFrame:
 
 
 def _at(look: StackSnapshot, innermost: StackFrame) -> StackSnapshot:
-    """The look with that frame as its innermost, which is a part of its state too."""
+    """The look with that frame as its innermost. Where it is is a part of its state: which loop
+    it is in, as the lines of that come round anyway."""
     frames = (innermost, *look.frames[1:])
     state = look.state_hash
     if state is not None:
-        state = hash((state, tuple((frame.path, frame.line) for frame in frames)))
+        place = innermost.loops[-1] if innermost.loops else innermost.line
+        state = hash((state, place, tuple((frame.path, frame.line) for frame in frames[1:])))
     return replace(look, frames=frames, state_hash=state)
 
 
