@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from linnix_ls.tracer.trace_file import Trace
 
 AGENT_START_TIMEOUT_S = 60.0
+# An agent that is on its way out keeps its place for a moment.
+LEAVING_TIMEOUT_S = 5.0
 # Without clients an agent that a client started goes away; until the first one connects it
 # waits this long.
 FIRST_CLIENT_TIMEOUT_S = 15.0
@@ -121,9 +124,8 @@ async def _start_agent(settings: Settings) -> Feed:
 
 
 async def _start_agent_at(path: Path) -> Feed:
-    n_tries = 5
+    give_up_s = time.monotonic() + LEAVING_TIMEOUT_S
     while True:
-        n_tries -= 1
         outcome, agent = await _spawn_agent(path)
         if not (outcome.get("is_ready") or outcome.get("cause") == "already_serving"):
             break
@@ -131,7 +133,7 @@ async def _start_agent_at(path: Path) -> Feed:
             return await RemoteFeed.connect(path, hello_timeout_s=AGENT_START_TIMEOUT_S)
         except AgentError as error:
             # Whoever had the place was about to leave it; unless it is one not to be used.
-            if error.fix or not n_tries:
+            if error.fix or time.monotonic() > give_up_s:
                 raise
     await agent.wait()
     if "cause" in outcome:

@@ -86,7 +86,12 @@ async def run_as_nobody(script, *arguments):
     process = await asyncio.create_subprocess_exec(
         *nobody_command(script, *arguments), stdout=subprocess.PIPE
     )
-    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    try:
+        out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     assert process.returncode == 0
     return out
 
