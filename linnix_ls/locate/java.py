@@ -28,6 +28,8 @@ from linnix_ls.locate.frames import frame_at, hints_of
 from linnix_ls.locate.owner import Owner, owner_of
 from linnix_ls.locate.source import resolve
 
+MAX_LOOKS = 4
+PAUSE_BETWEEN_LOOKS_S = 0.04
 DUMP_TIMEOUT_S = 1.5
 LISTENER_TIMEOUT_S = 1.0
 MAX_DUMP_BYTES = 8 << 20
@@ -58,10 +60,12 @@ class JavaReader:
     async def read(self, facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
         dumps: list[list[_Thread]] = []
         note: str | None = None
-        for n in range(n_looks):
+        if n_looks > 1:
+            # What the JVM does for a dump would show in what is measured of it meanwhile.
+            await asyncio.sleep(n_looks * interval_s)
+        for n in range(min(n_looks, MAX_LOOKS)):
             if n:
-                # Uneven, so as not to meet a loop's own period each time.
-                await asyncio.sleep(interval_s * (0.7 + 0.3 * (n % 3)))
+                await asyncio.sleep(PAUSE_BETWEEN_LOOKS_S)
             try:
                 async with asyncio.timeout(DUMP_TIMEOUT_S):
                     dumps.append(list(_parse(await _thread_dump(facts))))
@@ -211,7 +215,7 @@ def _telling_thread(
 
     def telling(tid: int) -> tuple[bool, float, bool]:
         used_ms = last[tid].cpu_ms - (first[tid].cpu_ms if tid in first else 0.0)
-        is_busy = used_ms > 1.0 * len(dumps)
+        is_busy = used_ms > 2.0 * len(dumps)
         return is_busy, used_ms if is_busy else 0.0, "waiting for monitor" in last[tid].doing
 
     # max() takes the first of equals.
