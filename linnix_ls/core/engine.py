@@ -141,7 +141,7 @@ class Engine:
             case Examined():
                 return self._conclude(event.examination)
             case Ticked():
-                self._n_cpus, self._n_runnable = event.n_cpus, event.n_runnable
+                self._n_cpus, self._n_runnable = max(1, event.n_cpus), event.n_runnable
                 return self._look_around()
 
     def run_of(self, key: ProcessKey) -> Process | None:

@@ -6,19 +6,24 @@
     …
     {"end": 1234}
 
-The last line says how many values there are; a file without it was cut off.
+The last line says how many values there are; a file without it was cut off. A recording is sent
+around and may be any file: what is no recording is refused in words, and nothing in it is trusted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, get_args
+
+from pydantic import TypeAdapter, ValidationError
 
 from linnix_ls import __version__
 from linnix_ls.codec import CodecError, TaggedCodec
@@ -27,6 +32,7 @@ from linnix_ls.errors import TraceFileError
 
 SCHEMA = "linnix-trace/1"
 MAX_LINE_BYTES = 32 << 20
+MAX_TRACE_BYTES = 1 << 30  # unpacked: hours
 _CODEC = TaggedCodec(*get_args(Event))
 
 
@@ -64,10 +70,9 @@ class TraceWriter:
     """
 
     def __init__(self, path: Path, header: TraceHeader) -> None:
-        try:
+        self._path = path
+        with self._errors_told():
             self._file = gzip.GzipFile(path, "wb", compresslevel=6, mtime=0)
-        except OSError as error:
-            raise TraceFileError(f"cannot write {path}: {error.strerror}") from error
         self._n_events = 0
         self.exit_code: int | None = None
         fields = {name: getattr(header, name) for name in TraceHeader.__slots__}
@@ -88,12 +93,23 @@ class TraceWriter:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if exc_type is None:
-            self._write({"end": self._n_events, "exit_code": self.exit_code})
-        self._file.close()
+        try:
+            if exc_type is None:
+                self._write({"end": self._n_events, "exit_code": self.exit_code})
+        finally:
+            with self._errors_told():
+                self._file.close()
 
     def _write(self, fields: dict[str, Any]) -> None:
-        self._file.write(json.dumps(fields, separators=(",", ":")).encode() + b"\n")
+        with self._errors_told():
+            self._file.write(json.dumps(fields, separators=(",", ":")).encode() + b"\n")
+
+    @contextlib.contextmanager
+    def _errors_told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise TraceFileError(f"cannot write {self._path}: {error.strerror}") from error
 
 
 def read_trace(path: Path) -> Trace:
@@ -106,15 +122,19 @@ def read_trace(path: Path) -> Trace:
     events: list[Event] = []
     exit_code: int | None = None
     is_whole = False
+    n_bytes = 0
     try:
         with gzip.open(path, "rb") as file:
             while line := file.readline(MAX_LINE_BYTES):
-                fields = json.loads(line)
+                n_bytes += len(line)
+                if n_bytes > MAX_TRACE_BYTES:
+                    raise TraceFileError(f"{path} is too large", fix=_FIX)
+                fields = _parse(line)
                 if header is None:
                     header = _header(fields, path)
-                elif "end" in fields:
+                elif isinstance(fields, dict) and "end" in fields:
                     is_whole = fields["end"] == len(events)
-                    exit_code = fields.get("exit_code")
+                    exit_code = _EXIT_CODE.validate_python(fields.get("exit_code"))
                 else:
                     events.append(_CODEC.load(fields))
     except FileNotFoundError:
@@ -124,16 +144,19 @@ def read_trace(path: Path) -> Trace:
     except (gzip.BadGzipFile, UnicodeDecodeError, json.JSONDecodeError) as error:
         if header is None:
             raise TraceFileError(f"{path} is not a linnix trace", fix=_FIX) from error
-    except CodecError as error:
-        raise TraceFileError(f"{path}, value {len(events) + 1}: {error}", fix=_FIX) from error
+    except (CodecError, ValidationError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise TraceFileError(f"{path}, value {len(events) + 1}: {reason}", fix=_FIX) from error
     except OSError as error:
         raise TraceFileError(f"cannot read {path}: {error.strerror or error}") from error
     if header is None:
-        raise TraceFileError(f"{path} is empty or cut off before its header", fix=_FIX)
+        raise TraceFileError(f"{path} is empty, damaged, or cut off before its header", fix=_FIX)
     return Trace(header, tuple(events), exit_code, is_truncated=not is_whole)
 
 
 _FIX = "record one with `linnix-ls run --record FILE.trace -- CMD`"
+_HEADER = TypeAdapter(TraceHeader)
+_EXIT_CODE: TypeAdapter[int | None] = TypeAdapter(int | None)
 
 
 def _header(fields: Any, path: Path) -> TraceHeader:
@@ -143,13 +166,26 @@ def _header(fields: Any, path: Path) -> TraceHeader:
             f"{path} is not a {SCHEMA} file" + (f" but {schema!r}" if schema else ""), fix=_FIX
         )
     try:
-        return TraceHeader(
-            tracer=str(fields["tracer"]),
-            degraded=fields["degraded"],
-            command=tuple(map(str, fields["command"])),
-            cwd=str(fields["cwd"]),
-            started_at=str(fields["started_at"]),
-            started_ns=int(fields["started_ns"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise TraceFileError(f"{path}: its header lacks {error}", fix=_FIX) from error
+        header = _HEADER.validate_python(fields)
+        datetime.fromisoformat(header.started_at)
+    except ValueError as error:  # pydantic's, too
+        raise TraceFileError(f"{path}: its header is none: {error}", fix=_FIX) from error
+    return header
+
+
+def _parse(line: bytes) -> Any:
+    """JSON with numbers as a kernel has them: they are reckoned with."""
+    return json.loads(line, parse_int=_int, parse_float=_float, parse_constant=_float)
+
+
+def _int(text: str) -> int:
+    if len(text) > len(str(-(2**63))) or not -(2**63) <= int(text) < 2**64:
+        raise CodecError("a number beyond 64 bits")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not abs(number) < 2**64:
+        raise CodecError(f"{text[:20]} is no measurement")
+    return number
