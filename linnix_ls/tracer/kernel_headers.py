@@ -127,14 +127,21 @@ def _dump_btf(btf_path: Path) -> str:
         raise TracerUnavailable(
             "bpftool is not installed", fix="apt-get install bpftool", cause="no_bpftool"
         )
-    dump = subprocess.run(
-        [bpftool, "btf", "dump", "file", str(btf_path), "format", "c"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    try:
+        dump = subprocess.run(
+            [bpftool, "btf", "dump", "file", str(btf_path), "format", "c"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise TracerUnavailable(
+            f"bpftool does not work: {error}",
+            fix="apt-get install --reinstall bpftool",
+            cause="no_bpftool",
+        ) from error
     if dump.returncode != 0 or "struct task_struct {" not in dump.stdout:
         raise TracerUnavailable(
             f"bpftool cannot read {btf_path}: {dump.stderr.strip()[-300:] or 'no types in it'}",

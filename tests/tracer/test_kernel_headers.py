@@ -10,7 +10,7 @@ import pytest
 
 from linnix_ls.errors import TracerUnavailable
 from linnix_ls.tracer import kernel_headers
-from linnix_ls.tracer.kernel_headers import BTF_PATH, headers_from_btf, installed_headers
+from linnix_ls.tracer.kernel_headers import headers_from_btf, installed_headers
 
 DUMP = """\
 #ifndef __VMLINUX_H__
@@ -171,7 +171,7 @@ def test_a_bpftool_that_cannot_read_it(btf, cache, tmp_path, monkeypatch, answer
 
 def test_a_bpftool_that_does_not_run(btf, cache, tmp_path, monkeypatch):
     monkeypatch.setattr(kernel_headers, "find_bpftool", lambda: str(tmp_path / "gone"))
-    assert refusal(cache, btf) in ("no_btf", "no_bpftool")
+    assert refusal(cache, btf) == "no_bpftool"
 
 
 def test_bpftool_is_found_where_debian_puts_it(monkeypatch):
@@ -184,7 +184,3 @@ def test_installed_headers_are_those_of_the_running_kernel_only():
     assert installed_headers("0.0.0-none") is None
     found = installed_headers()
     assert found is None or platform.release() in str(found)
-
-
-def test_the_btf_of_the_running_kernel_is_where_the_kernel_puts_it():
-    assert str(BTF_PATH) == "/sys/kernel/btf/vmlinux"
