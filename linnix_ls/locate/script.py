@@ -1,5 +1,4 @@
-"""Everything else that is told a file on its command line: interpreters of other languages,
-npm's scripts, compilers."""
+"""Everything else that is told a file on its command line, and npm's scripts."""
 
 from __future__ import annotations
 
@@ -7,37 +6,16 @@ import json
 import os
 import re
 
+from linnix_ls import procfs
 from linnix_ls.core.examination import PlaceHint, ProcessFacts
 from linnix_ls.core.tree import script_argument
 from linnix_ls.locate.base import Reading
 from linnix_ls.locate.source import is_user_file, line_of, read_lines, resolve
 
-_SOURCE_SUFFIXES = tuple(
-    [
-        ".c",
-        ".cc",
-        ".cpp",
-        ".cxx",
-        ".c++",
-        ".m",
-        ".mm",
-        ".rs",
-        ".go",
-        ".java",
-        ".kt",
-        ".swift",
-        ".f90",
-        ".f",
-        ".zig",
-        ".d",
-        ".pas",
-        ".hs",
-        ".ml",
-        ".ts",
-    ]
-)
-_NPM_NAMES = frozenset({"npm", "npm-cli.js", "pnpm", "yarn", "yarn.js"})
+_NPM_NAMES = frozenset({"npm", "npm-cli.js", "pnpm", "pnpm.cjs", "yarn", "yarn.js"})
 _NPM_IMPLIED = frozenset({"test", "start", "stop", "restart"})
+_NPM_VARIABLES = re.compile(rb"(?:^|\0)(npm_lifecycle_event|npm_package_json)=([^\0]*)")
+MAX_CHILDREN = 8
 
 
 class ScriptReader:
@@ -49,11 +27,12 @@ class ScriptReader:
         return True
 
     async def read(self, facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
-        hint = _npm_script(facts) or _script(facts) or _compiled_file(facts)
+        hint = _npm_script(facts) or _script(facts) or _script_of_environment(facts)
         return Reading(self.language, hints=(hint,) if hint else ())
 
 
 def _npm_script(facts: ProcessFacts) -> PlaceHint | None:
+    """For npm and its kin: the script in package.json that runs, or that they were told to run."""
     words = [os.path.basename(word) for word in facts.argv]
     # npm renames itself: its whole command line becomes "npm run build".
     if len(words) == 1:
@@ -62,6 +41,10 @@ def _npm_script(facts: ProcessFacts) -> PlaceHint | None:
         words = words[1:]
     if not words or words[0] not in _NPM_NAMES:
         return None
+    for child in procfs.children_of(facts.key.pid)[:MAX_CHILDREN]:
+        # It may have come to the "pre" or "post" script of the one that was asked for.
+        if (running := _npm_variables(child)) and (hint := _line_of_script(*running, 0.75)):
+            return hint
     arguments = [word for word in words[1:] if not word.startswith("-")]
     if arguments[:1] and arguments[0] in ("run", "run-script"):
         arguments = arguments[1:]
@@ -70,13 +53,35 @@ def _npm_script(facts: ProcessFacts) -> PlaceHint | None:
     package = _above(facts.cwd, "package.json")
     if package is None or not arguments:
         return None
-    name = arguments[0]
+    return _line_of_script(arguments[0], package, 0.7)
+
+
+def _script_of_environment(facts: ProcessFacts) -> PlaceHint | None:
+    """The npm script during which a process was started that tells nothing else of itself."""
+    running = _npm_variables(facts.key.pid)
+    return _line_of_script(*running, 0.5) if running else None
+
+
+def _npm_variables(pid: int) -> tuple[str, str] | None:
+    """The name of the npm script that a process belongs to, and its package.json."""
+    found = dict(_NPM_VARIABLES.findall(procfs.read_environ(pid) or b""))
+    if len(found) != 2:
+        return None
+    return (
+        procfs.text(found[b"npm_lifecycle_event"]),
+        procfs.text(found[b"npm_package_json"]),
+    )
+
+
+def _line_of_script(name: str, package: str, confidence: float) -> PlaceHint | None:
+    if not is_user_file(package):
+        return None
     try:
         scripts = json.loads("\n".join(read_lines(package))).get("scripts", {})
     except (ValueError, AttributeError):
         return None
     line = line_of(package, rf"^\s*{re.escape(json.dumps(name))}\s*:") if name in scripts else None
-    return PlaceHint(package, line, None, 0.7, f"the npm script {name}") if line else None
+    return PlaceHint(package, line, None, confidence, f"the npm script {name}") if line else None
 
 
 def _above(folder: str | None, name: str) -> str | None:
@@ -94,12 +99,3 @@ def _script(facts: ProcessFacts) -> PlaceHint | None:
     if path is None or not is_user_file(path):
         return None
     return PlaceHint(path, 1, None, 0.4, "the script that it runs")
-
-
-def _compiled_file(facts: ProcessFacts) -> PlaceHint | None:
-    for argument in facts.argv[1:]:
-        if argument.endswith(_SOURCE_SUFFIXES) and not argument.startswith("-"):
-            path = resolve(argument, facts.cwd)
-            if path is not None and is_user_file(path):
-                return PlaceHint(path, 1, None, 0.5, "the file that it works on")
-    return None
