@@ -22,6 +22,7 @@ from linnix_ls.tracer import kernel_headers, tracefs
 from linnix_ls.tracer.bcc import BccTracer, has_bpf_permission
 
 IMPORT_TIMEOUT_S = 20
+_REINSTALL_BCC = "apt-get install --reinstall python3-bpfcc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,30 +43,32 @@ class Check:
 
 async def diagnose(settings: Settings) -> tuple[Check, ...]:
     """Try everything; takes a second or two, most of it loading the probes."""
-    checks = [_kernel(), _btf(), _bpftool(), await _bcc(), _tracefs()]
-    agent = await _agent(settings)
-    checks += [agent, _permission(agent.is_ok)]
-    if has_bpf_permission():
+    agent, is_served = await _agent(settings)
+    # What an agent serves us with, we need not be able to do ourselves.
+    bcc = await _bcc(not is_served)
+    checks = [_kernel(), _btf(not is_served), _bpftool(not is_served), bcc, _tracefs()]
+    checks += [agent, _permission(is_served)]
+    if bcc.is_ok and has_bpf_permission():
         checks.append(await _probes())
     checks += [_py_spy(), _ptrace(agent.is_ok), _addr2line(), _schedstat()]
     return tuple(checks)
 
 
 def _kernel() -> Check:
-    return Check(
-        "kernel", sys.platform == "linux", True, f"{platform.release()} {platform.machine()}"
-    )
+    is_linux = sys.platform == "linux"
+    detail = f"{platform.release()} {platform.machine()}"
+    return Check("kernel", is_linux, True, detail, None if is_linux else "only Linux has eBPF")
 
 
-def _btf() -> Check:
+def _btf(is_required: bool) -> Check:
     headers = kernel_headers.installed_headers()
     if headers is not None:
-        return Check("kernel types", True, True, f"headers of this kernel at {headers}")
+        return Check("kernel types", True, is_required, f"headers of this kernel at {headers}")
     is_there = kernel_headers.BTF_PATH.exists()
     return Check(
         "kernel types",
         is_there,
-        True,
+        is_required,
         f"BTF at {kernel_headers.BTF_PATH}" if is_there else "neither BTF nor kernel headers",
         None
         if is_there
@@ -74,19 +77,19 @@ def _btf() -> Check:
     )
 
 
-def _bpftool() -> Check:
+def _bpftool(is_required: bool) -> Check:
     found = kernel_headers.find_bpftool()
     needed = kernel_headers.installed_headers() is None
     return Check(
         "bpftool",
         found is not None or not needed,
-        needed,
+        needed and is_required,
         found or ("not installed" if needed else "not installed, and not needed here"),
         None if found or not needed else "apt-get install bpftool   (Ubuntu: linux-tools-generic)",
     )
 
 
-async def _bcc() -> Check:
+async def _bcc(is_required: bool) -> Check:
     """In a process of its own: importing libbcc maps 100 MB of LLVM, and may not come back."""
     code = (
         "from linnix_ls.tracer.bcc_worker import import_bcc\n"
@@ -106,15 +109,14 @@ async def _bcc() -> Check:
     except TimeoutError:
         process.kill()
         await process.wait()
-        return Check(
-            "BCC", False, True, "importing it hangs", "apt-get install --reinstall python3-bpfcc"
-        )
-    lines = out.decode(errors="replace").splitlines() or ["no answer"]
-    if lines[0].startswith("ok"):
-        return Check("BCC", True, True, lines[0].removeprefix("ok "))
-    if lines[0] == "no" and len(lines) == 3:
-        return Check("BCC", False, True, lines[1], lines[2])
-    return Check("BCC", False, True, lines[-1], "apt-get install --reinstall python3-bpfcc")
+        return Check("BCC", False, is_required, "importing it hangs", _REINSTALL_BCC)
+    lines = out.decode(errors="replace").splitlines() or ["importing it ends the program"]
+    if "no" in lines[:-2]:
+        detail, fix = lines[-2:]
+        return Check("BCC", False, is_required, detail, fix)
+    if lines[-1].startswith("ok "):
+        return Check("BCC", True, is_required, lines[-1].removeprefix("ok "))
+    return Check("BCC", False, is_required, lines[-1], _REINSTALL_BCC)
 
 
 def _tracefs() -> Check:
@@ -130,7 +132,8 @@ def _tracefs() -> Check:
     )
 
 
-async def _agent(settings: Settings) -> Check:
+async def _agent(settings: Settings) -> tuple[Check, bool]:
+    """The check, and whether one serves us now."""
     paths = [default_socket_path(), system_socket_path()]
     if settings.agent_socket:
         paths = [Path(settings.agent_socket)]
@@ -138,27 +141,24 @@ async def _agent(settings: Settings) -> Check:
     for path in dict.fromkeys(paths):
         try:
             feed = await RemoteFeed.connect(path)
+            try:
+                status = await feed.status()
+            finally:
+                await feed.close()
         except AgentError as error:
             reasons.append(error.message)
             continue
-        status = await feed.status()
-        await feed.close()
-        return Check("agent", True, False, f"serving at {path}, tracer {status.tracer}")
+        return Check("agent", True, False, f"serving at {path}, tracer {status.tracer}"), True
     may_start = has_bpf_permission()
     detail = "none running; one is started when needed" if may_start else "; ".join(reasons)
-    return Check(
-        "agent",
-        may_start,
-        not may_start,
-        detail,
-        None if may_start else "sudo linnix-ls agent   (in another terminal, or as a service)",
-    )
+    fix = "sudo linnix-ls agent   (in another terminal, or as a service)"
+    return Check("agent", may_start, not may_start, detail, None if may_start else fix), False
 
 
-def _permission(agent_is_ok: bool) -> Check:
+def _permission(is_served: bool) -> Check:
     if has_bpf_permission():
         return Check("permission", True, True, "may load eBPF programs and sample")
-    if agent_is_ok:
+    if is_served:
         return Check("permission", True, False, "none needed: the agent has it")
     return Check(
         "permission",
@@ -174,7 +174,8 @@ async def _probes() -> Check:
     try:
         await tracer.start(lambda _events: None, lambda _reason: None)
     except TracerUnavailable as error:
-        return Check("probes", False, True, error.message, error.fix)
+        fix = error.fix or "until that is found out: linnix-ls run --tracer psutil"
+        return Check("probes", False, True, error.message, fix)
     await tracer.stop()
     return Check("probes", True, True, "compiled, accepted by the kernel's verifier, attached")
 

@@ -86,7 +86,10 @@ class RemoteFeed:
         except AgentError:
             writer.close()
             raise
-        except (OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
+        except TimeoutError as error:
+            writer.close()
+            raise AgentError(f"the agent at {path} does not answer") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
             writer.close()
             raise AgentError(f"what listens at {path} is no linnix-ls agent") from error
 

@@ -99,7 +99,7 @@ class TestConnecting:
             await reader.read()
 
         async with an_agent_that(path, be_silent):
-            with pytest.raises(AgentError):
+            with pytest.raises(AgentError, match="does not answer"):
                 await RemoteFeed.connect(path, hello_timeout_s=0.1)
 
     @pytest.mark.e2e

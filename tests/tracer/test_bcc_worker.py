@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 
 from linnix_ls.tracer import kernel_headers
+from tests.tracer.environment import NOBODY, fake_bcc, with_mounts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ebpf]
-
-NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 # Starts a tracer, says how that went, and how its worker ended.
 TRY = """
@@ -57,19 +56,6 @@ def try_tracer(cache, *, prefix=(), path=None, load_timeout_s=60, then=()):
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return json.loads(done.stdout)
-
-
-def with_mounts(*commands):
-    """A prefix: runs the rest where these mount commands have been carried out, seen by no one
-    else."""
-    return ("unshare", "--mount", "sh", "-ec", "; ".join([*commands, 'exec "$@"']), "sh")
-
-
-def fake_bcc(folder, source):
-    package = folder / "bcc"
-    package.mkdir()
-    (package / "__init__.py").write_text(source)
-    return folder
 
 
 @pytest.fixture
@@ -156,11 +142,8 @@ class TestMissing:
         assert "python3-bpfcc" in outcome["fix"]
 
     def test_the_library_under_the_binding(self, cache):
-        [library] = {
-            str(found.resolve())
-            for folder in ("/usr/lib", "/usr/lib64")
-            for found in Path(folder).rglob("libbcc.so.0")
-        }
+        found = [*Path("/usr").glob("lib*/libbcc.so.0"), *Path("/usr").glob("lib*/*/libbcc.so.0")]
+        [library] = {str(path.resolve()) for path in found}
         outcome = try_tracer(cache, prefix=with_mounts(f"mount --bind /dev/null {library}"))
         assert outcome["cause"] == "no_bcc"
         assert "libbcc.so.0" in outcome["message"]
