@@ -19,6 +19,7 @@ from linnix_ls.core.events import (
 from linnix_ls.core.examination import (
     Depth,
     Examination,
+    MemoryProgress,
     ProcessFacts,
     StackFrame,
     StackSnapshot,
@@ -125,7 +126,8 @@ class Scene:
         self._busy.pop(key, None)
 
     def shows(self, key, **look):
-        """What a close look at it finds; see `core.examination.Examination`."""
+        """What a close look at it finds; see `core.examination.Examination`. What changes with
+        time is a function of seconds."""
         self._looks[key] = look
 
     def passes(self, seconds):
@@ -165,7 +167,12 @@ class Scene:
             ANSWER_NS[request.depth] / NS_PER_S,
             facts,
         )
-        return replace(look, **self._looks.get(request.key, {}))
+        now_s = self.now_ns / NS_PER_S
+        found = self._looks.get(request.key, {})
+        return replace(
+            look,
+            **{name: value(now_s) if callable(value) else value for name, value in found.items()},
+        )
 
     def _new_key(self):
         return ProcessKey(next(self._pids), self.now_ns // 10_000_000)
@@ -231,11 +238,15 @@ def looks(states, *frames, leaf=None):
     return tuple(look(*frames, state=ord(letter), leaf=leaf) for letter in states)
 
 
-def busy_process(look, *, samples=varied, command="python3 pump.py", **scene):
-    """A scene of one busy child of a test run, after three seconds; what became of it."""
-    scene = Scene(**scene)
+# Memory in which a loop goes round without progress.
+STILL = MemoryProgress(n_pages=900, n_changed_pages=8, n_advancing_words=0, n_never_same_words=1)
+
+
+def busy_process(look, *, samples=varied, command="python3 pump.py", seconds=4):
+    """A scene of one busy child of a test run, and what became of it."""
+    scene = Scene()
     child = scene.start(scene.run(), command)
     scene.shows(child, **ONE_CORE | look)
     scene.is_busy(child, samples)
-    scene.passes(3)
+    scene.passes(seconds)
     return scene

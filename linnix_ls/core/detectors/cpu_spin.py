@@ -264,9 +264,9 @@ def _is_growing_steadily(scene: Scene, examination: Examination) -> bool:
     """Whether memory has grown from look to look, and not only within them: a program that
     builds something large, drops it and builds it again goes up and down."""
     policy = scene.policy.spin
-    sizes = [(at_ns, earlier.rss_bytes or 0) for at_ns, earlier in scene.history]
-    sizes.append((scene.now_ns, examination.rss_bytes or 0))
-    if len(sizes) <= policy.growth_looks:
+    looks = [*scene.history, (scene.now_ns, examination)]
+    sizes = [(at_ns, look.rss_bytes) for at_ns, look in looks if look.rss_bytes is not None]
+    if len(sizes) <= policy.growth_looks or examination.rss_bytes is None:
         return False
     return all(
         after - before > policy.growth_bytes_per_s * (then_ns - since_ns) / NS_PER_S
@@ -336,7 +336,8 @@ def _recurring_registers(
     calls_per_s = _calls_per_s(examination)
     if calls_per_s is None or calls_per_s > policy.max_quiet_syscalls_per_s:
         return None
-    if (examination.page_faults_per_s or 0) > policy.max_quiet_faults_per_s:
+    faults_per_s = examination.page_faults_per_s
+    if faults_per_s is None or faults_per_s > policy.max_quiet_faults_per_s:
         return None
     measured = _registers(process, examination, scene.now_ns)
     if measured is None:
