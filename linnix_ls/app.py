@@ -61,7 +61,7 @@ async def open_feed(settings: Settings, *, on_progress: Progress = _say_nothing)
         return await _own_feed(None, None)
     problem: AgentError | TracerUnavailable | None = None
     for path in _socket_paths(settings):
-        if path.exists():
+        if os.path.exists(path):  # Path.exists() raises where we may not look
             try:
                 return await RemoteFeed.connect(path)
             except AgentError as error:
@@ -73,9 +73,11 @@ async def open_feed(settings: Settings, *, on_progress: Progress = _say_nothing)
         except (AgentError, TracerUnavailable) as error:
             problem = error
     else:
+        no_agent = problem.message if problem else "no agent is running"
+        fix = problem.fix if problem else None
         problem = TracerUnavailable(
-            "no agent is running, and loading eBPF programs needs CAP_BPF and CAP_PERFMON",
-            fix="sudo linnix-ls agent   (in another terminal, or as a service)",
+            f"{no_agent}, and loading eBPF programs needs CAP_BPF and CAP_PERFMON",
+            fix=fix or "sudo linnix-ls agent   (in another terminal, or as a service)",
             cause="no_permission",
         )
     if settings.tracer == "bcc":
