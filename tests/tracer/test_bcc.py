@@ -372,6 +372,21 @@ async def test_what_does_not_fit_is_counted():
         await witness.tracer.stop()
 
 
+async def test_a_worker_that_does_not_answer_is_not_waited_for(witness, monkeypatch):
+    worker = witness.tracer.worker_pid
+    with monkeypatch.context() as patience:
+        patience.setattr("linnix_ls.tracer.bcc.COMMAND_TIMEOUT_S", 0.2)
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            with pytest.raises(TracerUnavailable, match="does not answer to watch"):
+                await witness.tracer.watch(procfs.read_stat(os.getppid()).key)
+        finally:
+            os.kill(worker, signal.SIGCONT)
+    await witness.tracer.unwatch([os.getppid()])
+    story = await witness.run("sh", "-c", "exit 3")  # it is none the worse for it
+    assert story.end == (3, None)
+
+
 async def test_a_worker_that_is_killed_is_told_with_its_signal():
     witness = Witness(BccTracer(cache_dir()))
     await witness.start()
