@@ -14,11 +14,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from linnix_ls.core.examination import StackFrame, StackSnapshot
+from linnix_ls.locate.owner import owner_of
 from linnix_ls.locate.source import is_user_file
 
 SYMBOLISE_TIMEOUT_S = 5.0
@@ -94,6 +96,14 @@ async def _names(
     addresses = _virtual_addresses(readable, offsets)
     if not addresses:
         return {}
+    owner = owner_of(pid)
+    if owner is None:
+        return {}
+    # The file is its owner's to craft, and addr2line's parser has had its bugs: it gets no
+    # rights that the owner has not.
+    as_owner: dict[str, Any] = (
+        {} if owner.is_us else {"user": owner.uid, "group": owner.gid, "extra_groups": []}
+    )
     try:
         process = await asyncio.create_subprocess_exec(
             *("addr2line", "-a", "-f", "-i", "-C", "-e", readable),
@@ -101,6 +111,7 @@ async def _names(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            **as_owner,
         )
     except OSError:
         return {}  # no binutils: functions stay unknown
