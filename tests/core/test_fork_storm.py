@@ -3,19 +3,13 @@
 import pytest
 
 from linnix_ls.core.findings import State
+from tests.core.runaways import dive, retries
 from tests.core.scenes import Scene
 
 
 @pytest.fixture
 def scene():
     return Scene()
-
-
-def retries(scene, parent, command, *, per_s, seconds, code=1):
-    """The same command, again and again; it fails at once."""
-    for n in range(round(per_s * seconds)):
-        scene.call(parent, command.format(n=n), code)
-        scene.passes(1 / per_s)
 
 
 def evidence(finding):
@@ -176,16 +170,6 @@ def test_a_build_ten_makes_deep_is_silent(scene):
 
 
 # -- recursion -----------------------------------------------------------------------------------
-
-
-def dive(scene, parent, command, *, depth, per_s=20, cwd="/ws/{n}"):
-    """A program that starts the next one of itself and waits for it."""
-    chain = []
-    for n in range(depth):
-        parent = scene.start(parent, command.format(n=n), cwd=cwd.format(n=n))
-        chain.append(parent)
-        scene.passes(1 / per_s)
-    return chain
 
 
 def test_a_program_under_many_copies_of_itself_is_recursion(scene):

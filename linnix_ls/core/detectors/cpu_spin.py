@@ -463,7 +463,7 @@ _WORDS: dict[Cause, tuple[str, tuple[str, ...]]] = {
         "is stuck in a regular expression",
         (
             "Remove nested or adjacent repetitions that can match the same text, such as (a+)+.",
-            "Use possessive quantifiers or atomic groups (Python 3.11 and later), or parse"
+            "Use possessive quantifiers or atomic groups (recent Pythons have them), or parse"
             " without a regular expression.",
         ),
     ),

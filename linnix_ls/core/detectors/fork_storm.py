@@ -271,7 +271,7 @@ def _explain(finding: Finding) -> Explanation:
             " them failed: it is tried again at once, without a pause and without an end."
         )
         fix = (
-            "Wait between two tries (back off: 0.1 s, 0.2 s, 0.4 s, …) and give up after a few.",
+            "Wait between two tries, each time longer than before, and give up after a few.",
             "Look at why the command fails; trying again will not change that.",
         )
     elif busy := value["busy_copies"]:
