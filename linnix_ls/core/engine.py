@@ -7,7 +7,7 @@ FindingChanged <── attribution <── detectors judge <── Examined
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from linnix_ls.core import runs
@@ -73,7 +73,7 @@ class Engine:
 
     Args:
         policy: thresholds.
-        own_pids: processes that are never judged, whatever they do: ourselves.
+        detectors: those that look, in this order; of one storm the first to see it speaks.
     """
 
     def __init__(
@@ -379,6 +379,3 @@ class Engine:
             ),
             run_of=self.run_of,
         )
-
-    def __iter__(self) -> Iterator[Finding]:
-        return iter(self.findings.values())

@@ -30,7 +30,7 @@ from linnix_ls.core.events import (
     Watched,
 )
 from linnix_ls.core.examination import Examination, ExaminationRequest
-from linnix_ls.core.findings import Finding, State
+from linnix_ls.core.findings import State
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.policy import Policy
 from linnix_ls.core.tree import is_interactive_shell
@@ -438,9 +438,6 @@ class LocalFeed:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._hub.discard(self)
-
-    def finding(self, finding_id: str) -> Finding | None:
-        return self.engine.findings.get(finding_id)
 
 
 async def _terminate(
