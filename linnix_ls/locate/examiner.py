@@ -21,9 +21,11 @@ from linnix_ls.core.examination import (
 from linnix_ls.core.ids import NS_PER_S, TICKS_PER_S, ProcessKey
 from linnix_ls.locate import native, testcase
 from linnix_ls.locate.base import LanguageReader, Reading
+from linnix_ls.locate.compiler import CompilerReader
 from linnix_ls.locate.java import JavaReader
 from linnix_ls.locate.make import MakeReader
 from linnix_ls.locate.node import NodeReader
+from linnix_ls.locate.perl import PerlReader
 from linnix_ls.locate.progress import watch_memory
 from linnix_ls.locate.python import PythonReader
 from linnix_ls.locate.script import ScriptReader
@@ -36,6 +38,8 @@ READERS: tuple[LanguageReader, ...] = (
     PythonReader(),
     ShellReader(),
     NodeReader(),
+    PerlReader(),
+    CompilerReader(),
     JavaReader(),
     MakeReader(),
     ScriptReader(),

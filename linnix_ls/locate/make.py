@@ -1,18 +1,27 @@
-"""make: the rule of the target that it was told to build."""
+"""make: the line of the recipe that runs, found by the command lines of its children; else the
+rule of the target that it was told to build."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 
 from linnix_ls.core.examination import PlaceHint, ProcessFacts
+from linnix_ls.locate import commandline
 from linnix_ls.locate.base import Reading
+from linnix_ls.locate.lineage import generations, index_before_repetition
 from linnix_ls.locate.source import is_user_file, read_lines, resolve
 
+MAX_INCLUDED = 32
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")  # in make's own order
 _OPTIONS_WITH_VALUE = frozenset({"-I", "-o", "-W", "-E", "--eval"})
 _RULE = re.compile(r"^([^\s#:=][^#:=]*):(?!=)")
 _RECURSES = re.compile(r"\$[({]MAKE[)}]|\bmake\b")
+_INCLUDE = re.compile(r"^\s*[-s]?include\s+(.+)$")
+_COMMANDS_OF_LINE = re.compile(r"&&|\|\|?|;")
+_ASSIGNMENTS = re.compile(r"^\s*(?:\w+=\S*\s+)+")
 
 
 class MakeReader:
@@ -28,23 +37,63 @@ class MakeReader:
         makefile, targets = _arguments(facts)
         if makefile is None:
             return Reading(self.language)
-        lines = read_lines(makefile)
-        rule = _rule_of(lines, targets)
-        if rule is None:
-            hint = PlaceHint(makefile, 1, None, 0.4, "the makefile that it runs")
-            return Reading(self.language, hints=(hint,))
-        first, last = rule
-        calls_make = next(
-            (n for n in range(first, last + 1) if _RECURSES.search(lines[n - 1])), None
-        )
-        hint = PlaceHint(
-            makefile,
-            calls_make or first,
-            None,
-            0.7,
-            "the line of the rule that runs make again" if calls_make else "the rule of its target",
+        hint = (
+            _recipe_that_closes_circle(facts)
+            or _running_recipe(makefile, facts)
+            or _rule_of_target(makefile, targets)
         )
         return Reading(self.language, hints=(hint,))
+
+
+def _recipe_that_closes_circle(facts: ProcessFacts) -> PlaceHint | None:
+    """Among makes that run one another: the line of that one which runs an earlier one again, for
+    the same targets in the same folder."""
+    makes = [
+        (process, makefile, targets)
+        for process in generations(facts.key.pid)
+        if MakeReader().recognises(process)
+        for makefile, targets in [_arguments(process)]
+    ]
+    index = index_before_repetition((makefile, tuple(targets)) for _, makefile, targets in makes)
+    if index is None:
+        return None
+    process, makefile, targets = makes[index]
+    if makefile is None:
+        return None
+    hint = _running_recipe(makefile, process) or _rule_of_target(makefile, targets)
+    return replace(hint, confidence=0.85, reason="the line that makes the same again")
+
+
+def _running_recipe(makefile: str, facts: ProcessFacts) -> PlaceHint | None:
+    """The recipe line that one of make's children came from."""
+    commands = commandline.commands_of_children(facts.key.pid)
+    if not commands:
+        return None
+    places = []
+    templates = []
+    for path in _with_included(makefile, facts.cwd):
+        for number, text in _recipe_lines(read_lines(path)):
+            for template in _templates(text):
+                places.append((path, number))
+                templates.append(template)
+    index = commandline.best_match(templates, commands)
+    if index is None:
+        return None
+    path, number = places[index]
+    return PlaceHint(path, number, None, 0.75, "the line of the recipe that runs")
+
+
+def _rule_of_target(makefile: str, targets: list[str]) -> PlaceHint:
+    lines = read_lines(makefile)
+    rule = _rule_of(lines, targets)
+    if rule is None:
+        return PlaceHint(makefile, 1, None, 0.4, "the makefile that it runs")
+    first, last = rule
+    for number in range(first, last + 1):
+        if _RECURSES.search(lines[number - 1]):
+            reason = "the line of the rule that runs make again"
+            return PlaceHint(makefile, number, None, 0.7, reason)
+    return PlaceHint(makefile, first, None, 0.7, "the rule of its target")
 
 
 def _arguments(facts: ProcessFacts) -> tuple[str | None, list[str]]:
@@ -63,6 +112,40 @@ def _arguments(facts: ProcessFacts) -> tuple[str | None, list[str]]:
     names = [makefile] if makefile else _MAKEFILES
     paths = (resolve(name, facts.cwd) for name in names)
     return next((path for path in paths if is_user_file(path)), None), targets
+
+
+def _with_included(makefile: str, cwd: str | None) -> Iterator[str]:
+    """The makefile and those that it includes by a literal name."""
+    yield makefile
+    n_found = 0
+    for text in read_lines(makefile):
+        match = _INCLUDE.match(text)
+        for name in match[1].split() if match else ():
+            path = resolve(name, cwd)
+            if path is not None and is_user_file(path) and n_found < MAX_INCLUDED:
+                n_found += 1
+                yield path
+
+
+def _recipe_lines(lines: list[str]) -> Iterator[tuple[int, str]]:
+    """Number and text of each command, continued lines joined."""
+    number = 0
+    while number < len(lines):
+        number += 1
+        text = lines[number - 1]
+        first = number
+        while text.endswith("\\") and number < len(lines):
+            number += 1
+            text = text[:-1] + lines[number - 1].removeprefix("\t")
+        if text.startswith("\t") and text.strip():
+            yield first, text.strip().lstrip("@+-").lstrip()
+
+
+def _templates(text: str) -> Iterator[str]:
+    """The line as a whole, and its commands: the shell may have become the last of them."""
+    yield text
+    for part in _COMMANDS_OF_LINE.split(text):
+        yield _ASSIGNMENTS.sub("", part).strip()
 
 
 def _rule_of(lines: list[str], targets: list[str]) -> tuple[int, int] | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
+from itertools import pairwise
 
 from linnix_ls import procfs
 from linnix_ls.core.examination import PlaceHint, ProcessFacts
-from linnix_ls.core.tree import script_argument
+from linnix_ls.core.tree import SHELLS, program_name, script_argument
 from linnix_ls.locate.base import Reading
+from linnix_ls.locate.lineage import generations, index_before_repetition
 from linnix_ls.locate.source import is_user_file, line_of, read_lines, resolve
 
 _NPM_NAMES = frozenset({"npm", "npm-cli.js", "pnpm", "pnpm.cjs", "yarn", "yarn.js"})
@@ -27,20 +30,17 @@ class ScriptReader:
         return True
 
     async def read(self, facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
-        hint = _npm_script(facts) or _script(facts) or _script_of_environment(facts)
+        hint = _npm_script(facts) or _script(facts) or _script_of_shell(facts)
         return Reading(self.language, hints=(hint,) if hint else ())
 
 
 def _npm_script(facts: ProcessFacts) -> PlaceHint | None:
     """For npm and its kin: the script in package.json that runs, or that they were told to run."""
-    words = [os.path.basename(word) for word in facts.argv]
-    # npm renames itself: its whole command line becomes "npm run build".
-    if len(words) == 1:
-        words = words[0].split()
-    if words[:1] == ["node"]:
-        words = words[1:]
-    if not words or words[0] not in _NPM_NAMES:
+    words = _npm_words(facts)
+    if not words:
         return None
+    if circle := _script_that_closes_circle(facts):
+        return circle
     for child in procfs.children_of(facts.key.pid)[:MAX_CHILDREN]:
         # It may have come to the "pre" or "post" script of the one that was asked for.
         if (running := _npm_variables(child)) and (hint := _line_of_script(*running, 0.75)):
@@ -56,10 +56,40 @@ def _npm_script(facts: ProcessFacts) -> PlaceHint | None:
     return _line_of_script(arguments[0], package, 0.7)
 
 
-def _script_of_environment(facts: ProcessFacts) -> PlaceHint | None:
-    """The npm script during which a process was started that tells nothing else of itself."""
+def _npm_words(facts: ProcessFacts) -> list[str]:
+    """The command line of npm and its kin, their own names first; [] for others."""
+    words = [os.path.basename(word) for word in facts.argv]
+    # npm renames itself: its whole command line becomes "npm run build".
+    if len(words) == 1:
+        words = words[0].split()
+    if words[:1] == ["node"]:
+        words = words[1:]
+    return words if words[:1] and words[0] in _NPM_NAMES else []
+
+
+def _script_of_shell(facts: ProcessFacts) -> PlaceHint | None:
+    """For the shell that npm gives a script's text to."""
+    if program_name(facts.argv) not in SHELLS:
+        return None
     running = _npm_variables(facts.key.pid)
-    return _line_of_script(*running, 0.5) if running else None
+    if running is None:
+        return None
+    return _script_that_closes_circle(facts) or _line_of_script(*running, 0.5)
+
+
+def _script_that_closes_circle(facts: ProcessFacts) -> PlaceHint | None:
+    """Among npm's scripts that run one another: the one that runs an earlier one again."""
+    scripts = [
+        running
+        for parent, process in pairwise(generations(facts.key.pid))
+        # What a script runs inherits its variables.
+        if _npm_words(parent) and (running := _npm_variables(process.key.pid))
+    ]
+    index = index_before_repetition(scripts)
+    if index is None:
+        return None
+    hint = _line_of_script(*scripts[index], 0.85)
+    return replace(hint, reason=f"{hint.reason} runs an earlier one again") if hint else None
 
 
 def _npm_variables(pid: int) -> tuple[str, str] | None:

@@ -1,8 +1,8 @@
 """Shell scripts: the line that runs, with the functions and sourced files around it.
 
-bash's own stack is read from its memory (`locate.bash_memory`): exact, and nothing is stopped.
-Other shells keep no names: there the command lines of the children tell which line started them,
-and the source tells which loops start nothing.
+bash's own stack is read from its memory (`locate.bash_memory`), of dash its line
+(`locate.dash_memory`): exact, and nothing is stopped. Of other shells the command lines of their
+children tell which line started them, and the source tells which loops start nothing.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from itertools import pairwise, takewhile
 from linnix_ls import procfs
 from linnix_ls.core.examination import PlaceHint, ProcessFacts, StackFrame, StackSnapshot
 from linnix_ls.core.tree import SHELLS, program_name, script_argument
-from linnix_ls.locate import bash_memory, commandline
+from linnix_ls.locate import bash_memory, commandline, dash_memory
 from linnix_ls.locate.base import Reading
 from linnix_ls.locate.frames import frame_at, hints_of
 from linnix_ls.locate.memory import UnreadableError
-from linnix_ls.locate.source import is_user_file, resolve
+from linnix_ls.locate.source import is_user_file, read_lines, resolve
 from linnix_ls.locate.syntax import Syntax, syntax_of
 
 # Where bash keeps the script open (bash's source, shell.c: open_shell_script, fd 255).
@@ -35,6 +35,7 @@ MIN_COPIES = 2
 _INSTANT = frozenset(
     ": true false test [ [[ let local continue break return shift set unset local".split()
 )
+_FUNCTION = re.compile(r"^\s*(?:function\s+)?([^\s()]+)\s*(?:\(\s*\)|\{|$)")
 _SOURCING = re.compile(r"^(?:\.|source)\s+(.+)$", re.DOTALL)
 _UP_TO_EXPANSION = re.compile(r".*(?:[)}`]|\$\w+)[\"']?/", re.DOTALL)
 
@@ -74,6 +75,8 @@ class ShellReader:
 def _look(facts: ProcessFacts) -> StackSnapshot:
     if facts.exe is None:
         raise UnreadableError("its program is not known")
+    if os.path.basename(facts.exe) in ("dash", "sh", "ash"):
+        return _look_at_dash(facts, facts.exe)
     pid = facts.key.pid
     stack = bash_memory.read_stack(pid, facts.exe)
     frames = [
@@ -89,6 +92,36 @@ def _look(facts: ProcessFacts) -> StackSnapshot:
         state_hash=stack.state_hash,
         is_running=stat.state == "R" if stat else None,
     )
+
+
+def _look_at_dash(facts: ProcessFacts, exe: str) -> StackSnapshot:
+    """One frame: dash knows the line of the function that it is in, and of no other."""
+    pid = facts.key.pid
+    script = _script_path(facts)
+    if script is None:
+        raise UnreadableError("it runs no script")
+    place = dash_memory.read_place(pid, exe)
+    candidates = []
+    for path, source in _sources(script, facts.cwd):
+        first = None
+        if place.function_line is not None:
+            first, last = source.function_around(place.function_line) or (0, 0)
+            if first != place.function_line or place.line > last:
+                continue
+        frame = _frame(_function_name(path, first), path, place.line)
+        candidates.append((bool(source.calls(place.line, place.line)), frame))
+    if not candidates:
+        raise UnreadableError("its line is in none of its files")
+    # The first of the best: the script before what it sources.
+    _, frame = max(candidates, key=lambda candidate: candidate[0])
+    stat = procfs.read_stat(pid)
+    return StackSnapshot(pid, (frame,), is_running=stat.state == "R" if stat else None)
+
+
+def _function_name(path: str, line: int | None) -> str:
+    lines = read_lines(path)
+    match = _FUNCTION.match(lines[line - 1]) if line and line <= len(lines) else None
+    return match[1] if match else "main"
 
 
 def _innermost(frame: StackFrame, stack: bash_memory.BashStack) -> StackFrame:
@@ -244,9 +277,7 @@ def _place_in_script(facts: ProcessFacts) -> PlaceHint | None:
     path = _script_path(facts)
     if path is None:
         return None
-    script = syntax_of(path, "shell")
-    files = [path, *_sourced_files(path, script, facts.cwd)] if script else []
-    sources = [(file, source) for file in files if (source := syntax_of(file, "shell"))]
+    sources = _sources(path, facts.cwd)
     calls = [(file, *call) for file, source in sources for call in source.calls(1, MAX_FILE_LINES)]
     commands = commandline.commands_of_children(facts.key.pid)
     index = commandline.best_match((text for _, text, _ in calls), commands)
@@ -262,6 +293,13 @@ def _place_in_script(facts: ProcessFacts) -> PlaceHint | None:
             reason = "a loop of the script that starts no program"
             return PlaceHint(file, first, None, confidence, reason, end_line=last)
     return PlaceHint(path, 1, None, 0.4, "the script that it runs")
+
+
+def _sources(script: str, cwd: str | None) -> list[tuple[str, Syntax]]:
+    """The script and the files that it sources, parsed."""
+    source = syntax_of(script, "shell")
+    files = [script, *_sourced_files(script, source, cwd)] if source else []
+    return [(file, parsed) for file in files if (parsed := syntax_of(file, "shell"))]
 
 
 def _sourced_files(path: str, source: Syntax, cwd: str | None) -> Iterator[str]:
