@@ -118,6 +118,12 @@ def has_ended(pid):
     return stat is None or stat.has_ended
 
 
+async def end_of(agent_pid):
+    """Wait for it, and for asyncio to have heard of it, whose child it is."""
+    await until(lambda: procfs.read_stat(agent_pid) is None)
+    await asyncio.sleep(0.05)
+
+
 class TestBeginning:
     async def test_two_that_need_one_at_once_share_one(self, settings, path):
         feeds = await asyncio.gather(*[open_feed(settings) for _ in range(3)])
@@ -125,7 +131,7 @@ class TestBeginning:
         assert {(await feed.status()).tracer for feed in feeds} == {"bcc"}
         for feed in feeds:
             await feed.close()
-        await until(lambda: has_ended(feeds[0].agent_pid))
+        await end_of(feeds[0].agent_pid)
         assert not path.exists()
 
     async def test_whoever_comes_while_one_leaves_gets_another(self, settings, path):
@@ -138,7 +144,7 @@ class TestBeginning:
         assert (await feed.status()).tracer == "bcc"
         await feed.close()
         await leaving.wait()
-        await until(lambda: has_ended(feed.agent_pid))
+        await end_of(feed.agent_pid)
 
     async def test_a_stale_socket_is_no_obstacle(self, settings, path):
         subprocess.run(
@@ -150,7 +156,7 @@ class TestBeginning:
         feed = await open_feed(settings)
         assert (await feed.status()).tracer == "bcc"
         await feed.close()
-        await until(lambda: has_ended(feed.agent_pid))
+        await end_of(feed.agent_pid)
 
     async def test_a_second_one_by_hand_says_that_there_is_one(self, path):
         other = await asyncio.create_subprocess_exec(
@@ -181,7 +187,8 @@ class TestEnding:
         assert len(programs) >= 4  # fork, exec, exit, and the sampler
         assert programs <= loaded()
         await feed.close()
-        await until(lambda: has_ended(feed.agent_pid) and has_ended(worker))
+        await end_of(feed.agent_pid)
+        await until(lambda: has_ended(worker))
         await until(lambda: not programs & loaded())
 
     async def test_soon_after_its_only_client_is_killed(self, path):
@@ -216,6 +223,7 @@ class TestEnding:
             await feed.watch(busy.pid, "busy")
             os.kill(feed.agent_pid, signal.SIGKILL)
             await until(lambda: told)
+        await end_of(feed.agent_pid)
         assert [(status.state, status.degraded) for status in told] == [
             (FeedState.OFF, "the agent has gone")
         ]
@@ -229,7 +237,7 @@ class TestEnding:
         again = await open_feed(settings)
         assert (await again.status()).state is FeedState.WATCHING
         await again.close()
-        await until(lambda: has_ended(again.agent_pid))
+        await end_of(again.agent_pid)
 
     async def test_of_its_worker_is_its_end_and_the_reason_is_told(self, path):
         async with agent_at(path) as agent:

@@ -93,7 +93,7 @@ double work_%(n)d(const double *a, double *b, int n) {
 
 
 async def test_an_optimising_compiler(agent_path, tmp_path):
-    source = "".join(C_FUNCTION % {"n": n + 1} for n in range(400))
+    source = "".join(C_FUNCTION % {"n": n + 1} for n in range(300))
     (tmp_path / "big.c").write_text(source)
     command = ("gcc", "-O2", "-c", "big.c")
     assert await findings_about(agent_path, *command, cwd=tmp_path) == []
@@ -185,3 +185,4 @@ async def test_ourselves(tmp_path):
         await spin.wait()
         await feed.close()
         await until(lambda: procfs.read_stat(feed.agent_pid) is None)
+        await asyncio.sleep(0.05)  # for asyncio to hear of it

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from linnix_ls import procfs
 from linnix_ls.config import cache_dir
-from linnix_ls.core.events import EventsLost, Execed, Exited, Forked
+from linnix_ls.core.events import Execed, Exited, Forked
 from linnix_ls.errors import TracerUnavailable
 from linnix_ls.tracer.bcc import BccTracer
 from tests.tracer.scenes import Witness
@@ -356,9 +356,13 @@ async def test_what_does_not_fit_is_counted():
             "    if os.fork() == 0: os._exit(0)\n"
             "    os.wait()",
         ) as held:  # fmt: skip
-            held.let_go()
-            await asyncio.to_thread(held.process.wait)
-            await witness.until(lambda: any(isinstance(e, EventsLost) for e in witness.log))
+            os.kill(witness.tracer.worker_pid, signal.SIGSTOP)  # nobody reads meanwhile
+            try:
+                held.let_go()
+                await asyncio.to_thread(held.process.wait)
+            finally:
+                os.kill(witness.tracer.worker_pid, signal.SIGCONT)
+            await witness.until(lambda: witness.n_lost)
             # Whoever comes later is told of again.
             story = await witness.run("sh", "-c", "exit 3")
             assert story.end == (3, None)
