@@ -103,6 +103,44 @@ def test_who_uses_the_cpu_is_not_stuck():
     assert hang.goes_quiet(on_pipe(hang.run, hang.child), on_pipe(hang.child, hang.run)) == []
 
 
+def test_one_of_the_circle_that_uses_the_cpu_can_still_end_it():
+    """Its wait was seen between two things that it did."""
+    hang = Hang()
+    hang.scene.is_busy(hang.run, share=0.05)
+    assert hang.goes_quiet(on_pipe(hang.run, hang.child), on_pipe(hang.child, hang.run)) == []
+
+
+def test_children_that_have_ended_do_not_keep_a_process_from_being_stuck():
+    hang = Hang()
+    hang.scene.call(hang.child, "ls")
+    waits = on_pipe(hang.run, hang.child), on_pipe(hang.child, hang.run)
+    assert hang.goes_quiet(*waits) == [("stuck", "pipe_deadlock", hang.run)]
+
+
+@pytest.mark.parametrize("n_before", range(8))
+def test_of_a_long_circle_the_outermost_is_accused(n_before):
+    """It decides how to wait for the others; whatever their pids are."""
+    scene = Scene()
+    run = scene.run()
+    for _ in range(n_before):
+        scene.call(run, "ls")
+    lineage = [scene.start(run, "sh a.sh")]
+    for name in ("b", "c", "d"):
+        lineage.append(scene.start(lineage[-1], f"sh {name}.sh"))
+    circle = [on_pipe(a, b) for a, b in zip(lineage, lineage[1:] + lineage[:1], strict=True)]
+    scene.shows(lineage[-1], waits=(on_timer(run), *circle))
+    scene.passes(8)
+    assert scene.verdicts == [("stuck", "pipe_deadlock", lineage[0])]
+
+
+def test_a_hang_ends_with_its_process():
+    hang = Hang()
+    hang.goes_quiet(on_pipe(hang.run, hang.child), on_pipe(hang.child, hang.run))
+    hang.scene.exit(hang.run, signal=9)
+    hang.scene.passes(0.3)
+    assert hang.scene.states[0] is State.ENDED
+
+
 def test_a_hang_that_dissolves_has_ended():
     hang = Hang()
     hang.goes_quiet(on_pipe(hang.run, hang.child), on_pipe(hang.child, hang.run))

@@ -91,22 +91,26 @@ class _Storm:
 
 def _storms(scene: Scene) -> Iterable[_Storm]:
     window_ns = int(scene.policy.storm.window_s * NS_PER_S)
-    started: list[Process] = []
+    by_parent: dict[ProcessKey, list[Process]] = {}
     for child in reversed(scene.tree.recent_forks):
         if child.started_ns < scene.now_ns - window_ns:
             break
-        if child.is_judged:
-            started.append(child)
-    if not started:
-        return
+        if child.is_judged and child.parent is not None:
+            by_parent.setdefault(child.parent, []).append(child)
+    by_run: dict[ProcessKey, dict[ProcessKey, list[Process]]] = {}
+    for key, children in by_parent.items():
+        if run := scene.run_of(key):
+            by_run.setdefault(run.key, {})[key] = children
+    for families in by_run.values():
+        yield from _storms_of_run(scene, families)
+
+
+def _storms_of_run(scene: Scene, by_parent: dict[ProcessKey, list[Process]]) -> Iterable[_Storm]:
+    started = [child for children in by_parent.values() for child in children]
     storm = _recursion(scene, started) or _oversubscription(scene, started)
     if storm is not None:
         yield storm
         return  # it explains every other rate
-    by_parent: dict[ProcessKey, list[Process]] = {}
-    for child in started:
-        if child.parent is not None:
-            by_parent.setdefault(child.parent, []).append(child)
     for key, children in by_parent.items():
         spawner = scene.tree.get(key)
         if spawner is not None and spawner.is_judged and spawner.is_alive:
