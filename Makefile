@@ -1,7 +1,7 @@
 # Everything there is to do with a checkout. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint bench generate picture lock clean
+.PHONY: help setup run test test-fast lint bench generate picture traces lock clean
 
 BIN := .venv/bin
 
@@ -42,6 +42,10 @@ generate: ## write tracer/wire.py anew from bpf/events.h
 picture: ## draw docs/run.svg anew from a real run
 	@deploy/setup.sh test
 	$(BIN)/python docs/draw_run.py
+
+traces: ## record tests/traces anew
+	@deploy/setup.sh test
+	tests/traces/record.sh
 
 lock: ## pin the dependencies again (deploy/lock.sh --upgrade: the newest ones)
 	deploy/lock.sh
