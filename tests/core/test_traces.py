@@ -34,34 +34,30 @@ def lines_between(path, first, last):
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "cause", "path", "first", "last", "test"),
+    ("name", "conclusion", "path", "loop", "test"),
     [
         (
             "parcels-labels.trace",
-            "cpu_spin",
-            "pure_loop",
+            ("cpu_spin", "pure_loop"),
             "parcels/labels.py",
-            r"while len\(rest\)",
-            "lstrip",
+            (r"while len\(rest\)", "lstrip"),
             "test_long_street_names_fit_on_labels",
         ),
         (
             "parcels-supervisor.trace",
-            "fork_storm",
-            "retry_loop",
+            ("fork_storm", "retry_loop"),
             "parcels/supervisor.py",
-            "while True",
-            "log.info",
+            ("while True", "log.info"),
             "test_supervisor_gives_up_when_there_is_no_printer",
         ),
     ],
 )
-def test_a_recorded_runaway_is_found_again(name, kind, cause, path, first, last, test):
+def test_a_recorded_runaway_is_found_again(name, conclusion, path, loop, test):
     [finding], trace = replayed(name)
     assert not trace.is_truncated
-    assert (finding.kind, finding.cause) == (kind, cause)
+    assert (finding.kind, finding.cause) == conclusion
     assert finding.location.path.endswith(path)
-    assert finding.location.line in lines_between(path, first, last)
+    assert finding.location.line in lines_between(path, *loop)
     assert finding.test.endswith(test)
     assert finding.explanation.summary
 
