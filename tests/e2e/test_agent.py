@@ -25,6 +25,7 @@ from linnix_ls.core.findings import Kind
 from linnix_ls.errors import AgentError
 from linnix_ls.feed.base import FeedState
 from linnix_ls.feed.remote import RemoteFeed
+from linnix_ls.tracer.kernel_headers import find_bpftool
 from tests.feed.scenes import run_as_nobody, sleeping, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ebpf, pytest.mark.asyncio]
@@ -107,9 +108,7 @@ def attached_by(pid):
 
 
 def loaded():
-    shown = subprocess.run(
-        ["/usr/sbin/bpftool", "-j", "prog", "show"], capture_output=True, check=True
-    )
+    shown = subprocess.run([find_bpftool(), "-j", "prog", "show"], capture_output=True, check=True)
     return {program["id"] for program in json.loads(shown.stdout)}
 
 
