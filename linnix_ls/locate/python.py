@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import sys
-from collections import Counter
 from typing import Any
 
 from linnix_ls.core.examination import ProcessFacts, StackFrame, StackSnapshot
@@ -130,22 +129,15 @@ def _native_leaf(frames: tuple[StackFrame, ...]) -> str | None:
 
 
 def _busiest_thread(per_look: list[list[StackSnapshot]]) -> list[StackSnapshot]:
-    """Of each look, the thread that was running most often over all of them; of several, the
-    one with user code on its stack. The main thread when none ran."""
-    running = Counter(
-        snapshot.tid
-        for threads in per_look
-        for snapshot in threads
-        if snapshot.is_running and any(frame.is_user_code for frame in snapshot.frames)
-    )
-    with_user_code = Counter(
-        snapshot.tid
-        for threads in per_look
-        for snapshot in threads
-        if any(frame.is_user_code for frame in snapshot.frames)
-    )
-    ranked = running.most_common(1) or with_user_code.most_common(1)
-    if not ranked:
-        return [threads[0] for threads in per_look if threads]
-    tid = ranked[0][0]
-    return [snapshot for threads in per_look for snapshot in threads if snapshot.tid == tid]
+    """The looks at one thread: at the one that was most often running in the user's code; else
+    in user code at all, else running."""
+    by_thread: dict[int, list[StackSnapshot]] = {}
+    for snapshot in (snapshot for threads in per_look for snapshot in threads):
+        by_thread.setdefault(snapshot.tid, []).append(snapshot)
+
+    def rank(looks: list[StackSnapshot]) -> tuple[int, int, int]:
+        in_user_code = [look for look in looks if any(f.is_user_code for f in look.frames)]
+        n_running_there = sum(bool(look.is_running) for look in in_user_code)
+        return n_running_there, len(in_user_code), sum(bool(look.is_running) for look in looks)
+
+    return max(by_thread.values(), key=rank, default=[])
