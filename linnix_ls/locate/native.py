@@ -26,6 +26,8 @@ from linnix_ls.locate.source import is_user_file
 SYMBOLISE_TIMEOUT_S = 5.0
 MAX_STACKS = 64
 MAX_ADDRESSES = 200
+_ADDRESS = re.compile(r"0x([0-9a-f]{1,16})")
+_PLACE = re.compile(r"(.*):([0-9]{1,9}|\?)(?: \(discriminator \d+\))?$")
 _MAPS_LINE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) ..(.). ([0-9a-f]+) \S+ \d+\s*(.*)")
 
 
@@ -42,6 +44,8 @@ async def symbolise(pid: int, stacks: Sequence[tuple[int, ...]]) -> tuple[StackS
 
     The process must still be there. Stacks of which nothing is known are left out.
     """
+    # A caller goes on behind its call, which may be on the next line: the call is before that.
+    stacks = [(*stack[:1], *(address - 1 for address in stack[1:])) for stack in stacks]
     common = [stack for stack, _ in Counter(stacks).most_common(MAX_STACKS)]
     mappings = _executable_mappings(pid)
     wanted: dict[str, set[int]] = {}
@@ -162,30 +166,30 @@ def _virtual_addresses(path: str, offsets: list[int]) -> dict[int, int]:
 
 
 def _parse_addr2line(output: str) -> dict[int, tuple[StackFrame, ...]]:
-    """Per address: inlined functions first, then the one they are inlined into."""
+    """Per address: inlined functions first, then the one they are inlined into. Names are what
+    the program's file says, and may be anything."""
     found: dict[int, tuple[StackFrame, ...]] = {}
-    lines = output.splitlines()
+    lines = output.split("\n")
     address: int | None = None
     position = 0
-    while position < len(lines):
-        if lines[position].startswith("0x"):
-            address = int(lines[position], 16)
+    while position + 1 < len(lines):
+        if match := _ADDRESS.fullmatch(lines[position]):
+            address = int(match[1], 16)
             position += 1
             continue
-        if position + 1 >= len(lines) or address is None:
-            break
-        function, place = lines[position], lines[position + 1]
+        function, place = lines[position], _PLACE.match(lines[position + 1])
         position += 2
-        path, _, number = place.split(" (discriminator")[0].rpartition(":")
-        line = int(number) if number.isdigit() and number != "0" else None
-        known_path = os.path.normpath(path) if path not in ("", "??") else None
-        if function == "??" and known_path is None:
+        if address is None or place is None:
+            continue
+        path = os.path.normpath(place[1]) if place[1] not in ("", "??") else None
+        line = int(place[2]) or None if place[2] != "?" else None
+        if function == "??" and path is None:
             continue
         frame = StackFrame(
             function=function if function != "??" else "",
-            path=known_path,
+            path=path,
             line=line,
-            is_user_code=line is not None and is_user_file(known_path),
+            is_user_code=line is not None and is_user_file(path),
         )
         found[address] = (*found.get(address, ()), frame)
     return found
