@@ -30,7 +30,8 @@ class TracerUnavailable(LinnixError):
 
     Args:
         cause: a short constant for programs: ``no_permission``, ``no_btf``, ``no_bpftool``,
-            ``no_bcc``, ``wrong_bcc``, ``load_failed``, ``worker_died``.
+            ``no_bcc``, ``wrong_bcc``, ``load_failed``, ``worker_died``,
+            ``no_answer``, ``refused``, ``pid_namespace``.
     """
 
     def __init__(self, message: str, *, fix: str | None = None, cause: str) -> None:

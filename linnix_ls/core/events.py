@@ -89,7 +89,9 @@ class Execed:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """The last thread has gone. Exactly one of `exit_code` and `term_signal` is set."""
+    """The last thread has gone. At most one of `exit_code` and `term_signal` is set; none where
+    the tracer saw only that it is no longer there.
+    """
 
     ktime_ns: int
     key: ProcessKey

@@ -22,6 +22,7 @@ from linnix_ls.core.events import (
     EventsLost,
     Examined,
     Execed,
+    Exited,
     Forked,
     Ignored,
     ProcessSeen,
@@ -207,6 +208,19 @@ class LocalFeed:
                 self._handle(self.engine.receive(permitted))
         if self._is_recording and heard:
             self.publish(InputsSeen(tuple(heard)))
+        if any(isinstance(event, EventsLost) for event in heard):
+            self._bury_the_unseen_dead()
+
+    def _bury_the_unseen_dead(self) -> None:
+        """Among what was lost may be exits: nobody else will ever tell of them."""
+        now_ns = time.monotonic_ns()
+        gone = [
+            Exited(now_ns, process.key, exit_code=None, term_signal=None)
+            for process in self.engine.tree.alive()
+            if (stat := procfs.read_stat(process.key.pid)) is None or stat.key != process.key
+        ]
+        if gone:
+            self.receive(gone)
 
     def publish(
         self, change: FindingChanged | RunBegan | RunEnded | StatusChanged | InputsSeen

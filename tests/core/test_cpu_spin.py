@@ -105,6 +105,9 @@ INNOCENTS = {
     ),
     "a copy program": ({"syscalls": (calls("read", 20_000), calls("write", 20_000))}, {}),
     "a fast copy program": ({"syscalls": (calls("read", 80_000), calls("write", 80_000))}, {}),
+    "a computation with a deadline, where the clock is a system call": (
+        {"syscalls": (calls("clock_gettime", 180_000), calls("brk", 3))}, {}
+    ),
     "a slow poll": ({"syscalls": (calls("poll", 50, finding_nothing=1.0),)}, {}),
     "half a CPU": (POLL | {"on_cpu_cores": 0.3, "runnable_cores": 0.35}, {}),
     "a cache that is filled, dropped and filled again": (

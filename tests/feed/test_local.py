@@ -101,6 +101,12 @@ class TestWhoSeesWhat:
         hub.tracer.tell(EventsLost(5, 17))
         assert [(await feed.status()).n_lost for feed in feeds] == [17, 17]
 
+    async def test_who_died_unseen_is_found_dead_after_a_loss(self, hub):
+        """Its end may be among what was lost; /proc knows that there is no such process."""
+        feed = await watching(hub, ROOT, seen(key(1)))
+        hub.tracer.tell(forked(key(2), key(1)), EventsLost(5, 17))
+        assert {view.key for view in await feed.process_tree() if view.has_ended} >= {key(2)}
+
     async def test_a_used_again_pid_is_another_process(self, hub):
         feed = await watching(hub, ROOT, seen(key(1)))
         before, after = key(2), key(2)._replace(start_ticks=99)

@@ -54,6 +54,7 @@ _LOOKING = frozenset(
     " clock_gettime gettimeofday getrusage times sched_getaffinity rt_sigprocmask rt_sigaction"
     " restart_syscall sched_yield clock_nanosleep nanosleep futex".split()
 )
+_CLOCKS = frozenset({"clock_gettime", "gettimeofday", "time", "times", "getrusage"})
 _POLL_WORDS = ("poll", "empty", "ready", "get_nowait", "wait", "qsize")
 # The programs that do the work behind cc, c++, cargo and javac.
 _COMPILERS = frozenset(
@@ -156,22 +157,24 @@ def _fruitless_syscalls(
     if examination.syscalls is None or examination.window_s <= 0:
         return None
     policy = scene.policy.spin
-    n_calls = sum(count.n_calls for count in examination.syscalls)
+    # To ask what time it is is not to ask for work: a computation with a deadline does.
+    syscalls = [count for count in examination.syscalls if count.name not in _CLOCKS]
+    n_calls = sum(count.n_calls for count in syscalls)
     if n_calls == 0:
         return None
     per_s = n_calls / examination.window_s
-    n_fruitless = sum(_n_fruitless(count) for count in examination.syscalls)
-    top = max(examination.syscalls, key=lambda count: count.n_calls)
+    n_fruitless = sum(_n_fruitless(count) for count in syscalls)
+    top = max(syscalls, key=lambda count: count.n_calls)
     is_storm = (
         per_s >= policy.storm_of_syscalls_per_s
-        and _n_productive(examination.syscalls) <= policy.max_productive_share * n_calls
+        and _n_productive(syscalls) <= policy.max_productive_share * n_calls
     )
     is_fruitless = (
         n_fruitless / n_calls >= policy.fruitless_share and per_s >= policy.fruitless_syscalls_per_s
     )
     if not (is_storm or is_fruitless):
         return None
-    n_locking = sum(c.n_calls for c in examination.syscalls if c.name in _LOCKING)
+    n_locking = sum(count.n_calls for count in syscalls if count.name in _LOCKING)
     is_locking = n_locking >= 0.6 * n_calls
     if is_locking:
         # Threads that contend for a lock yield as often, but get on with their work in between.
