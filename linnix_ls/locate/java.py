@@ -135,6 +135,8 @@ async def _thread_dump(facts: ProcessFacts) -> str:
 
 async def _start_listener(facts: ProcessFacts, owner: Owner, socket_path: str) -> None:
     pid = facts.key.pid
+    if not facts.argv:
+        raise _RefusedError("its arguments are not known")
     if any("DisableAttachMechanism" in argument for argument in facts.argv):
         raise _RefusedError("it is told to refuse (DisableAttachMechanism)")
     caught = re.search(

@@ -14,6 +14,7 @@ import contextlib
 import functools
 import os
 import re
+import time
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from itertools import pairwise
@@ -98,13 +99,15 @@ async def _looks(
     """Looks at the thread that runs. One that finds it between two pieces of JavaScript is
     repeated a few times at once: an event loop that polls is mostly in native code."""
     looks: list[tuple[int, JsStack]] = []
+    began = time.monotonic()
     for n in range(n_looks):
-        if n:
-            # Uneven, so as not to meet a loop's own period each time.
-            await asyncio.sleep(interval_s * (0.7 + 0.3 * (n % 3)))
+        # Uneven, so as not to meet a loop's own period each time.
+        await asyncio.sleep(max(0, began + interval_s * (n + 0.1 * (n % 3)) - time.monotonic()))
         for attempt in range(TRIES_PER_LOOK if n_looks > 1 else 1):
             if attempt:
                 await asyncio.sleep(PAUSE_BETWEEN_TRIES_S)
+                if time.monotonic() > began + interval_s * (n + 1):
+                    break
             tid = _running_thread(facts.key.pid)
             try:
                 stack = await asyncio.to_thread(process.stack, tid)
@@ -246,13 +249,19 @@ async def _list_bytecode(facts: ProcessFacts, function: str, path: str) -> str:
         return ""
     assert process.stdout is not None
     out = bytearray()
-    with contextlib.suppress(TimeoutError):
+    try:
         async with asyncio.timeout(LISTING_TIMEOUT_S):
             while len(out) < MAX_LISTING_BYTES and (part := await process.stdout.read(1 << 16)):
                 out += part
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
+            if len(out) < MAX_LISTING_BYTES:
+                await process.wait()
+    except TimeoutError:
+        return ""
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
     return out.decode("utf-8", "replace")
 
 

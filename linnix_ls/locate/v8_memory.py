@@ -8,6 +8,7 @@ compression (Electron's) is not known here, and inlined functions show as their 
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -49,6 +50,9 @@ _NAMES = {
     "thin_actual": "class_ThinString__actual__String",
     "fixed_length": "class_FixedArrayBase__length__SMI",
     "bytecodes": "class_BytecodeArray__data__uintptr_t",
+    "instance_words": "class_Map__instance_size_in_words__char",
+    "elements": "class_JSObject__elements__Object",
+    "type_object": "type_JSObject__JS_OBJECT_TYPE",
     "type_function": "type_JSFunction__JS_FUNCTION_TYPE",
     "type_shared": "type_SharedFunctionInfo__SHARED_FUNCTION_INFO_TYPE",
     "type_script": "type_Script__SCRIPT_TYPE",
@@ -68,6 +72,7 @@ N_SCOPE_WORDS = 8
 FRAME_VALUES_BYTES = 512
 # libuv's buffer for events, which nothing overwrites, is 12 kB.
 MAX_REMNANTS_BYTES = 24 << 10
+MAX_OBJECTS_LOOKED_INTO = 64
 FIRST_ADDRESS, LAST_ADDRESS = 1 << 16, 1 << 47
 
 
@@ -201,37 +206,55 @@ class _V8:
         return JsStack(tuple(frames), remnants, is_native, hash(held), self._moment.stopped_ns)
 
     def _remnants(self) -> Iterator[JsFrame]:
-        shown: set[int] = set()
-        for (word,) in struct.iter_unpack("=Q", self._stack[: MAX_REMNANTS_BYTES & ~7]):
-            if not _is_object(word) or word in shown or not FIRST_ADDRESS < word < LAST_ADDRESS:
-                continue
-            shown.add(word)
-            try:
-                if self._type(word) == self._is["type_function"]:
-                    frame = self._function(word)
-                    if frame is not None and _is_of_file(frame):
-                        yield frame
-            except UnreadableError:
-                continue
+        """Functions on the stack, and those that plain objects there have as properties: node
+        keeps callbacks in such."""
+        words = dict.fromkeys(
+            word
+            for (word,) in struct.iter_unpack("=Q", self._stack[: MAX_REMNANTS_BYTES & ~7])
+            if _is_object(word) and FIRST_ADDRESS < word < LAST_ADDRESS
+        )
+        objects = []
+        for word in words:
+            with contextlib.suppress(UnreadableError):
+                kind = self._type(word)
+                if kind == self._is["type_object"]:
+                    objects.append(word)
+                elif kind == self._is["type_function"]:
+                    yield from self._function_of_file(word)
+        for word in objects[:MAX_OBJECTS_LOOKED_INTO]:
+            with contextlib.suppress(UnreadableError):
+                kind_map = self._field(word, "map")
+                n_words = self._memory.read(kind_map - 1 + self._is["instance_words"], 1)[0]
+                first = self._is["elements"] // 8 + 1
+                address = word - 1 + first * 8
+                for value in self._memory.unpack(f"={max(0, n_words - first)}Q", address):
+                    if self._is_a(value, "type_function"):
+                        yield from self._function_of_file(value)
+
+    def _function_of_file(self, function: int) -> Iterator[JsFrame]:
+        frame = self._function(function)
+        if frame is not None and _is_of_file(frame):
+            yield frame
 
     def _is_frame(self, pointer: int) -> bool:
         """Whether a caller's frame pointer and a return address are there."""
-        above, caller = self._word(pointer), self._word(pointer + 8)
-        return (
-            above is not None
-            and caller is not None
-            and above > pointer
-            and any(start <= caller < end for start, end in self._code)
-        )
+        above = self._word(pointer)
+        return above is not None and above > pointer and self._is_code(self._word(pointer + 8))
+
+    def _is_code(self, address: int | None) -> bool:
+        return address is not None and any(start <= address < end for start, end in self._code)
 
     def _callers_frame(self) -> int:
         """For a thread in the C library, which uses the frame pointer for other things and has
-        put its caller's on the stack. Not to be looked for far up: buffers there hold the
-        remains of earlier calls."""
-        for address in range(self._base, self._base + MAX_SAVED_BYTES, 8):
-            saved = self._word(address) or 0
-            if address < saved and self._is_frame(saved) and self._is_frame(self._word(saved) or 0):
-                return saved
+        put its caller's on the stack: with up to four more registers below its return address.
+        Not to be looked for far up: buffers there hold the remains of earlier calls."""
+        for returns_at in range(self._base, self._base + MAX_SAVED_BYTES, 8):
+            if not self._is_code(self._word(returns_at)):
+                continue
+            for address in range(returns_at - 8, max(self._base, returns_at - 48) - 8, -8):
+                saved = self._word(address) or 0
+                if address < saved and self._is_frame(saved):
+                    return saved
         return 0
 
     def _frame(self, pointer: int) -> JsFrame | None:
