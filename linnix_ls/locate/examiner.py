@@ -77,7 +77,7 @@ class Examiner:
         pid = request.key.pid
         before = procfs.read_counters(pid)
         if before is None or before.stat.key != request.key:
-            return _gone(request)
+            return await _without_suspect(request, ancestors)
         facts = _facts(request.key)
         if request.depth is not Depth.MEASURE:
             reading = await _read(facts, n_looks=2, interval_s=0.05)
@@ -93,7 +93,7 @@ class Examiner:
         lineage = await _with_spawn_site(lineage)
         after = procfs.read_counters(pid)
         if after is None or after.stat.key != request.key:
-            return _gone(request)
+            return await _without_suspect(request, ancestors)
 
         test = facts.test or testcase.test_on_stack(reading.stacks, facts.cwd)
         facts = replace(facts, test=test)
@@ -149,8 +149,30 @@ class Examiner:
         )
 
 
-def _gone(request: ExaminationRequest) -> Examination:
-    return Examination(request.id, request.key, request.depth, True, 0.0, None)
+async def _without_suspect(
+    request: ExaminationRequest, ancestors: Sequence[ProcessKey]
+) -> Examination:
+    """It has gone. Of a storm, whose processes do not live long, the nearest one above that is
+    still there and stands somewhere in the user's files tells the place as well."""
+    lineage = [_facts(key) for key in ancestors[:MAX_ANCESTORS_READ]]
+    reading = Reading("none")
+    for facts in lineage if request.depth is Depth.GLANCE else ():
+        if facts.argv:
+            reading = await _read(facts, n_looks=2, interval_s=0.02)
+            if reading.stacks or reading.hints:
+                break
+    return Examination(
+        request_id=request.id,
+        key=request.key,
+        depth=request.depth,
+        is_gone=True,
+        window_s=0.0,
+        process=None,
+        ancestors=tuple(lineage),
+        language=reading.language,
+        stacks=reading.stacks,
+        hints=reading.hints,
+    )
 
 
 def _facts(key: ProcessKey) -> ProcessFacts:
