@@ -1,5 +1,7 @@
 """Runaways as data: what a close look shows of each way to spin, and how storms go."""
 
+from dataclasses import replace
+
 from tests.core.scenes import STILL, calls, frame, going_round, look, looks
 
 NO_CALLS = ()
@@ -11,6 +13,7 @@ POLL = {"syscalls": (calls("epoll_wait", 300_000, finding_nothing=1.0),)}
 FAILING = {"syscalls": (calls("connect", 20_000, failing=1.0),)}
 ASKING = {"syscalls": (calls("newfstatat", 250_000), calls("write", 100))}
 YIELDING = {"syscalls": (calls("sched_yield", 400_000),)}
+YIELDING_SLOWLY = {"syscalls": (calls("sched_yield", 20_000),)}
 # In lines that call nothing, always in the same state.
 TIGHT_LOOP = {
     "syscalls": NO_CALLS, "memory": STILL, "language": "python",
@@ -25,6 +28,10 @@ LOCK_OF_A_LIBRARY = {
     **COMING_BACK,
     "stacks": looks("ABABABAABBAB", frame("acquire", 9, "/usr/lib/locks.py"), frame(has_call=True)),
 }
+POLL_OF_A_LIBRARY = {
+    **COMING_BACK,
+    "stacks": looks("ABABABAABBAB", frame("empty", 9, "/usr/lib/queue.py"), frame(has_call=True)),
+}
 REGEX = {
     "syscalls": NO_CALLS, "language": "python",
     "stacks": looks("AAAAAAAAAAAA", frame(has_call=True), leaf="regex"),
@@ -33,6 +40,7 @@ REGISTERS = {"syscalls": NO_CALLS, "page_faults_per_s": 0.0}
 SPIN_LOCK = {**REGISTERS, "native_stacks": (look(frame("spin_mutex::lock", 8, "/ws/m.h")),) * 30}
 COLLECTING = {
     **COMING_BACK,
+    "memory": replace(STILL, n_changed_pages=9_000, n_advancing_words=40),
     "rss_growth_bytes_per_s": 80.0 * MB,
     "rss_bytes": lambda now_s: round((now_s - 999) * 80 * MB),
 }
@@ -45,9 +53,16 @@ RUNAWAYS = {
     "polls that find nothing": (POLL, "busy_poll", {}),
     "calls that fail": (FAILING, "busy_poll", {}),
     "questions that change nothing": (ASKING, "busy_poll", {}),
+    "yields between other work that is none": (
+        YIELDING_SLOWLY, "lock_spin", {"samples": going_round},
+    ),
     "yields in a loop": (YIELDING, "lock_spin", {"samples": going_round}),
     "a loop that calls nothing": (TIGHT_LOOP, "pure_loop", {}),
     "states that come back": (COMING_BACK, "pure_loop", {}),
+    "states that come back with questions": (
+        {**COMING_BACK, "syscalls": (calls("newfstatat", 20_000),)}, "busy_poll", {},
+    ),
+    "states that come back to a poll": (POLL_OF_A_LIBRARY, "busy_poll", {}),
     "states that come back to a lock": (LOCK_OF_A_LIBRARY, "lock_spin", {}),
     "a regular expression": (REGEX, "regex_backtracking", {}),
     "registers that come back": (REGISTERS, "pure_loop", {"samples": going_round}),

@@ -8,6 +8,7 @@ from linnix_ls.core.findings import Severity
 from tests.core.runaways import (
     COLLECTING,
     COMING_BACK,
+    FAILING,
     MB,
     POLL,
     REGISTERS,
@@ -41,6 +42,26 @@ def test_what_is_collected_without_end_is_about_memory():
     assert kind == "memory_runaway"
 
 
+@pytest.mark.parametrize(
+    ("rss_bytes", "severity"),
+    [(4_000 * MB, Severity.WARNING), (100 * MB, Severity.INFORMATION)],
+)
+def test_memory_is_a_warning_when_it_is_much(rss_bytes, severity):
+    growing = {"rss_bytes": lambda now_s: round(rss_bytes + (now_s - 1_000) * 30 * MB)}
+    scene = busy_process(COLLECTING | growing, seconds=8)
+    assert scene.finding.severity is severity
+
+
+def test_a_compilation_began_when_the_compiler_did():
+    scene = busy_process(TEMPLATES, command="cc1plus a.cpp", seconds=20)
+    assert scene.finding.onset_ns < 1_001e9
+
+
+def test_the_surer_the_signs_the_surer_the_finding():
+    both, one = (busy_process(look).finding.confidence for look in (POLL, FAILING))
+    assert both > one
+
+
 def test_a_large_source_may_look_like_an_explosion_so_that_is_said_quietly():
     scene = busy_process(TEMPLATES, command="cc1plus a.cpp", seconds=20)
     assert scene.finding.severity is Severity.INFORMATION
@@ -63,6 +84,18 @@ def states(drawn, **changed):
 
 INNOCENTS = {
     "a compiler": (COMPILING, {"command": "cc1plus big.cpp", "seconds": 20}),
+    "a compiler that has just begun": (
+        TEMPLATES, {"command": "cc1plus big.cpp", "seconds": 3}
+    ),
+    "a compiler that is still small": (
+        TEMPLATES | {"rss_bytes": 60 * MB}, {"command": "cc1plus big.cpp", "seconds": 20}
+    ),
+    "a native loop of few instructions that computes": (
+        REGISTERS, {"samples": lambda key, n: ((0x1000 + n % 3,), 1 + n)}
+    ),
+    "a native loop through much code": (
+        REGISTERS, {"samples": lambda key, n: ((0x1000 + n * 7919 % 4096,), 1 + n % 3)}
+    ),
     "a compiler of a large source": (
         COMPILING | {"rss_bytes": 800 * MB}, {"command": "cc1plus big.cpp", "seconds": 20}
     ),
@@ -73,11 +106,25 @@ INNOCENTS = {
     "one call in a source that was not understood": (
         states("AAAAAAAAAAAA", stacks=looks("AAAAAAAAAAAA", frame(has_call=None))), {}
     ),
+    "many states, of which some come back": (states("ABCDEFGHABCD"), {}),
+    "regular expressions one after another": (
+        states(
+            "AAAABBBBCCCC",
+            stacks=tuple(
+                look(frame(line=n // 4, has_call=True), state=n // 4, leaf="regex")
+                for n in range(4, 16)
+            ),
+        ),
+        {},
+    ),
     "ever new states": (states("ABCDEFGHIJKL"), {}),
     "a program that counts somewhere": (
         states("ABABABAABBAB", memory=replace(STILL, n_advancing_words=2)), {}
     ),
     "a tight loop that counts": (TIGHT_LOOP | {"memory": replace(STILL, n_advancing_words=1)}, {}),
+    "a program that computes in place": (
+        states("ABABABAABBAB", memory=replace(STILL, n_never_same_words=900)), {}
+    ),
     "a program that works through memory": (
         states("ABABABAABBAB", memory=replace(STILL, n_changed_pages=5_000)), {}
     ),
@@ -109,6 +156,12 @@ INNOCENTS = {
         {"syscalls": (calls("clock_gettime", 180_000), calls("brk", 3))}, {}
     ),
     "a slow poll": ({"syscalls": (calls("poll", 50, finding_nothing=1.0),)}, {}),
+    "calls for which nothing is success": (
+        {"syscalls": (calls("munmap", 30_000, finding_nothing=1.0),)}, {}
+    ),
+    "a computation that looks at the clock": (
+        {"syscalls": (calls("clock_gettime", 200_000, finding_nothing=1.0),)}, {}
+    ),
     "half a CPU": (POLL | {"on_cpu_cores": 0.3, "runnable_cores": 0.35}, {}),
     "a cache that is filled, dropped and filled again": (
         COLLECTING | {"rss_bytes": lambda now_s: round(200 * MB + now_s % 1 * 80 * MB)},

@@ -51,6 +51,15 @@ def test_a_signal_is_a_failure_too(scene, code):
     assert [cause for _, cause, _ in scene.verdicts] == ["retry_loop"]
 
 
+def test_ends_that_were_not_seen_are_no_failures(scene):
+    """A tracer without eBPF sees that a process has gone, and not how."""
+    script = scene.start(scene.run(), "sh walk.sh")
+    for _ in range(200):
+        scene.exit(scene.start(script, "basename a/b"), code=None)
+        scene.passes(0.02)
+    assert scene.findings == []
+
+
 def test_a_polite_retry_seven_times_a_second_is_silent(scene):
     script = scene.start(scene.run(), "sh wait.sh")
     retries(scene, script, "curl -sf localhost", per_s=7, seconds=15)

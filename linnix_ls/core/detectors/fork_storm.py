@@ -212,7 +212,8 @@ def _repetition(scene: Scene, spawner: Process, children: list[Process]) -> _Sto
     rate, unit, source, window_s = _rate(scene, children)
     if len(children) < policy.min_starts or rate < policy.min_starts_per_s:
         return None
-    ended = [child for child in children if not child.is_alive]
+    # Of those whose end was not seen, nobody knows whether they failed.
+    ended = [c for c in children if c.exit_code is not None or c.term_signal is not None]
     n_failed = sum(child.exit_code != 0 for child in ended)
     # Handles, ports and seeds differ from one try to the next.
     commands = Counter(
