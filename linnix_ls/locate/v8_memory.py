@@ -317,21 +317,28 @@ class _V8:
         name = self._field(script, "script_name")
         return self._string(name) if self._is_string(name) else ""
 
-    def _string(self, text: int, n_parts: int = 0) -> str:
-        if n_parts > MAX_STRING_PARTS:
-            return ""
-        kind = self._type(text)
-        representation = kind & _REPRESENTATION
-        if representation == _CONS:
-            first = self._string(self._field(text, "cons_first"), n_parts + 1)
-            return first + self._string(self._field(text, "cons_second"), n_parts + 1)
-        if representation == _THIN:
-            return self._string(self._field(text, "thin_actual"), n_parts + 1)
-        if representation != _SEQUENTIAL:
-            return ""
+    def _string(self, text: int) -> str:
+        """A string, which may be put together from others; "" for what is outside of the heap."""
+        found: list[str] = []
+        todo = [text]
+        for _ in range(MAX_STRING_PARTS):
+            if not todo:
+                break
+            part = todo.pop()
+            kind = self._type(part)
+            representation = kind & _REPRESENTATION
+            if representation == _CONS:
+                todo += [self._field(part, "cons_second"), self._field(part, "cons_first")]
+            elif representation == _THIN:
+                todo.append(self._field(part, "thin_actual"))
+            elif representation == _SEQUENTIAL:
+                found.append(self._characters(part, is_one_byte=bool(kind & _ONE_BYTE)))
+        return "".join(found)
+
+    def _characters(self, text: int, *, is_one_byte: bool) -> str:
         length = self._memory.unpack("=i", text - 1 + self._is["string_length"])[0]
         length = max(0, min(length, MAX_STRING_CHARS))
-        if kind & _ONE_BYTE:
+        if is_one_byte:
             raw = self._memory.read(text - 1 + self._is["one_byte_chars"], length)
             return raw.decode("latin-1")
         raw = self._memory.read(text - 1 + self._is["two_byte_chars"], 2 * length)
