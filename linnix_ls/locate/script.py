@@ -107,10 +107,10 @@ def _line_of_script(name: str, package: str, confidence: float) -> PlaceHint | N
     if not is_user_file(package):
         return None
     try:
-        scripts = json.loads("\n".join(read_lines(package))).get("scripts", {})
-    except (ValueError, AttributeError):
-        return None
-    line = line_of(package, rf"^\s*{re.escape(json.dumps(name))}\s*:") if name in scripts else None
+        is_there = name in json.loads("\n".join(read_lines(package)))["scripts"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None  # no package.json, whatever it is called
+    line = line_of(package, rf"^\s*{re.escape(json.dumps(name))}\s*:") if is_there else None
     return PlaceHint(package, line, None, confidence, f"the npm script {name}") if line else None
 
 

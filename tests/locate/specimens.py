@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 
-from linnix_ls import procfs
 from linnix_ls.core.examination import ProcessFacts
 from linnix_ls.core.ids import ProcessKey
 
@@ -17,16 +16,6 @@ def facts(command="", *, cwd="/", exe=None, pid=NO_PID):
     """Of a process that is not there, unless `pid` says otherwise."""
     argv = tuple(command.split()) if isinstance(command, str) else tuple(command)
     return ProcessFacts(ProcessKey(pid, 1), argv, exe, str(cwd))
-
-
-def facts_of(pid):
-    """As the examiner gathers them."""
-    return ProcessFacts(
-        procfs.read_stat(pid).key,
-        procfs.read_argv(pid),
-        procfs.read_exe(pid),
-        procfs.read_cwd(pid),
-    )
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ from linnix_ls.core.examination import Depth, Examination
 from linnix_ls.core.findings import Kind
 from linnix_ls.locate import python
 from linnix_ls.locate.python import PythonReader
-from tests.locate.specimens import NO_PID, facts, facts_of, read, running_python
+from tests.locate.programs import facts_of
+from tests.locate.specimens import NO_PID, facts, read, running_python
 
 SPIN = """\
 import threading
