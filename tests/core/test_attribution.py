@@ -102,6 +102,16 @@ def test_without_loops_the_commonest_line_is_it():
     assert (location.line, location.end_line) == (42, None)
 
 
+def test_of_one_look_the_very_line_is_told():
+    location = place([look(frame(line=42, loops=((40, 44),)), MAIN)]).location
+    assert (location.line, location.end_line) == (42, None)
+
+
+def test_a_loop_of_one_line_has_no_other_end():
+    location = place([look(frame(line=41, loops=((41, 41),)), MAIN)] * 3).location
+    assert (location.line, location.end_line) == (41, None)
+
+
 def test_the_reason_counts_the_looks_and_confidence_follows():
     *inside, outside = (look(frame(line=n, loops=((40, 46),)), MAIN) for n in (*range(40, 47), 60))
     sure = place([*inside, inside[0]]).location
@@ -149,6 +159,12 @@ def test_of_native_samples_those_in_user_code_decide():
     assert line_of(native_stacks=in_libc + in_loop) == ("spin.c", 12)
 
 
+def test_a_single_sample_in_user_code_among_thousands_decides_nothing():
+    in_libc = [look(frame("memcpy", None, "/usr/lib/libc.so"), frame("main", 5, "/ws/main.c"))]
+    in_loop = [look(frame("spin", 12, "/ws/spin.c"), frame("main", 5, "/ws/main.c"))]
+    assert line_of(native_stacks=in_libc * 999 + in_loop) == ("main.c", 5)
+
+
 # -- hints ---------------------------------------------------------------------------------------
 
 
@@ -185,6 +201,13 @@ def test_where_the_parent_started_it_is_told_beside_its_own_line():
 
 def test_without_a_line_of_its_own_the_parents_line_is_it():
     assert line_of(ancestors=(ancestor(PARENT, STARTER),)) == ("conftest.py", 20)
+
+
+def test_of_an_ancestors_stack_the_users_innermost_line_counts():
+    stack = frame("communicate", 1200, "/usr/lib/python3.11/subprocess.py"), STARTER, MAIN
+    assert line_of(ancestors=(ancestor(PARENT, *stack),)) == ("conftest.py", 20)
+    reason = place(ancestors=(ancestor(PARENT, *stack),)).location.reason
+    assert str(PARENT.pid) in reason
 
 
 def test_the_nearest_ancestor_that_was_read_counts():
@@ -227,6 +250,11 @@ def test_at_last_what_led_here_is_better_than_nothing():
     location = place(hints=(hint("/ws/t.py", 12, 0.6, "test"),)).location
     assert (location.path, location.line) == ("/ws/t.py", 12)
     assert location.confidence < 0.5
+
+
+def test_of_what_led_here_the_test_is_nearest():
+    hints = (hint("/ws/o.py", 1, 0.9, "origin"), hint("/ws/t.py", 12, 0.6, "test"))
+    assert line_of(hints=hints) == ("t.py", 12)
 
 
 def test_where_nothing_is_known_nothing_is_said():

@@ -136,6 +136,26 @@ def test_a_run_that_is_accused_itself_has_nobody_above(scene):
     assert (scene.finding.run, scene.finding.ancestry) == (run, ())
 
 
+def test_what_the_tree_does_not_know_the_look_tells(scene):
+    run = scene.run()
+    child = ProcessKey(900, 5)
+    scene.tell(ProcessSeen(scene.now_ns, child, run, 0, "python3", (), None, None))
+    facts = ProcessFacts(child, ("python3", "pump.py"), "/usr/bin/python3", "/ws")
+    scene.shows(child, **POLLING, process=facts)
+    scene.is_busy(child, going_round)
+    scene.passes(2)
+    process = scene.finding.process
+    assert (process.argv, process.exe, process.cwd) == (facts.argv, facts.exe, facts.cwd)
+
+
+def test_what_is_known_of_another_process_is_not_told_of_this_one(scene):
+    child = a_spinner(scene)
+    other = ProcessFacts(ProcessKey(1, 1), ("init",), "/sbin/init", "/")
+    scene.shows(child, **POLLING, process=other)
+    scene.passes(2)
+    assert scene.finding.process.argv == ("python3", "pump.py")
+
+
 def test_ids_of_findings_are_their_own(scene):
     run = scene.run()
     for _ in range(3):
@@ -208,13 +228,14 @@ def test_what_is_found_of_an_ignored_process_ends(scene):
 def test_unwatching_ends_its_findings_and_forgets_the_tree(scene):
     editor, other = scene.watch("nvim"), scene.run()
     child = a_spinner(scene, scene.start(editor, "pytest"))
-    scene.passes(2)
+    other_child = a_spinner(scene, other)
+    scene.passes(3)
     scene.tell(Unwatched(scene.now_ns, editor))
-    assert scene.states == [State.ENDED]
-    assert {process.key for process in scene.engine.tree} == {other}
+    assert scene.states == [State.ENDED, State.RAISED]
+    assert {process.key for process in scene.engine.tree} == {other, other_child}
     scene.tell(Exited(scene.now_ns, child, 0, None))
     scene.passes(3)
-    assert scene.states == [State.ENDED]
+    assert scene.states == [State.ENDED, State.RAISED]
 
 
 # -- looking -------------------------------------------------------------------------------------
@@ -242,6 +263,17 @@ def test_all_get_their_turn(scene):
     children = {a_spinner(scene, run) for _ in range(6)}
     scene.passes(8)
     assert {finding.process.key for finding in scene.findings} == children
+
+
+def test_of_the_idle_all_living_processes_of_their_run_are_asked_about(scene):
+    run, other = scene.run(), scene.run()
+    child = scene.start(run, "cat")
+    scene.call(run, "ls")
+    scene.is_busy(other)
+    scene.passes(6)
+    around = {request.key: set(request.around) for request in scene.asked}
+    assert around[child] == {run, child}
+    assert around[other] == set()
 
 
 def test_a_process_is_not_looked_at_twice_at_once(scene):
