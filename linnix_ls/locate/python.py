@@ -129,16 +129,15 @@ def _native_leaf(frames: tuple[StackFrame, ...]) -> str | None:
 
 
 def _busiest_thread(per_look: list[list[StackSnapshot]]) -> list[StackSnapshot]:
-    """Of each look, the thread that was running most often over all of them: with user code on
-    its stack if there is such a one; if none ran, one that has user code; else the first."""
-    seen = [snapshot for threads in per_look for snapshot in threads]
-    with_user_code = [s for s in seen if any(frame.is_user_code for frame in s.frames)]
-    for candidates in (
-        [snapshot for snapshot in with_user_code if snapshot.is_running],
-        [snapshot for snapshot in seen if snapshot.is_running],
-        with_user_code,
-    ):
-        if candidates:
-            [(tid, _)] = Counter(snapshot.tid for snapshot in candidates).most_common(1)
-            return [snapshot for snapshot in seen if snapshot.tid == tid]
-    return [threads[0] for threads in per_look if threads]
+    """The looks at one thread: at the one that was most often running in the user's code; else
+    in user code at all, else running."""
+    by_thread: dict[int, list[StackSnapshot]] = {}
+    for snapshot in (snapshot for threads in per_look for snapshot in threads):
+        by_thread.setdefault(snapshot.tid, []).append(snapshot)
+
+    def rank(looks: list[StackSnapshot]) -> tuple[int, int, int]:
+        in_user_code = [look for look in looks if any(f.is_user_code for f in look.frames)]
+        n_running_there = sum(bool(look.is_running) for look in in_user_code)
+        return n_running_there, len(in_user_code), sum(bool(look.is_running) for look in looks)
+
+    return max(by_thread.values(), key=rank, default=[])
