@@ -150,9 +150,10 @@ def test_a_script_that_was_changed_or_deleted_meanwhile_is_still_looked_at(tmp_p
         [stack] = read(PythonReader(), of, n_looks=1).stacks
         assert stack.frames[0].loops == ()
         script.unlink()
-        [stack] = read(PythonReader(), of, n_looks=1).stacks
-        assert stack.frames[0].function == "drain"
-        assert not stack.frames[0].is_user_code
+        # Of one look alone it may be that nobody ran just then.
+        stacks = read(PythonReader(), of, n_looks=6).stacks
+        assert {stack.frames[0].function for stack in stacks} == {"drain"}
+        assert not any(stack.frames[0].is_user_code for stack in stacks)
 
 
 # -- what goes wrong is a note -------------------------------------------------------------------
