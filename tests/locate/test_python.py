@@ -150,10 +150,14 @@ def test_a_script_that_was_changed_or_deleted_meanwhile_is_still_looked_at(tmp_p
         [stack] = read(PythonReader(), of, n_looks=1).stacks
         assert stack.frames[0].loops == ()
         script.unlink()
-        # Of one look alone it may be that nobody ran just then.
-        stacks = read(PythonReader(), of, n_looks=6).stacks
-        assert {stack.frames[0].function for stack in stacks} == {"drain"}
-        assert not any(stack.frames[0].is_user_code for stack in stacks)
+        # On a loaded machine it may be that nobody ran just then: which thread is meant is only
+        # to be seen while one runs.
+        for _ in range(20):
+            [stack] = read(PythonReader(), of, n_looks=1).stacks
+            if stack.is_running:
+                break
+        assert stack.frames[0].function == "drain"
+        assert not stack.frames[0].is_user_code
 
 
 # -- what goes wrong is a note -------------------------------------------------------------------
