@@ -10,7 +10,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 from linnix_ls.core.ids import ProcessKey
-from linnix_ls.core.tree import Process, is_interactive_shell, program_name
+from linnix_ls.core.tree import SHELLS, Process, is_interactive_shell, program_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,9 @@ class Run:
 
     def is_same_work_as(self, other: Run) -> bool:
         """The same program in the same folder: another pytest there replaces what this one
-        said, with other arguments too."""
-        return self.cwd == other.cwd and (
-            self.program == other.program or self.words == other.words
-        )
+        said, with other arguments too. Shells do a different work with each -c."""
+        is_same_program = self.program == other.program and self.program not in SHELLS
+        return self.cwd == other.cwd and (is_same_program or self.words == other.words)
 
 
 def may_start_runs(process: Process, watched: Container[ProcessKey]) -> bool:

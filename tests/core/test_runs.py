@@ -123,6 +123,11 @@ def test_other_work_and_other_folders_do_not(then, cwd):
     assert after("pytest -q", then, cwd=cwd) == [State.ENDED]
 
 
+def test_shells_with_other_commands_do_other_work():
+    assert after("sh -c ./x", "sh -c ./y") == [State.ENDED]
+    assert after("sh -c ./x", "/bin/sh -c ./x") == [State.CLEARED]
+
+
 def test_a_run_that_execs_its_program_is_that_programs_run():
     """An editor's task is `bash -c pytest`, and bash execs what it is given."""
     scene = Scene()
