@@ -278,8 +278,7 @@ class Engine:
         around: tuple[ProcessKey, ...] = ()
         run = self.run_of(suspicion.key)
         if suspicion.depth is Depth.WAITS and run is not None:
-            living = [run, *self.tree.descendants(run.key)]
-            around = tuple(process.key for process in living if process.is_alive)
+            around = tuple(p.key for p in self.tree.alive() if self.run_of(p.key) is run)
         return ExaminationWanted(
             ExaminationRequest(self._n_examinations, suspicion.key, suspicion.depth, around)
         )

@@ -162,6 +162,7 @@ class ProcessTree:
 
     def __init__(self) -> None:
         self._processes: dict[ProcessKey, Process] = {}
+        self._alive: dict[ProcessKey, Process] = {}  # few of many, after a storm
         self._dead: deque[ProcessKey] = deque()
         self.n_processes_seen = 0
         self.recent_forks: deque[Process] = deque(maxlen=MAX_RECENT_FORKS)
@@ -176,7 +177,7 @@ class ProcessTree:
         return len(self._processes)
 
     def alive(self) -> Iterator[Process]:
-        return (process for process in self._processes.values() if process.is_alive)
+        return iter(self._alive.values())
 
     def ancestors(self, key: ProcessKey) -> Iterator[Process]:
         """Parents, nearest first, as far as they are known; bounded against cycles."""
@@ -264,6 +265,7 @@ class ProcessTree:
         if process is None or not process.is_alive:
             return None
         process.exited_ns = event.ktime_ns
+        del self._alive[event.key]
         process.exit_code, process.term_signal = event.exit_code, event.term_signal
         self._dead.append(event.key)
         return process
@@ -314,7 +316,7 @@ class ProcessTree:
         known = self._processes.get(process.key)
         if known is not None:
             return known
-        self._processes[process.key] = process
+        self._processes[process.key] = self._alive[process.key] = process
         self.n_processes_seen += 1
         if process.parent is not None and (parent := self._processes.get(process.parent)):
             parent.children[process.key] = None
@@ -322,5 +324,6 @@ class ProcessTree:
 
     def _remove(self, process: Process) -> None:
         self._processes.pop(process.key, None)
+        self._alive.pop(process.key, None)
         if process.parent is not None and (parent := self._processes.get(process.parent)):
             parent.children.pop(process.key, None)

@@ -30,11 +30,12 @@ class StuckDetector:
     def suspicions(self, scene: Scene) -> Iterable[Suspicion]:
         idle_ns = int(scene.policy.stuck.idle_s * NS_PER_S)
         since_ns = scene.now_ns - idle_ns
+        parents = {process.parent for process in scene.tree.alive()}
         for process in scene.tree.alive():
             if not process.is_judged or process.started_ns > since_ns:
                 continue
             # The innermost: whoever waits for it is part of its circle, or not stuck.
-            if any((c := scene.tree.get(key)) and c.is_alive for key in process.children):
+            if process.key in parents:
                 continue
             if process.last_on_cpu_ns < since_ns:
                 yield Suspicion(
