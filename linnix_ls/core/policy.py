@@ -82,13 +82,11 @@ class StormPolicy:
         min_starts, min_starts_per_s: below these nothing is a storm yet.
         same_argv_share, failed_exits_share: a retry that fails at once repeats itself: 95 % and
             more of both. A polite one does too, but not ten times a second. Test suites start
-            many programs, but different
-            ones, and they succeed.
+            many programs, but different ones, and they succeed.
         recursion_depth: a program under that many copies of itself. Innocents reach 12.
         same_command_depth: the same, with the very same arguments in the same folder. A wrapper
             or a re-exec makes one or two; four have no way to end.
         bare_forks_per_s: forks without exec; configure scripts peak at 933.
-        same_process_execs: one process that becomes one program after another.
         nested_copies, nested_copies_above: processes alive at once that have at least so many
             copies of themselves above: recursion in width. Innocents have 28 processes at most.
         busy_copies_per_cpu: copies of one program that all want a CPU at once. 30 for each is
@@ -103,7 +101,6 @@ class StormPolicy:
     recursion_depth: int = 16
     same_command_depth: int = 4
     bare_forks_per_s: float = 1_000
-    same_process_execs: int = 60
     nested_copies: int = 60
     nested_copies_above: int = 3
     busy_copies_per_cpu: int = 30
