@@ -44,10 +44,14 @@ class PythonReader:
             if n:
                 # Uneven, so as not to meet a loop's own period each time.
                 await asyncio.sleep(interval_s * (0.7 + 0.3 * (n % 3)))
-            threads, note = await _look(program, facts)
-            if note is not None:
-                break
-            per_look.append(threads)
+            threads, failure = await _look(program, facts)
+            # A look may fail once: the stack changed while it was read. Twice is for good.
+            if failure is not None:
+                if note is not None:
+                    break
+                note = failure
+            else:
+                per_look.append(threads)
         return Reading(
             self.language, tuple(_busiest_thread(per_look)), notes=(note,) if note else ()
         )

@@ -5,7 +5,9 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 
+from linnix_ls import procfs
 from linnix_ls.core.examination import ProcessFacts
 from linnix_ls.core.ids import ProcessKey
 
@@ -27,12 +29,25 @@ def running(*argv, says="ready", **popen):
     )  # fmt: skip
     try:
         assert process.stdout.readline().decode().strip() == says
+        await_its_loop(process.pid)
         yield process.pid
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
         process.wait()
         process.stdout.close()
+
+
+def await_its_loop(pid):
+    """On a loaded machine it may still be in the call that said so: until it has used some CPU
+    since, or sleeps and will use none."""
+    first = procfs.read_stat(pid)
+    deadline = time.monotonic() + 20
+    while first is not None and time.monotonic() < deadline:
+        now = procfs.read_stat(pid)
+        if now is None or now.state == "S" or now.utime_ticks > first.utime_ticks + 2:
+            return
+        time.sleep(0.01)
 
 
 def running_python(script, *argv, **popen):
