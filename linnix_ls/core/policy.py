@@ -32,9 +32,6 @@ class SpinPolicy:
         min_returns: to states or places that were left before: once may be chance.
         max_productive_calls_per_s: more system calls that achieve something are work.
         min_looks: fewer say nothing.
-        growth_bytes_per_s, growth_looks, severe_rss_bytes: a loop without end that has grown
-            so fast from each of so many looks to the next is about memory; when it is that
-            large it is a warning.
         max_changed_pages, max_never_same_words: of memory, in a loop without progress. Such
             loops change 4 to 30 pages between the same few contents; up to 4 words are never
             the same (counters in CPython's bytecode). Programs that compute show one word that
@@ -62,15 +59,27 @@ class SpinPolicy:
     min_returns: int = 2
     max_productive_calls_per_s: float = 200
     min_looks: int = 5
-    growth_bytes_per_s: float = 15e6
-    growth_looks: int = 2
-    severe_rss_bytes: float = 500e6
     max_changed_pages: int = 200
     max_never_same_words: int = 12
     compile_s: float = 5.0
     compile_rss_bytes: float = 300e6
     compile_growth_bytes_per_cpu_s: float = 75e6
     look_again_s: tuple[float, ...] = (0.3, 1.0, 2.0, 3.0, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPolicy:
+    """When a loop without end is about memory.
+
+    Attributes:
+        growth_bytes_per_s, growth_looks: it has grown so fast, from each of so many looks to
+            the next.
+        severe_rss_bytes: when it is that large it is a warning, before that a notice.
+    """
+
+    growth_bytes_per_s: float = 15e6
+    growth_looks: int = 2
+    severe_rss_bytes: float = 500e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,7 @@ class Policy:
     """
 
     spin: SpinPolicy = SpinPolicy()
+    memory: MemoryPolicy = MemoryPolicy()
     storm: StormPolicy = StormPolicy()
     stuck: StuckPolicy = StuckPolicy()
     leak: LeakPolicy = LeakPolicy()

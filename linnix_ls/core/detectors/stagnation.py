@@ -1,0 +1,351 @@
+"""Signs that a busy process gets nowhere.
+
+Each is a way not to make progress: system calls that find nothing, again and again; machine
+registers that come back to the same few values; a program's variables that do; one call of a
+regular expression that does not return. What it means is for the detectors to say: a loop that
+stands still is a spin, one that keeps what it makes is about memory.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from linnix_ls.core.detectors.base import Citations, EvidenceList, Scene, Suspicion
+from linnix_ls.core.examination import Depth, Examination, SyscallCount
+from linnix_ls.core.findings import Cause, Finding, Kind
+from linnix_ls.core.ids import NS_PER_S
+from linnix_ls.core.tree import Process
+
+# Calls that ask "is there anything?": a result of 0 means no.
+_ASKING = frozenset(
+    [
+        "epoll_wait",
+        "epoll_pwait",
+        "epoll_pwait2",
+        "poll",
+        "ppoll",
+        "select",
+        "pselect6",
+        "read",
+        "pread64",
+        "recvfrom",
+        "recvmsg",
+        "wait4",
+        "waitid",
+        "futex",
+        "getdents64",
+    ]
+)
+_YIELDING = frozenset({"sched_yield"})
+_LOCKING = frozenset({"futex", "sched_yield", "semop", "semtimedop", "flock", "fcntl"})
+# Calls that look at the world and change nothing in it.
+_LOOKING = frozenset(
+    "stat lstat fstat newfstatat statx access faccessat faccessat2 lseek getpid getppid gettid"
+    " clock_gettime gettimeofday getrusage times sched_getaffinity rt_sigprocmask rt_sigaction"
+    " restart_syscall sched_yield clock_nanosleep nanosleep futex".split()
+)
+_CLOCKS = frozenset({"clock_gettime", "gettimeofday", "time", "times", "getrusage"})
+_POLL_WORDS = ("poll", "empty", "ready", "get_nowait", "wait", "qsize")
+_LOCK_WORDS = ("lock", "acquire", "mutex", "spin")
+
+
+@dataclass(frozen=True, slots=True)
+class Stagnation:
+    """That a process gets nowhere, in which way, and what shows it."""
+
+    cause: Cause
+    confidence: float
+    evidence: EvidenceList
+
+
+def suspicions_of_the_busy(scene: Scene, kind: Kind) -> Iterable[Suspicion]:
+    """Who has used most of a CPU of late: worth to be measured."""
+    policy = scene.policy.spin
+    window_ns = int(policy.suspicion_window_s * NS_PER_S)
+    # On a loaded machine everybody gets less, and a spinner all of its share.
+    threshold_ns = window_ns * policy.suspicion_cores / load(scene)
+    for process in scene.tree.alive():
+        if not process.is_judged or not process.cpu:
+            continue
+        on_cpu_ns = process.on_cpu_ns(scene.now_ns - window_ns)
+        if on_cpu_ns >= threshold_ns:
+            yield Suspicion(
+                kind=kind,
+                key=process.key,
+                depth=Depth.MEASURE,
+                onset_ns=max(scene.now_ns - window_ns, process.started_ns),
+                weight=on_cpu_ns / window_ns,
+            )
+
+
+def is_calm(scene: Scene, process: Process | None) -> bool:
+    """Whether a process that was busy has ended, or has used little CPU for some seconds."""
+    if process is None or not process.is_alive:
+        return True
+    calm_ns = int(scene.policy.calm_s * NS_PER_S)
+    return process.on_cpu_ns(scene.now_ns - calm_ns) < 0.3 * calm_ns / load(scene)
+
+
+def load(scene: Scene) -> float:
+    """How many tasks there are for each CPU; at least one."""
+    return max(1.0, (scene.n_runnable or 1) / scene.n_cpus)
+
+
+def stagnation(scene: Scene, process: Process, examination: Examination) -> Stagnation | None:
+    """The surest sign there is; None for who may be getting somewhere."""
+    policy = scene.policy.spin
+    cores = examination.runnable_cores or examination.on_cpu_cores
+    if cores is None or cores < policy.min_runnable_cores:
+        return None
+    if (examination.voluntary_switches_per_s or 0) > policy.max_waits_per_s:
+        return None  # it does wait: a busy server
+    return (
+        _fruitless_syscalls(scene, process, examination)
+        or _recurring_state(scene, examination)
+        or _recurring_registers(scene, process, examination)
+    )
+
+
+def is_growing(scene: Scene, examination: Examination) -> bool:
+    """Whether it takes more memory at such a rate that memory is what this is about."""
+    growth = examination.rss_growth_bytes_per_s
+    return growth is not None and growth > scene.policy.memory.growth_bytes_per_s
+
+
+def reasons(finding: Finding, value: Citations) -> list[str]:
+    """In words, what shows that it gets nowhere."""
+    why = []
+    if (n_looks := value["looks"]) and (n_states := value["distinct_states"]):
+        if n_states == "1":
+            why.append(f"In {n_looks} looks at its variables they were always the same.")
+        else:
+            why.append(
+                f"In {n_looks} looks at its variables it was in {n_states} different states:"
+                " it comes back to where it was."
+            )
+    if value["advancing_words"] == "0":
+        why.append("Nothing in its memory counts up or down.")
+    if finding.cause in (Cause.BUSY_POLL, Cause.LOCK_SPIN) and value["commonest_syscall"]:
+        calls = value["syscalls_per_s"]
+        text = f"It makes {calls} system calls a second"
+        text += f", {value['commonest_syscall_share']} of them {value['commonest_syscall']}"
+        if share := value["fruitless_share"]:
+            text += f"; {share} fail or find nothing"
+        why.append(text + ".")
+    if share := value["new_registers_share"]:
+        why.append(
+            f"Of {value['samples']} samples of its registers only {share} were new:"
+            " the machine state repeats, so nothing in the loop changes what it waits for."
+        )
+    return why
+
+
+def common_evidence(examination: Examination) -> EvidenceList:
+    """What every finding about a busy process tells."""
+    evidence = EvidenceList()
+    window_s = examination.window_s
+    evidence.add("on_cpu_cores", examination.on_cpu_cores, "cores", "/proc/stat", window_s)
+    evidence.add("runnable_cores", examination.runnable_cores, "cores", "/proc/schedstat", window_s)
+    return evidence
+
+
+def _fruitless_syscalls(
+    scene: Scene, process: Process, examination: Examination
+) -> Stagnation | None:
+    if examination.syscalls is None or examination.window_s <= 0:
+        return None
+    policy = scene.policy.spin
+    # To ask what time it is is not to ask for work: a computation with a deadline does.
+    syscalls = [count for count in examination.syscalls if count.name not in _CLOCKS]
+    n_calls = sum(count.n_calls for count in syscalls)
+    if n_calls == 0:
+        return None
+    per_s = n_calls / examination.window_s
+    n_fruitless = sum(_n_fruitless(count) for count in syscalls)
+    top = max(syscalls, key=lambda count: count.n_calls)
+    is_storm = (
+        per_s >= policy.storm_of_syscalls_per_s
+        and _n_productive(syscalls) <= policy.max_productive_share * n_calls
+    )
+    is_fruitless = (
+        n_fruitless / n_calls >= policy.fruitless_share and per_s >= policy.fruitless_syscalls_per_s
+    )
+    if not (is_storm or is_fruitless):
+        return None
+    n_locking = sum(count.n_calls for count in syscalls if count.name in _LOCKING)
+    is_locking = n_locking >= 0.6 * n_calls
+    if is_locking:
+        # Threads that contend for a lock yield as often, but get on with their work in between.
+        measured = _registers(process, examination, scene.now_ns)
+        if measured is not None and measured[1] > policy.max_contender_registers_share:
+            return None
+    evidence = common_evidence(examination)
+    window_s = examination.window_s
+    source = "sys_exit probe"
+    evidence.add("syscalls_per_s", per_s, "calls/s", source, window_s)
+    evidence.add("fruitless_share", n_fruitless / n_calls, "share", source, window_s)
+    evidence.add("commonest_syscall", top.name, "name", source, window_s)
+    evidence.add("commonest_syscall_share", top.n_calls / n_calls, "share", source, window_s)
+    cause = Cause.LOCK_SPIN if is_locking else Cause.BUSY_POLL
+    return Stagnation(cause, 0.95 if is_storm and is_fruitless else 0.85, evidence)
+
+
+def _n_fruitless(count: SyscallCount) -> int:
+    if count.name in _YIELDING:
+        return count.n_calls
+    return count.n_errors + (count.n_zero if count.name in _ASKING else 0)
+
+
+def _recurring_state(scene: Scene, examination: Examination) -> Stagnation | None:
+    """The program's own variables come back to values that they had before.
+
+    Coming back is the point: a program that works through long native calls is in few states
+    too, but leaves each for good.
+    """
+    policy = scene.policy.spin
+    looks = [s for s in examination.stacks if any(f.is_user_code for f in s.frames)]
+    states = [look.state_hash for look in looks if look.state_hash is not None]
+    if len(states) < policy.min_looks:
+        return None
+    productive_per_s = _productive_calls_per_s(examination)
+    if productive_per_s is not None and productive_per_s > policy.max_productive_calls_per_s:
+        return None  # what it does shows outside its variables
+    n_distinct = len(set(states))
+    if n_distinct > max(1, policy.max_distinct_states_share * len(states)):
+        return None
+    positions = [look.frames for look in looks]
+    is_one_call = len(set(positions)) == 1
+    user_frames = [next(f for f in look.frames if f.is_user_code) for look in looks]
+    source = f"{examination.language} stacks with local variables"
+    window_s = examination.window_s
+    evidence = common_evidence(examination)
+    evidence.add("looks", len(states), "looks", source, window_s)
+    evidence.add("distinct_states", n_distinct, "states", source, window_s)
+    evidence.add("distinct_lines", len({(f.path, f.line) for f in user_frames}), "lines", source)
+    evidence.add("syscalls_per_s", _calls_per_s(examination), "calls/s", "sys_exit probe", window_s)
+    if is_one_call and looks[0].native_leaf == "regex":
+        # Of all native calls that do not return, only one cannot take seconds by design.
+        evidence.add("unfinished_call", "regular expression", "kind", source, window_s)
+        return Stagnation(Cause.REGEX_BACKTRACKING, 0.85, evidence)
+    if _is_memory_advancing(scene, examination):
+        return None
+    # It must be seen to go round: by itself, in lines that call nothing; or by coming back to a
+    # state, or to a place, that it had left. Else it may be inside one long native call.
+    calls_nothing = all(frame.has_call is False for frame in user_frames)
+    n_returns = max(_n_returns(states), _n_returns(positions))
+    if n_returns < policy.min_returns and not calls_nothing:
+        return None
+    evidence.add("returns", n_returns, "returns", source, window_s)
+    if examination.memory is not None:
+        n_advancing = examination.memory.n_advancing_words
+        evidence.add("advancing_words", n_advancing, "words", "/proc/mem", window_s)
+    return Stagnation(_cause_of_recurrence(examination), 0.85, evidence)
+
+
+def _is_memory_advancing(scene: Scene, examination: Examination) -> bool:
+    """Whether the program counts, collects or computes something, wherever it keeps it.
+
+    Of variables only the names on the stack are seen; what objects and modules hold is not. A
+    program whose memory could not be watched is taken to get somewhere.
+    """
+    memory = examination.memory
+    policy = scene.policy.spin
+    if is_growing(scene, examination):
+        return False  # it collects: that is judged by itself
+    if memory is None:
+        return True
+    return (
+        memory.n_advancing_words > 0
+        or memory.n_changed_pages > policy.max_changed_pages
+        or memory.n_never_same_words > policy.max_never_same_words
+    )
+
+
+def _n_returns(seen: Sequence[object]) -> int:
+    """How often something follows that was left before."""
+    return sum(this != seen[i - 1] and this in seen[: i - 1] for i, this in enumerate(seen) if i)
+
+
+def _cause_of_recurrence(examination: Examination) -> Cause:
+    if (_calls_per_s(examination) or 0) > 1_000:
+        return Cause.BUSY_POLL
+    # Of libraries: what the user calls a function says little about what it does.
+    words = " ".join(
+        frame.function.lower()
+        for look in examination.stacks
+        for frame in look.frames[:2]
+        if not frame.is_user_code
+    )
+    if any(word in words for word in _LOCK_WORDS):
+        return Cause.LOCK_SPIN
+    return Cause.BUSY_POLL if any(word in words for word in _POLL_WORDS) else Cause.PURE_LOOP
+
+
+def _calls_per_s(examination: Examination) -> float | None:
+    if examination.syscalls is None or examination.window_s <= 0:
+        return None
+    return sum(count.n_calls for count in examination.syscalls) / examination.window_s
+
+
+def _productive_calls_per_s(examination: Examination) -> float | None:
+    """System calls that moved bytes or changed something, as far as their results tell."""
+    if examination.syscalls is None or examination.window_s <= 0:
+        return None
+    return _n_productive(examination.syscalls) / examination.window_s
+
+
+def _n_productive(syscalls: Iterable[SyscallCount]) -> int:
+    return sum(
+        count.n_calls - _n_fruitless(count) for count in syscalls if count.name not in _LOOKING
+    )
+
+
+def _registers(
+    process: Process, examination: Examination, now_ns: int
+) -> tuple[int, float, float] | None:
+    """Of the samples taken during the examination: how many in user code, the share of register
+    sets that were new, and the share in the four commonest instructions."""
+    since_ns = now_ns - int(examination.window_s * NS_PER_S)
+    samples = [s for s in process.samples if s.ktime_ns >= since_ns and s.registers_hash]
+    if not samples:
+        return None
+    new_share = len({sample.registers_hash for sample in samples}) / len(samples)
+    leaves = Counter(sample.user_ips[0] for sample in samples if sample.user_ips)
+    top_share = sum(n for _, n in leaves.most_common(4)) / len(samples)
+    return len(samples), new_share, top_share
+
+
+def _recurring_registers(
+    scene: Scene, process: Process, examination: Examination
+) -> Stagnation | None:
+    """A native loop without progress comes back to the same machine state."""
+    policy = scene.policy.spin
+    calls_per_s = _calls_per_s(examination)
+    if calls_per_s is None or calls_per_s > policy.max_quiet_syscalls_per_s:
+        return None
+    faults_per_s = examination.page_faults_per_s
+    if faults_per_s is None or faults_per_s > policy.max_quiet_faults_per_s:
+        return None
+    measured = _registers(process, examination, scene.now_ns)
+    if measured is None:
+        return None
+    n_samples, new_share, top_share = measured
+    if (
+        n_samples < policy.min_samples
+        or new_share > policy.max_new_registers_share
+        or top_share < policy.min_top_leaves_share
+    ):
+        return None
+    evidence = common_evidence(examination)
+    window_s = examination.window_s
+    evidence.add("samples", n_samples, "samples", "cpu_clock samples", window_s)
+    evidence.add("new_registers_share", new_share, "share", "cpu_clock samples", window_s)
+    evidence.add("top_leaves_share", top_share, "share", "cpu_clock samples", window_s)
+    evidence.add("syscalls_per_s", calls_per_s, "calls/s", "sys_exit probe", window_s)
+    functions = " ".join(
+        frame.function.lower() for look in examination.native_stacks for frame in look.frames[:1]
+    )
+    is_lock = any(word in functions for word in _LOCK_WORDS)
+    return Stagnation(Cause.LOCK_SPIN if is_lock else Cause.PURE_LOOP, 0.9, evidence)
