@@ -16,14 +16,17 @@ class SpinPolicy:
         min_runnable_cores: running or waiting for a CPU. Near 1.0 for a spinner at any load, but
             a reader of stacks makes it stand still for up to a quarter of the time.
         max_waits_per_s: voluntary switches. Who sleeps that often waits as it should.
-        storm_of_syscalls_per_s, max_productive_share: innocents stay below 62,000 a second,
-            pollers of cheap calls start at 100,000, most of which change nothing.
-        fruitless_share, fruitless_syscalls_per_s: calls that fail or find nothing. Innocent
-            builds reach 45 %.
+        storm_of_syscalls_per_cpu_s, max_productive_share: system calls with each second of CPU.
+            Innocents stay below 62,000, pollers of cheap calls start at 100,000. Of theirs, none
+            moves data or changes anything; in a benchmark of latency that polls, 3 % do.
+        fruitless_share, fruitless_syscalls_per_cpu_s: of the calls from which something could
+            have come, those that fail or find nothing. Innocent builds reach 45 %. Who does 0.1
+            ms of work between two of them may only be looking up from it.
         max_contender_registers_share: threads that contend for a lock yield 330,000 times a
             second without being runaways; their registers are new in 90 % of samples and more,
             those of one that waits for ever in a few.
-        max_quiet_syscalls_per_s: a loop without progress asks the kernel for nothing.
+        max_quiet_syscalls_per_s, max_quiet_productive_calls_per_s: a loop without progress asks
+            the kernel for nothing. A JVM's own threads make up to 100 a second for nothing.
         max_new_registers_share: of sampled register sets, how many differ. Native loops without
             progress show 0.7 to 3.4 %, innocents 50 % and more.
         min_top_leaves_share: of samples, in the four commonest instruction addresses. At least
@@ -45,12 +48,13 @@ class SpinPolicy:
     suspicion_cores: float = 0.85
     min_runnable_cores: float = 0.7
     max_waits_per_s: float = 2_000
-    storm_of_syscalls_per_s: float = 90_000
-    max_productive_share: float = 0.5
+    storm_of_syscalls_per_cpu_s: float = 90_000
+    max_productive_share: float = 0.01
     fruitless_share: float = 0.9
-    fruitless_syscalls_per_s: float = 2_000
+    fruitless_syscalls_per_cpu_s: float = 10_000
     max_contender_registers_share: float = 0.5
-    max_quiet_syscalls_per_s: float = 100
+    max_quiet_syscalls_per_s: float = 1_000
+    max_quiet_productive_calls_per_s: float = 20
     max_quiet_faults_per_s: float = 100
     max_new_registers_share: float = 0.15
     min_top_leaves_share: float = 0.85
@@ -98,8 +102,10 @@ class StormPolicy:
         bare_forks_per_s: forks without exec; configure scripts peak at 933.
         nested_copies, nested_copies_above: processes alive at once that have at least so many
             copies of themselves above: recursion in width. Innocents have 28 processes at most.
-        busy_copies_per_cpu: copies of one program that all want a CPU at once. 30 for each is
-            far more than any default; below that it may be meant.
+        busy_copies_per_cpu: copies of one program that all want a CPU at once. `make -j` without
+            a number reaches 28 for each in an honest build of 60 files.
+        busy_nested_copies_per_cpu: the same of workers that were started by workers, which
+            nobody means.
     """
 
     window_s: float = 2.0
@@ -110,9 +116,10 @@ class StormPolicy:
     recursion_depth: int = 16
     same_command_depth: int = 4
     bare_forks_per_s: float = 1_000
-    nested_copies: int = 60
+    nested_copies: int = 36
     nested_copies_above: int = 3
-    busy_copies_per_cpu: int = 30
+    busy_copies_per_cpu: int = 40
+    busy_nested_copies_per_cpu: int = 20
 
 
 @dataclass(frozen=True, slots=True)

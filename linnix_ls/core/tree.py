@@ -176,6 +176,10 @@ class ProcessTree:
     def __len__(self) -> int:
         return len(self._processes)
 
+    @property
+    def n_alive(self) -> int:
+        return len(self._alive)
+
     def alive(self) -> Iterator[Process]:
         return iter(self._alive.values())
 

@@ -18,36 +18,33 @@ from linnix_ls.core.findings import Cause, Finding, Kind
 from linnix_ls.core.ids import NS_PER_S
 from linnix_ls.core.tree import Process
 
-# Calls that ask "is there anything?": a result of 0 means no.
-_ASKING = frozenset(
-    [
-        "epoll_wait",
-        "epoll_pwait",
-        "epoll_pwait2",
-        "poll",
-        "ppoll",
-        "select",
-        "pselect6",
-        "read",
-        "pread64",
-        "recvfrom",
-        "recvmsg",
-        "wait4",
-        "waitid",
-        "futex",
-        "getdents64",
-    ]
+# Calls that wait, or ask "is there anything?": a result of 0 means no.
+_WAITING = frozenset(
+    "epoll_wait epoll_pwait epoll_pwait2 poll ppoll select pselect6 read pread64 recvfrom recvmsg"
+    " recvmmsg wait4 waitid futex sched_yield clock_nanosleep nanosleep".split()
 )
+_ASKING = _WAITING | {"getdents64"}
 _YIELDING = frozenset({"sched_yield"})
 _LOCKING = frozenset({"futex", "sched_yield", "semop", "semtimedop", "flock", "fcntl"})
-# Calls that look at the world and change nothing in it.
-_LOOKING = frozenset(
-    "stat lstat fstat newfstatat statx access faccessat faccessat2 lseek getpid getppid gettid"
-    " clock_gettime gettimeofday getrusage times sched_getaffinity rt_sigprocmask rt_sigaction"
-    " restart_syscall sched_yield clock_nanosleep nanosleep futex".split()
+# Calls that ask nothing of the world: what time it is, who we are. A computation with a deadline
+# asks for the time, too.
+_IDLE = frozenset(
+    "clock_gettime gettimeofday time times getrusage getpid getppid gettid getuid geteuid getgid"
+    " getegid rt_sigprocmask rt_sigaction rt_sigreturn sigaltstack restart_syscall getcpu uname"
+    " sched_getaffinity".split()
 )
-_CLOCKS = frozenset({"clock_gettime", "gettimeofday", "time", "times", "getrusage"})
+# Calls that look at the world and change nothing in it, and those that only prepare for or clean
+# up after others. That something is ready is no news to who does not take it.
+_LOOKING = _IDLE | frozenset(
+    "epoll_wait epoll_pwait epoll_pwait2 poll ppoll select pselect6 epoll_ctl"
+    " stat lstat fstat newfstatat statx statfs fstatfs access faccessat faccessat2 readlink"
+    " readlinkat lseek getcwd kill tgkill ioctl fcntl flock sched_yield clock_nanosleep nanosleep"
+    " futex open openat close socket socketpair pipe2 dup dup2 dup3 getsockopt setsockopt"
+    " getsockname getpeername bind mmap munmap mremap brk mprotect madvise".split()
+)
 _POLL_WORDS = ("poll", "empty", "ready", "get_nowait", "wait", "qsize")
+# Fewer of one thread say nothing about it.
+MIN_SAMPLES_OF_THREAD = 5
 _LOCK_WORDS = ("lock", "acquire", "mutex", "spin")
 
 
@@ -154,42 +151,82 @@ def common_evidence(examination: Examination) -> EvidenceList:
 def _fruitless_syscalls(
     scene: Scene, process: Process, examination: Examination
 ) -> Stagnation | None:
-    if examination.syscalls is None or examination.window_s <= 0:
-        return None
     policy = scene.policy.spin
-    # To ask what time it is is not to ask for work: a computation with a deadline does.
-    syscalls = [count for count in examination.syscalls if count.name not in _CLOCKS]
-    n_calls = sum(count.n_calls for count in syscalls)
-    if n_calls == 0:
+    asked = _asked(examination)
+    if asked is None or not asked.is_fruitless(scene):
         return None
-    per_s = n_calls / examination.window_s
-    n_fruitless = sum(_n_fruitless(count) for count in syscalls)
-    top = max(syscalls, key=lambda count: count.n_calls)
-    is_storm = (
-        per_s >= policy.storm_of_syscalls_per_s
-        and _n_productive(syscalls) <= policy.max_productive_share * n_calls
-    )
-    is_fruitless = (
-        n_fruitless / n_calls >= policy.fruitless_share and per_s >= policy.fruitless_syscalls_per_s
-    )
-    if not (is_storm or is_fruitless):
+    # Failing lookups in great number may be a search; one that goes on is none.
+    if not asked.is_waiting and not any(
+        (earlier := _asked(look)) is not None and earlier.is_fruitless(scene)
+        for _, look in scene.history
+    ):
         return None
-    n_locking = sum(count.n_calls for count in syscalls if count.name in _LOCKING)
-    is_locking = n_locking >= 0.6 * n_calls
+    is_locking = asked.n_locking >= 0.6 * asked.n_calls
     if is_locking:
         # Threads that contend for a lock yield as often, but get on with their work in between.
         measured = _registers(process, examination, scene.now_ns)
-        if measured is not None and measured[1] > policy.max_contender_registers_share:
+        if measured is not None and measured.new_share > policy.max_contender_registers_share:
             return None
     evidence = common_evidence(examination)
     window_s = examination.window_s
     source = "sys_exit probe"
-    evidence.add("syscalls_per_s", per_s, "calls/s", source, window_s)
-    evidence.add("fruitless_share", n_fruitless / n_calls, "share", source, window_s)
-    evidence.add("commonest_syscall", top.name, "name", source, window_s)
-    evidence.add("commonest_syscall_share", top.n_calls / n_calls, "share", source, window_s)
+    evidence.add("syscalls_per_s", asked.n_calls / window_s, "calls/s", source, window_s)
+    evidence.add("fruitless_share", asked.n_fruitless / asked.n_calls, "share", source, window_s)
+    evidence.add("commonest_syscall", asked.top.name, "name", source, window_s)
+    evidence.add(
+        "commonest_syscall_share", asked.top.n_calls / asked.n_calls, "share", source, window_s
+    )
     cause = Cause.LOCK_SPIN if is_locking else Cause.BUSY_POLL
-    return Stagnation(cause, 0.95 if is_storm and is_fruitless else 0.85, evidence)
+    is_sure = (
+        asked.per_cpu_s >= policy.storm_of_syscalls_per_cpu_s
+        and asked.n_fruitless >= policy.fruitless_share * asked.n_calls
+    )
+    return Stagnation(cause, 0.95 if is_sure else 0.85, evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A process's system calls within a look; those that ask nothing are left out."""
+
+    n_calls: int
+    n_fruitless: int
+    n_productive: int
+    n_locking: int
+    per_cpu_s: float
+    top: SyscallCount
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.top.name in _WAITING
+
+    def is_fruitless(self, scene: Scene) -> bool:
+        """Whether nothing, or next to nothing, comes of so many of them."""
+        policy = scene.policy.spin
+        if self.n_productive > policy.max_productive_share * self.n_calls:
+            return False
+        return self.per_cpu_s >= policy.storm_of_syscalls_per_cpu_s or (
+            self.per_cpu_s >= policy.fruitless_syscalls_per_cpu_s
+            and self.n_fruitless
+            >= policy.fruitless_share * max(1, self.n_fruitless + self.n_productive)
+        )
+
+
+def _asked(examination: Examination) -> _Asked | None:
+    if examination.syscalls is None or examination.window_s <= 0:
+        return None
+    syscalls = [count for count in examination.syscalls if count.name not in _IDLE]
+    n_calls = sum(count.n_calls for count in syscalls)
+    if n_calls == 0:
+        return None
+    return _Asked(
+        n_calls=n_calls,
+        n_fruitless=sum(_n_fruitless(count) for count in syscalls),
+        n_productive=_n_productive(syscalls),
+        n_locking=sum(count.n_calls for count in syscalls if count.name in _LOCKING),
+        # Of a loaded machine it gets less, and asks less often.
+        per_cpu_s=n_calls / (examination.window_s * (examination.on_cpu_cores or 1.0)),
+        top=max(syscalls, key=lambda count: count.n_calls),
+    )
 
 
 def _n_fruitless(count: SyscallCount) -> int:
@@ -302,19 +339,41 @@ def _n_productive(syscalls: Iterable[SyscallCount]) -> int:
     )
 
 
-def _registers(
-    process: Process, examination: Examination, now_ns: int
-) -> tuple[int, float, float] | None:
-    """Of the samples taken during the examination: how many in user code, the share of register
-    sets that were new, and the share in the four commonest instructions."""
+@dataclass(frozen=True, slots=True)
+class _Registers:
+    """Of the samples taken in user code during a look.
+
+    Attributes:
+        new_share: of the sets of registers, how many differ.
+        top_share: in the four commonest instructions.
+        is_one_moving_on: whether in one of the threads nearly all differ: while others wait for
+            it in a loop, as those of numeric libraries do, it works.
+    """
+
+    n_samples: int
+    new_share: float
+    top_share: float
+    is_one_moving_on: bool
+
+
+def _registers(process: Process, examination: Examination, now_ns: int) -> _Registers | None:
     since_ns = now_ns - int(examination.window_s * NS_PER_S)
     samples = [s for s in process.samples if s.ktime_ns >= since_ns and s.registers_hash]
     if not samples:
         return None
-    new_share = len({sample.registers_hash for sample in samples}) / len(samples)
+    by_thread: dict[int, list[int]] = {}
+    for sample in samples:
+        by_thread.setdefault(sample.tid, []).append(sample.registers_hash)
     leaves = Counter(sample.user_ips[0] for sample in samples if sample.user_ips)
-    top_share = sum(n for _, n in leaves.most_common(4)) / len(samples)
-    return len(samples), new_share, top_share
+    return _Registers(
+        n_samples=len(samples),
+        new_share=len({sample.registers_hash for sample in samples}) / len(samples),
+        top_share=sum(n for _, n in leaves.most_common(4)) / len(samples),
+        is_one_moving_on=any(
+            len(hashes) >= MIN_SAMPLES_OF_THREAD and len(set(hashes)) > 0.5 * len(hashes)
+            for hashes in by_thread.values()
+        ),
+    )
 
 
 def _recurring_registers(
@@ -322,27 +381,31 @@ def _recurring_registers(
 ) -> Stagnation | None:
     """A native loop without progress comes back to the same machine state."""
     policy = scene.policy.spin
-    calls_per_s = _calls_per_s(examination)
+    calls_per_s, productive_per_s = (
+        _calls_per_s(examination),
+        _productive_calls_per_s(examination),
+    )
     if calls_per_s is None or calls_per_s > policy.max_quiet_syscalls_per_s:
+        return None
+    if productive_per_s is None or productive_per_s > policy.max_quiet_productive_calls_per_s:
         return None
     faults_per_s = examination.page_faults_per_s
     if faults_per_s is None or faults_per_s > policy.max_quiet_faults_per_s:
         return None
     measured = _registers(process, examination, scene.now_ns)
-    if measured is None:
-        return None
-    n_samples, new_share, top_share = measured
     if (
-        n_samples < policy.min_samples
-        or new_share > policy.max_new_registers_share
-        or top_share < policy.min_top_leaves_share
+        measured is None
+        or measured.n_samples < policy.min_samples
+        or measured.new_share > policy.max_new_registers_share
+        or measured.top_share < policy.min_top_leaves_share
+        or measured.is_one_moving_on
     ):
         return None
     evidence = common_evidence(examination)
     window_s = examination.window_s
-    evidence.add("samples", n_samples, "samples", "cpu_clock samples", window_s)
-    evidence.add("new_registers_share", new_share, "share", "cpu_clock samples", window_s)
-    evidence.add("top_leaves_share", top_share, "share", "cpu_clock samples", window_s)
+    evidence.add("samples", measured.n_samples, "samples", "cpu_clock samples", window_s)
+    evidence.add("new_registers_share", measured.new_share, "share", "cpu_clock samples", window_s)
+    evidence.add("top_leaves_share", measured.top_share, "share", "cpu_clock samples", window_s)
     evidence.add("syscalls_per_s", calls_per_s, "calls/s", "sys_exit probe", window_s)
     functions = " ".join(
         frame.function.lower() for look in examination.native_stacks for frame in look.frames[:1]
