@@ -45,6 +45,8 @@ class StackFrame:
         loops: first and last line of the loops around `line`, innermost first, where the
             reader understands the source.
         has_call: whether the statement calls anything; None where the source is not understood.
+        is_timed: in a loop that nothing but the clock ends: it takes as long as it is told to.
+        is_fed: in a call that is given what a loop goes through: each round another input.
     """
 
     function: str
@@ -53,6 +55,8 @@ class StackFrame:
     is_user_code: bool
     loops: tuple[tuple[int, int], ...] = ()
     has_call: bool | None = None
+    is_timed: bool = False
+    is_fed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class StackSnapshot:
     Attributes:
         state_hash: of the user's frames with their local variables: two looks with equal hashes
             saw the same state. None where the reader cannot see variables.
+        condition_hash: of the variables that decide when the innermost loop ends, where its
+            condition alone does; else None.
         is_running: on a CPU or runnable at that moment, None when unknown.
         native_leaf: what native code it is in, where the reader can tell: "regex", else None.
     """
@@ -69,6 +75,7 @@ class StackSnapshot:
     tid: int
     frames: tuple[StackFrame, ...]
     state_hash: int | None = None
+    condition_hash: int | None = None
     is_running: bool | None = None
     native_leaf: str | None = None
 
@@ -97,6 +104,26 @@ class MemoryProgress:
     n_changed_pages: int
     n_advancing_words: int
     n_never_same_words: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryGrowth:
+    """What memory was filled with that came within a look.
+
+    Attributes:
+        n_new_pages, n_read_pages: that came, and that were read of them.
+        repeated_share: of their words, how many are the same as those a period before.
+        period_bytes: of the repetition: the size of what is made again and again.
+        n_sequences, seen_again_share: of text and numbers, some words at a time, how many were
+            read and which part of them was in other pages, too.
+    """
+
+    n_new_pages: int
+    n_read_pages: int
+    repeated_share: float
+    period_bytes: int
+    n_sequences: int
+    seen_again_share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +186,8 @@ class Examination:
     Attributes:
         window_s: over which counters were taken.
         on_cpu_cores, runnable_cores: CPU used, and used or waited for, per wall second.
+        interpreter_share: of the samples, those in which the language's interpreter itself ran,
+            and not what it had called.
         language: whose stacks these are: python, native, node, …; None when none was read.
         stacks: all looks, in time order.
         ancestors: facts of the parents, nearest first.
@@ -186,11 +215,13 @@ class Examination:
     rss_bytes: int | None = None
     rss_growth_bytes_per_s: float | None = None
     syscalls: tuple[SyscallCount, ...] | None = None
+    interpreter_share: float | None = None
     language: str | None = None
     stacks: tuple[StackSnapshot, ...] = ()
     native_stacks: tuple[StackSnapshot, ...] = ()
     hints: tuple[PlaceHint, ...] = ()
     memory: MemoryProgress | None = None
+    growth: MemoryGrowth | None = None
     waits: tuple[Wait, ...] = ()
     listening: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -33,6 +33,8 @@ class SpinPolicy:
             87 % in such loops, at most 69 % in innocents.
         max_distinct_states_share: of looks at a program's variables, how many differ.
         min_returns: to states or places that were left before: once may be chance.
+        min_interpreter_share: of samples, in the loop that executes bytecode itself. Next to
+            none while a program is inside one long native call; a third and more in a loop.
         max_productive_calls_per_s: more system calls that achieve something are work.
         min_looks: fewer say nothing.
         max_changed_pages, max_never_same_words: of memory, in a loop without progress. Such
@@ -61,6 +63,7 @@ class SpinPolicy:
     min_samples: int = 20
     max_distinct_states_share: float = 0.4
     min_returns: int = 2
+    min_interpreter_share: float = 0.1
     max_productive_calls_per_s: float = 200
     min_looks: int = 5
     max_changed_pages: int = 200
@@ -79,11 +82,19 @@ class MemoryPolicy:
         growth_bytes_per_s, growth_looks: it has grown so fast, from each of so many looks to
             the next.
         severe_rss_bytes: when it is that large it is a warning, before that a notice.
+        min_sequences, seen_again_share: of text and numbers in new memory, which part has come
+            before in the same order. 99 % and more where the same records are added again; at
+            most 53 % in tables, fixtures, parsed files that differ.
+        repeated_share: of words in new memory, which part repeats those a record before. 95 %
+            and more only where nothing but the same is added; up to 91 % in honest tables.
     """
 
     growth_bytes_per_s: float = 15e6
     growth_looks: int = 2
     severe_rss_bytes: float = 500e6
+    min_sequences: int = 500
+    seen_again_share: float = 0.97
+    repeated_share: float = 0.96
 
 
 @dataclass(frozen=True, slots=True)

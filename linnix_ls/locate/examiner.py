@@ -22,12 +22,13 @@ from linnix_ls.core.ids import NS_PER_S, TICKS_PER_S, ProcessKey
 from linnix_ls.locate import native, testcase
 from linnix_ls.locate.base import LanguageReader, Reading
 from linnix_ls.locate.compiler import CompilerReader
+from linnix_ls.locate.growth import watch_growth
 from linnix_ls.locate.java import JavaReader
 from linnix_ls.locate.make import MakeReader
 from linnix_ls.locate.node import NodeReader
 from linnix_ls.locate.perl import PerlReader
 from linnix_ls.locate.progress import watch_memory
-from linnix_ls.locate.python import PythonReader
+from linnix_ls.locate.python import PythonReader, interpreter_share
 from linnix_ls.locate.script import ScriptReader
 from linnix_ls.locate.shell import ShellReader
 from linnix_ls.locate.spawn import find_spawn_site
@@ -47,6 +48,9 @@ READERS: tuple[LanguageReader, ...] = (
 
 MEASURE_WINDOW_S = 0.7
 MEASURE_LOOKS = 12
+GLANCE_LOOKS = 3
+GLANCE_INTERVAL_S = 0.08
+RECENT_STACKS = 60
 MAX_ANCESTORS_READ = 8
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -80,13 +84,15 @@ class Examiner:
             return await _without_suspect(request, ancestors)
         facts = _facts(request.key)
         if request.depth is not Depth.MEASURE:
-            reading = await _read(facts, n_looks=2, interval_s=0.05)
-            syscalls = memory = None
+            reading = await _read(facts, n_looks=GLANCE_LOOKS, interval_s=GLANCE_INTERVAL_S)
+            syscalls = memory = growth = None
         else:
-            reading, syscalls, memory = await asyncio.gather(
+            is_python = READERS[0].recognises(facts)
+            reading, syscalls, memory, growth = await asyncio.gather(
                 _read(facts, n_looks=MEASURE_LOOKS, interval_s=MEASURE_WINDOW_S / MEASURE_LOOKS),
                 self._count_syscalls(pid, MEASURE_WINDOW_S),
-                asyncio.to_thread(watch_memory, pid),
+                asyncio.to_thread(watch_memory, pid, counts_references=is_python),
+                asyncio.to_thread(watch_growth, pid),
             )
         native_stacks = await native.symbolise(pid, self._recent_user_stacks(request.key))
         lineage = [_facts(key) for key in ancestors[:MAX_ANCESTORS_READ]]
@@ -138,11 +144,17 @@ class Examiner:
             * PAGE_BYTES
             / window_s,
             syscalls=syscalls,
+            interpreter_share=(
+                interpreter_share(facts, self._recent_user_stacks(request.key)[-RECENT_STACKS:])
+                if reading.language == "python"
+                else None
+            ),
             language=reading.language,
             stacks=reading.stacks,
             native_stacks=native_stacks,
             hints=tuple(hints),
             memory=memory,
+            growth=growth,
             waits=read_waits(request.around) if request.depth is Depth.WAITS else (),
             listening=_listening(pid) if request.depth is Depth.GLANCE else (),
             notes=reading.notes,

@@ -29,10 +29,17 @@ MAX_CHANGED_PAGES = 400
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PRESENT_BIT = 63  # of an entry of /proc/<pid>/pagemap (admin-guide/mm/pagemap.rst)
 _CLOCK_TOLERANCE_S = 0.02
+MAX_REFERENCES = 1 << 40
+_LOWEST_ADDRESS, _HIGHEST_ADDRESS = 0x40_0000, 1 << 47
 
 
-def watch_memory(pid: int) -> MemoryProgress | None:
-    """Look for about 0.6 s. None when the memory cannot be read, or is too much. Blocks."""
+def watch_memory(pid: int, *, counts_references: bool = False) -> MemoryProgress | None:
+    """Look for about 0.6 s. None when the memory cannot be read, or is too much. Blocks.
+
+    Args:
+        counts_references: its objects begin with the number of references to them, and the
+            address of their type, as those of CPython do. That number is no progress.
+    """
     try:
         memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -57,7 +64,9 @@ def watch_memory(pid: int) -> MemoryProgress | None:
         os.close(memory)
     n_advancing = n_never_same = 0
     for page in changed:
-        advancing, never_same = _count([look[page] for look in looks], times_s)
+        advancing, never_same = _count(
+            [look[page] for look in looks], times_s, counts_references=counts_references
+        )
         n_advancing += advancing
         n_never_same += never_same
     return MemoryProgress(len(pages), len(changed), n_advancing, n_never_same)
@@ -109,10 +118,13 @@ def _read(memory: int, page: int) -> bytes:
     return content.ljust(_PAGE_BYTES, b"\0")
 
 
-def _count(looks: list[array.array[int]], times_s: Sequence[float]) -> tuple[int, int]:
+def _count(
+    looks: list[array.array[int]], times_s: Sequence[float], *, counts_references: bool
+) -> tuple[int, int]:
     """Words of one page that strictly advance, and words that were never the same twice."""
     n_advancing = n_never_same = 0
-    for values in zip(*looks, strict=True):
+    last = looks[-1]
+    for index, values in enumerate(zip(*looks, strict=True)):
         if values[0] == values[1] == values[2]:
             continue
         if len(set(values)) < len(values):
@@ -120,9 +132,18 @@ def _count(looks: list[array.array[int]], times_s: Sequence[float]) -> tuple[int
         n_never_same += 1
         is_rising = all(a < b for a, b in pairwise(values))
         is_falling = all(a > b for a, b in pairwise(values))
-        if (is_rising or is_falling) and not _is_clock(values, times_s):
-            n_advancing += 1
+        if not (is_rising or is_falling) or _is_clock(values, times_s):
+            continue
+        following = last[index + 1] if index + 1 < len(last) else 0
+        if counts_references and values[-1] < MAX_REFERENCES and _is_address(following):
+            continue
+        n_advancing += 1
     return n_advancing, n_never_same
+
+
+def _is_address(word: int) -> bool:
+    """Of something that is aligned, as a type is, in user space."""
+    return _LOWEST_ADDRESS < word < _HIGHEST_ADDRESS and word % 16 == 0
 
 
 def _is_clock(values: Sequence[int], times_s: Sequence[float]) -> bool:

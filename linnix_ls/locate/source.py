@@ -53,24 +53,39 @@ def line_of(path: str, pattern: str) -> int | None:
     return None
 
 
+# Words for the time of day, or a clock's; not those for sleeping.
+_CLOCKS = frozenset("time monotonic perf_counter process_time time_ns monotonic_ns now".split())
+_TRIES = re.compile(r"^_*(attempts?|tries|try|retry|retries|round|n|i|_)_*$")
+_EXITS = (ast.Break, ast.Return, ast.Raise, ast.Yield, ast.YieldFrom)
+_Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+
+
 class PythonSource:
     """What the syntax of a Python file tells about its lines."""
 
     def __init__(self, tree: ast.Module) -> None:
-        self._loops = sorted(
-            (node.lineno, node.end_lineno or node.lineno)
-            for node in ast.walk(tree)
-            if isinstance(node, (ast.While, ast.For, ast.AsyncFor))
-        )
+        self._loops: list[tuple[int, int]] = []
+        self._whiles: list[ast.While] = []
         self._calls: dict[int, list[ast.Call]] = {}
+        self._feeds: list[tuple[int, int, frozenset[str]]] = []
         self._regex_names: set[str] = {"re", "regex"}
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call):
+            if isinstance(node, (ast.While, ast.For, ast.AsyncFor)):
+                self._loops.append(_span(node))
+            if isinstance(node, ast.While):
+                self._whiles.append(node)
+            elif isinstance(node, (ast.For, ast.AsyncFor)):
+                self._feeds.append((*_span(node), _names(node.target)))
+            elif isinstance(node, _Comprehension):
+                targets = frozenset().union(*(_names(part.target) for part in node.generators))
+                self._feeds.append((*_span(node), targets))
+            elif isinstance(node, ast.Call):
                 for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
                     self._calls.setdefault(line, []).append(node)
             elif isinstance(node, (ast.Assign, ast.AnnAssign)) and _is_regex_compile(node.value):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                self._regex_names.update(filter(None, map(_last_name, targets)))
+                to = node.targets if isinstance(node, ast.Assign) else [node.target]
+                self._regex_names.update(filter(None, map(_last_name, to)))
+        self._loops.sort()
 
     def loops_around(self, line: int) -> tuple[tuple[int, int], ...]:
         """First and last lines of the loops around `line`, innermost first."""
@@ -80,6 +95,45 @@ class PythonSource:
     def has_call(self, line: int) -> bool:
         """Whether anything is called there. A line without calls cannot be stuck in one."""
         return bool(self._calls.get(line))
+
+    def condition_of(self, line: int) -> frozenset[str]:
+        """The names in the condition of the innermost loop, if that alone can end it."""
+        loop = self._innermost_while(line)
+        return _names(loop.test) if loop and not _has_other_exit(loop) else frozenset()
+
+    def is_timed(self, line: int) -> bool:
+        """Whether nothing but a comparison with a clock ends the innermost loop."""
+        loop = self._innermost_while(line)
+        return (
+            loop is not None
+            and isinstance(loop.test, ast.Compare)
+            and any(
+                isinstance(node, ast.Call) and _last_name(node.func) in _CLOCKS
+                for node in ast.walk(loop.test)
+            )
+            and not _has_other_exit(loop)
+        )
+
+    def is_fed(self, line: int) -> bool:
+        """Whether what is called there gets what a loop around it goes through. The number of a
+        try is none of it."""
+        through = {
+            name
+            for first, last, names in self._feeds
+            if first <= line <= last
+            for name in names
+            if not _TRIES.match(name)
+        }
+        return any(
+            isinstance(node, ast.Name) and node.id in through
+            for call in self._calls.get(line, ())
+            for node in ast.walk(call)
+        )
+
+    def _innermost_while(self, line: int) -> ast.While | None:
+        """None when a loop of another kind is further in."""
+        innermost = next(iter(self.loops_around(line)), None)
+        return next((loop for loop in self._whiles if _span(loop) == innermost), None)
 
     def calls_regex(self, line: int) -> bool:
         """Whether the statement there calls a regular expression's method."""
@@ -92,6 +146,20 @@ class PythonSource:
             or _is_regex_compile(getattr(call.func, "value", None))
             for call in self._calls.get(line, ())
         )
+
+
+def _span(node: ast.stmt | ast.expr) -> tuple[int, int]:
+    return node.lineno, node.end_lineno or node.lineno
+
+
+def _names(node: ast.expr) -> frozenset[str]:
+    return frozenset(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
+
+
+def _has_other_exit(loop: ast.While) -> bool:
+    """Whether a statement of its body may end it: break, return, raise; yield, as whoever it
+    yields to may let go of it."""
+    return any(isinstance(node, _EXITS) for statement in loop.body for node in ast.walk(statement))
 
 
 _REGEX_METHODS = frozenset(

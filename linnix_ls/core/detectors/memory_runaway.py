@@ -1,8 +1,8 @@
 """A process that takes memory without end.
 
 Programs that build something large grow as fast, and come to an end. What convicts is growth,
-steady from look to look, in a loop that gets nowhere (`detectors.stagnation`): it comes back to
-where it was, and keeps what it makes each time.
+steady from look to look, by the same thing over and over: in a loop that gets nowhere
+(`detectors.stagnation`), or, whatever the program, because what fills the memory repeats.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from itertools import pairwise
 
 from linnix_ls.core.detectors.base import Citations, Scene, Suspicion, Verdict, where
 from linnix_ls.core.detectors.stagnation import (
+    Stagnation,
+    common_evidence,
     is_calm,
     is_growing,
     reasons,
@@ -38,7 +40,7 @@ class MemoryRunawayDetector:
             return None
         if not is_growing(scene, examination) or not _has_grown_steadily(scene, examination):
             return None
-        found = stagnation(scene, process, examination)
+        found = stagnation(scene, process, examination) or _repetition(scene, examination)
         if found is None:
             return None
         evidence = found.evidence
@@ -61,6 +63,8 @@ class MemoryRunawayDetector:
     def explain(self, finding: Finding) -> Explanation:
         value = Citations(finding)
         why = reasons(finding, value)
+        if repeated := value["repeated_growth"]:
+            why.append(f"Of what it has added, {repeated} is the same as what it had added before.")
         if growth := value["rss_growth"]:
             why.append(f"Its memory grows by {growth} MB a second and is at {value['rss']} MB.")
         return Explanation(
@@ -74,6 +78,27 @@ class MemoryRunawayDetector:
             ),
             cites=value.ids,
         )
+
+
+def _repetition(scene: Scene, examination: Examination) -> Stagnation | None:
+    """Whether the new memory holds the same things again and again."""
+    policy = scene.policy.memory
+    growth = examination.growth
+    if growth is None:
+        return None
+    if (
+        growth.n_sequences >= policy.min_sequences
+        and growth.seen_again_share >= policy.seen_again_share
+    ):
+        share = growth.seen_again_share
+    elif growth.repeated_share >= policy.repeated_share:
+        share = growth.repeated_share
+    else:
+        return None
+    evidence = common_evidence(examination)
+    evidence.add("repeated_growth", share, "share", "/proc/mem", examination.window_s)
+    evidence.add("read_pages", growth.n_read_pages, "pages", "/proc/mem", examination.window_s)
+    return Stagnation(Cause.UNBOUNDED_GROWTH, 0.8, evidence)
 
 
 def _has_grown_steadily(scene: Scene, examination: Examination) -> bool:

@@ -122,6 +122,10 @@ def reasons(finding: Finding, value: Citations) -> list[str]:
                 f"In {n_looks} looks at its variables it was in {n_states} different states:"
                 " it comes back to where it was."
             )
+    if conditions := value["distinct_conditions"]:
+        why.append(
+            f"What decides when the loop ends was the same {conditions} things again and again."
+        )
     if value["advancing_words"] == "0":
         why.append("Nothing in its memory counts up or down.")
     if finding.cause in (Cause.BUSY_POLL, Cause.LOCK_SPIN) and value["commonest_syscall"]:
@@ -250,11 +254,21 @@ def _recurring_state(scene: Scene, examination: Examination) -> Stagnation | Non
     if productive_per_s is not None and productive_per_s > policy.max_productive_calls_per_s:
         return None  # what it does shows outside its variables
     n_distinct = len(set(states))
-    if n_distinct > max(1, policy.max_distinct_states_share * len(states)):
+    is_same = n_distinct <= max(1, policy.max_distinct_states_share * len(states))
+    conditions = [look.condition_hash for look in looks if look.condition_hash is not None]
+    n_conditions = len(set(conditions))
+    is_condition_same = (
+        len(conditions) >= max(policy.min_looks, 0.8 * len(states))
+        and 1 < n_conditions <= policy.max_distinct_states_share * len(conditions)
+        and _n_returns(conditions) >= policy.min_returns
+    )
+    if not (is_same or is_condition_same):
         return None
     positions = [look.frames for look in looks]
     is_one_call = len(set(positions)) == 1
     user_frames = [next(f for f in look.frames if f.is_user_code) for look in looks]
+    if any(frame.is_timed for frame in user_frames):
+        return None  # it takes as long as it was told to
     source = f"{examination.language} stacks with local variables"
     window_s = examination.window_s
     evidence = common_evidence(examination)
@@ -266,15 +280,27 @@ def _recurring_state(scene: Scene, examination: Examination) -> Stagnation | Non
         # Of all native calls that do not return, only one cannot take seconds by design.
         evidence.add("unfinished_call", "regular expression", "kind", source, window_s)
         return Stagnation(Cause.REGEX_BACKTRACKING, 0.85, evidence)
+    if not is_same:
+        # Something counts, and the loop does not ask for it.
+        evidence.add("distinct_conditions", n_conditions, "conditions", source, window_s)
+        return Stagnation(_cause_of_recurrence(examination), 0.75, evidence)
     if _is_memory_advancing(scene, examination):
         return None
-    # It must be seen to go round: by itself, in lines that call nothing; or by coming back to a
-    # state, or to a place, that it had left. Else it may be inside one long native call.
+    # It must be seen to go round: in lines that call nothing; by coming back to a state, or to a
+    # place, that it had left; or because it is the interpreter that runs. Else it may be inside
+    # one long native call.
     calls_nothing = all(frame.has_call is False for frame in user_frames)
     n_returns = max(_n_returns(states), _n_returns(positions))
-    if n_returns < policy.min_returns and not calls_nothing:
+    interpreter_share = examination.interpreter_share or 0.0
+    is_interpreting = (
+        all(frame.loops for frame in user_frames)
+        and interpreter_share >= policy.min_interpreter_share
+    )
+    if n_returns < policy.min_returns and not calls_nothing and not is_interpreting:
         return None
     evidence.add("returns", n_returns, "returns", source, window_s)
+    if is_interpreting:
+        evidence.add("interpreter_share", interpreter_share, "share", "cpu_clock samples", window_s)
     if examination.memory is not None:
         n_advancing = examination.memory.n_advancing_words
         evidence.add("advancing_words", n_advancing, "words", "/proc/mem", window_s)
