@@ -66,29 +66,37 @@ class StackSnapshot:
     Attributes:
         state_hash: of the user's frames with their local variables: two looks with equal hashes
             saw the same state. None where the reader cannot see variables.
-        condition_hash: of the variables that decide when the innermost loop ends, where its
-            condition alone does; else None.
         is_running: on a CPU or runnable at that moment, None when unknown.
         native_leaf: what native code it is in, where the reader can tell: "regex", else None.
+        condition_hash: of the variables that decide when the innermost loop ends, where its
+            condition alone does; else None.
     """
 
     tid: int
     frames: tuple[StackFrame, ...]
     state_hash: int | None = None
-    condition_hash: int | None = None
     is_running: bool | None = None
     native_leaf: str | None = None
+    condition_hash: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SyscallCount:
-    """Calls of one system call by one process within the window."""
+    """Calls of one system call by one process within the window.
+
+    Attributes:
+        n_paths: how many different paths it was given; None when it takes none.
+        commonest_path, n_commonest_path: the one that it was given most often, and how often.
+    """
 
     name: str
     n_calls: int
     n_errors: int
     n_zero: int
     total_result: int
+    n_paths: int | None = None
+    commonest_path: str | None = None
+    n_commonest_path: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ class SpinPolicy:
         fruitless_share, fruitless_syscalls_per_cpu_s: of the calls from which something could
             have come, those that fail or find nothing. Innocent builds reach 45 %. Who does 0.1
             ms of work between two of them may only be looking up from it.
+        min_lookups_per_path: who looks for a file that often within a look waits for it. A
+            search asks for each a few times.
         max_contender_registers_share: threads that contend for a lock yield 330,000 times a
             second without being runaways; their registers are new in 90 % of samples and more,
             those of one that waits for ever in a few.
@@ -33,6 +35,8 @@ class SpinPolicy:
             87 % in such loops, at most 69 % in innocents.
         max_distinct_states_share: of looks at a program's variables, how many differ.
         min_returns: to states or places that were left before: once may be chance.
+        min_condition_returns: of what a loop's condition looks at. It tells much (see
+            `locate.python`), and what gets on does not come back to the very same.
         min_interpreter_share: of samples, in the loop that executes bytecode itself. Next to
             none while a program is inside one long native call; a third and more in a loop.
         max_productive_calls_per_s: more system calls that achieve something are work.
@@ -54,6 +58,7 @@ class SpinPolicy:
     max_productive_share: float = 0.01
     fruitless_share: float = 0.9
     fruitless_syscalls_per_cpu_s: float = 10_000
+    min_lookups_per_path: int = 20
     max_contender_registers_share: float = 0.5
     max_quiet_syscalls_per_s: float = 1_000
     max_quiet_productive_calls_per_s: float = 20
@@ -63,6 +68,7 @@ class SpinPolicy:
     min_samples: int = 20
     max_distinct_states_share: float = 0.4
     min_returns: int = 2
+    min_condition_returns: int = 3
     min_interpreter_share: float = 0.1
     max_productive_calls_per_s: float = 200
     min_looks: int = 5

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import array
 import os
+import re
 import struct
 import time
 import zlib
@@ -29,6 +30,7 @@ MAX_CHANGED_PAGES = 400
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PRESENT_BIT = 63  # of an entry of /proc/<pid>/pagemap (admin-guide/mm/pagemap.rst)
 _CLOCK_TOLERANCE_S = 0.02
+_INTERPRETER = re.compile(r"/(lib)?python[\d.]*[^/]*$")
 MAX_REFERENCES = 1 << 40
 _LOWEST_ADDRESS, _HIGHEST_ADDRESS = 0x40_0000, 1 << 47
 
@@ -38,14 +40,15 @@ def watch_memory(pid: int, *, counts_references: bool = False) -> MemoryProgress
 
     Args:
         counts_references: its objects begin with the number of references to them, and the
-            address of their type, as those of CPython do. That number is no progress.
+            address of their type, as those of CPython do. That number is no progress, nor is
+            what the interpreter counts in variables of its own.
     """
     try:
         memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        pages = _resident_pages(pid)
+        pages = _resident_pages(pid, without_interpreter=counts_references)
         if not pages or len(pages) > MAX_PAGES:
             return None
         changed = _changing(memory, pages)
@@ -72,10 +75,11 @@ def watch_memory(pid: int, *, counts_references: bool = False) -> MemoryProgress
     return MemoryProgress(len(pages), len(changed), n_advancing, n_never_same)
 
 
-def _resident_pages(pid: int) -> list[int]:
+def _resident_pages(pid: int, *, without_interpreter: bool = False) -> list[int]:
     """Addresses of the present pages of private writable memory, the stack left out: what lies
     there is mostly left over from calls."""
     found: list[int] = []
+    own_end = 0
     with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as maps:
         lines = maps.readlines()
     with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
@@ -84,6 +88,9 @@ def _resident_pages(pid: int) -> list[int]:
             if permissions[:2] != "rw" or permissions[3] != "p" or "[stack" in line or "[v" in line:
                 continue
             start, end = (int(address, 16) for address in addresses.split("-"))
+            if without_interpreter and (_INTERPRETER.search(line) or start == own_end):
+                own_end = end  # the anonymous memory behind a file's is that of its variables
+                continue
             if (end - start) // _PAGE_BYTES > 64 * MAX_PAGES:
                 continue  # reserved address space
             pagemap.seek(start // _PAGE_BYTES * 8)

@@ -116,8 +116,11 @@ def _condition_hash(raw_frames: list[Any], frames: tuple[StackFrame, ...]) -> in
         source = python_source(frame.path)
         names = source.condition_of(frame.line) if source else frozenset()
         values = tuple((name, value) for name, value in _variables(raw) if name in names)
-        is_seen = values and not any(value.startswith("<") for _, value in values)
-        if not is_seen or max(len(value) for _, value in values) < MIN_TELLING_CHARS:
+        # A cell holds what an inner function uses, too; it is not changed by this loop.
+        seen = [value for _, value in values if not value.startswith("<cell")]
+        if not seen or any(value.startswith("<") for value in seen):
+            return None
+        if max(map(len, seen)) < MIN_TELLING_CHARS:
             return None
         return hash((frame.path, frame.loops[0], values))
     return None

@@ -24,6 +24,8 @@ _WAITING = frozenset(
     " recvmmsg wait4 waitid futex sched_yield clock_nanosleep nanosleep".split()
 )
 _ASKING = _WAITING | {"getdents64"}
+_OPENING = frozenset({"open", "openat", "openat2"})
+_READING = frozenset({"read", "pread64", "getdents64"})
 _YIELDING = frozenset({"sched_yield"})
 _LOCKING = frozenset({"futex", "sched_yield", "semop", "semtimedop", "flock", "fcntl"})
 # Calls that ask nothing of the world: what time it is, who we are. A computation with a deadline
@@ -132,6 +134,8 @@ def reasons(finding: Finding, value: Citations) -> list[str]:
         calls = value["syscalls_per_s"]
         text = f"It makes {calls} system calls a second"
         text += f", {value['commonest_syscall_share']} of them {value['commonest_syscall']}"
+        if path := value["commonest_path"]:
+            text += f", and asks for {path} all the time"
         if share := value["fruitless_share"]:
             text += f"; {share} fail or find nothing"
         why.append(text + ".")
@@ -159,12 +163,8 @@ def _fruitless_syscalls(
     asked = _asked(examination)
     if asked is None or not asked.is_fruitless(scene):
         return None
-    # Failing lookups in great number may be a search; one that goes on is none.
-    if not asked.is_waiting and not any(
-        (earlier := _asked(look)) is not None and earlier.is_fruitless(scene)
-        for _, look in scene.history
-    ):
-        return None
+    if not asked.is_waiting and not asked.is_about_the_same(policy.min_lookups_per_path):
+        return None  # it searches
     is_locking = asked.n_locking >= 0.6 * asked.n_calls
     if is_locking:
         # Threads that contend for a lock yield as often, but get on with their work in between.
@@ -180,6 +180,9 @@ def _fruitless_syscalls(
     evidence.add(
         "commonest_syscall_share", asked.top.n_calls / asked.n_calls, "share", source, window_s
     )
+    if asked.lookups is not None and asked.lookups.commonest_path:
+        evidence.add("commonest_path", asked.lookups.commonest_path, "path", source, window_s)
+        evidence.add("paths", asked.lookups.n_paths, "paths", source, window_s)
     cause = Cause.LOCK_SPIN if is_locking else Cause.BUSY_POLL
     is_sure = (
         asked.per_cpu_s >= policy.storm_of_syscalls_per_cpu_s
@@ -198,10 +201,19 @@ class _Asked:
     n_locking: int
     per_cpu_s: float
     top: SyscallCount
+    lookups: SyscallCount | None
+    is_opening_anew: bool
 
     @property
     def is_waiting(self) -> bool:
-        return self.top.name in _WAITING
+        return self.top.name in _WAITING and not self.is_opening_anew
+
+    def is_about_the_same(self, min_lookups_per_path: float) -> bool:
+        """Whether it asks for the same few files all the time."""
+        lookups = self.lookups
+        if lookups is None:
+            return not self.is_opening_anew
+        return lookups.n_calls >= min_lookups_per_path * (lookups.n_paths or 1)
 
     def is_fruitless(self, scene: Scene) -> bool:
         """Whether nothing, or next to nothing, comes of so many of them."""
@@ -222,14 +234,26 @@ def _asked(examination: Examination) -> _Asked | None:
     n_calls = sum(count.n_calls for count in syscalls)
     if n_calls == 0:
         return None
+    with_paths = [count for count in syscalls if count.n_paths is not None]
+    n_opens = sum(count.n_calls for count in syscalls if count.name in _OPENING)
+    n_reads = sum(count.n_calls for count in syscalls if count.name in _READING)
+    is_opening_anew = n_opens >= 0.2 * n_reads > 0
+    n_productive = _n_productive(
+        # To read a file anew each time is to look at it.
+        count
+        for count in syscalls
+        if count.name not in _READING or not is_opening_anew
+    )
     return _Asked(
         n_calls=n_calls,
         n_fruitless=sum(_n_fruitless(count) for count in syscalls),
-        n_productive=_n_productive(syscalls),
+        n_productive=n_productive,
         n_locking=sum(count.n_calls for count in syscalls if count.name in _LOCKING),
         # Of a loaded machine it gets less, and asks less often.
         per_cpu_s=n_calls / (examination.window_s * (examination.on_cpu_cores or 1.0)),
         top=max(syscalls, key=lambda count: count.n_calls),
+        lookups=max(with_paths, key=lambda count: count.n_calls, default=None),
+        is_opening_anew=is_opening_anew,
     )
 
 
@@ -259,8 +283,8 @@ def _recurring_state(scene: Scene, examination: Examination) -> Stagnation | Non
     n_conditions = len(set(conditions))
     is_condition_same = (
         len(conditions) >= max(policy.min_looks, 0.8 * len(states))
-        and 1 < n_conditions <= policy.max_distinct_states_share * len(conditions)
-        and _n_returns(conditions) >= policy.min_returns
+        and n_conditions > 1
+        and _n_returns(conditions) >= policy.min_condition_returns
     )
     if not (is_same or is_condition_same):
         return None
