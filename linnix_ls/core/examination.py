@@ -68,6 +68,9 @@ class StackSnapshot:
             saw the same state. None where the reader cannot see variables.
         is_running: on a CPU or runnable at that moment, None when unknown.
         native_leaf: what native code it is in, where the reader can tell: "regex", else None.
+        round_hashes: as `state_hash`, but without what is called from a loop; one for each of the
+            user's frames that are in loops, outermost first. Two rounds of a loop with equal
+            hashes began alike.
         condition_hash: of the variables that decide when the innermost loop ends, where its
             condition alone does; else None.
     """
@@ -78,6 +81,7 @@ class StackSnapshot:
     is_running: bool | None = None
     native_leaf: str | None = None
     condition_hash: int | None = None
+    round_hashes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,11 @@ class SpinPolicy:
         min_top_leaves_share: of samples, in the four commonest instruction addresses. At least
             87 % in such loops, at most 69 % in innocents.
         max_distinct_states_share: of looks at a program's variables, how many differ.
+        max_distinct_rounds: of looks at a loop from which it calls others. Two where an object
+            is made each time in one of two places.
+        max_words_advancing_in_rounds: that rise or fall all the time in such a loop's memory.
+            CPython counts in its bytecode how often it took a wrong guess; whatever a program
+            counts is two words and more, as numbers are made anew.
         min_returns: to states or places that were left before: once may be chance.
         min_condition_returns: of what a loop's condition looks at. It tells much (see
             `locate.python`), and what gets on does not come back to the very same.
@@ -67,6 +72,8 @@ class SpinPolicy:
     min_top_leaves_share: float = 0.85
     min_samples: int = 20
     max_distinct_states_share: float = 0.4
+    max_distinct_rounds: int = 2
+    max_words_advancing_in_rounds: int = 1
     min_returns: int = 2
     min_condition_returns: int = 3
     min_interpreter_share: float = 0.1

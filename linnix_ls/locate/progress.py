@@ -141,16 +141,29 @@ def _count(
         is_falling = all(a > b for a, b in pairwise(values))
         if not (is_rising or is_falling) or _is_clock(values, times_s):
             continue
-        following = last[index + 1] if index + 1 < len(last) else 0
-        if counts_references and values[-1] < MAX_REFERENCES and _is_address(following):
+        if counts_references and _is_bookkeeping(last, index):
             continue
         n_advancing += 1
     return n_advancing, n_never_same
 
 
+def _is_bookkeeping(words: Sequence[int], index: int) -> bool:
+    """Whether a word of CPython's objects is no user's: the number of references at their
+    beginning, before the address of their type; the version of a dictionary, which has its type
+    two words before it and the address of its keys behind it."""
+    if words[index] >= MAX_REFERENCES or not _is_address_at(words, index + 1):
+        return False
+    is_version = _is_address_at(words, index - 2) and words[index - 3] < MAX_REFERENCES
+    return words[index + 1] % 16 == 0 or is_version
+
+
+def _is_address_at(words: Sequence[int], index: int) -> bool:
+    return 0 < index < len(words) and _is_address(words[index])
+
+
 def _is_address(word: int) -> bool:
-    """Of something that is aligned, as a type is, in user space."""
-    return _LOWEST_ADDRESS < word < _HIGHEST_ADDRESS and word % 16 == 0
+    """Of something in user space that is aligned."""
+    return _LOWEST_ADDRESS < word < _HIGHEST_ADDRESS and word % 8 == 0
 
 
 def _is_clock(values: Sequence[int], times_s: Sequence[float]) -> bool:

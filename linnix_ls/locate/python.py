@@ -19,6 +19,7 @@ from linnix_ls.locate.source import is_user_file, python_source, resolve
 
 LOOK_TIMEOUT_S = 3.0
 MAX_FRAMES = 128
+MAX_ROUND_HASHES = 8
 MIN_TELLING_CHARS = 8
 _INTERPRETER = "_PyEval_EvalFrameDefault"
 
@@ -101,9 +102,21 @@ def _snapshot(thread: dict[str, Any], facts: ProcessFacts) -> StackSnapshot:
         frames=frames,
         state_hash=hash(state) if state else None,
         condition_hash=_condition_hash(raw_frames, frames),
+        round_hashes=_round_hashes(raw_frames, frames),
         is_running=is_running,
         native_leaf=_native_leaf(frames),
     )
+
+
+def _round_hashes(raw_frames: list[Any], frames: tuple[StackFrame, ...]) -> tuple[int, ...]:
+    state: list[Any] = []
+    found = []
+    for raw, frame in zip(reversed(raw_frames), reversed(frames), strict=True):
+        if frame.is_user_code:
+            state.append((raw["filename"], raw["name"], raw["line"], _variables(raw)))
+            if frame.loops:
+                found.append(hash(tuple(state)))
+    return tuple(found[:MAX_ROUND_HASHES])
 
 
 def _condition_hash(raw_frames: list[Any], frames: tuple[StackFrame, ...]) -> int | None:

@@ -175,13 +175,18 @@ def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:
 
 
 def _crowds(scene: Scene) -> dict[ProcessKey, list[Process]]:
-    """Of each run, the living copies of the program that most of its processes run."""
+    """Of each run, the living copies of the program of which most want a CPU."""
+    since_ns = scene.now_ns - int(scene.policy.storm.window_s * NS_PER_S)
     by_run: dict[ProcessKey, dict[str, list[Process]]] = {}
     for process in scene.tree.alive():
         if process.is_judged and (run := scene.run_of(process.key)) and run is not process:
             name = program_name(process.argv, process.comm)
             by_run.setdefault(run.key, {}).setdefault(name, []).append(process)
-    return {key: max(programs.values(), key=len) for key, programs in by_run.items()}
+
+    def n_busy(copies: list[Process]) -> int:
+        return sum(copy.last_on_cpu_ns > since_ns for copy in copies)
+
+    return {key: max(programs.values(), key=n_busy) for key, programs in by_run.items()}
 
 
 def _oversubscription(scene: Scene, copies: list[Process]) -> _Storm | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from linnix_ls.core.detectors.base import Citations, EvidenceList, Scene, Suspicion
 from linnix_ls.core.examination import Depth, Examination, SyscallCount
@@ -124,6 +125,11 @@ def reasons(finding: Finding, value: Citations) -> list[str]:
                 f"In {n_looks} looks at its variables it was in {n_states} different states:"
                 " it comes back to where it was."
             )
+    if (n_looks := value["looks"]) and (rounds := value["distinct_rounds"]):
+        why.append(
+            f"In {n_looks} looks at its loop each round began with one of {rounds} sets of"
+            " variables."
+        )
     if conditions := value["distinct_conditions"]:
         why.append(
             f"What decides when the loop ends was the same {conditions} things again and again."
@@ -287,7 +293,7 @@ def _recurring_state(scene: Scene, examination: Examination) -> Stagnation | Non
         and _n_returns(conditions) >= policy.min_condition_returns
     )
     if not (is_same or is_condition_same):
-        return None
+        return _recurring_rounds(scene, examination)
     positions = [look.frames for look in looks]
     is_one_call = len(set(positions)) == 1
     user_frames = [next(f for f in look.frames if f.is_user_code) for look in looks]
@@ -331,7 +337,53 @@ def _recurring_state(scene: Scene, examination: Examination) -> Stagnation | Non
     return Stagnation(_cause_of_recurrence(examination), 0.85, evidence)
 
 
-def _is_memory_advancing(scene: Scene, examination: Examination) -> bool:
+def _recurring_rounds(scene: Scene, examination: Examination) -> Stagnation | None:
+    """A loop whose rounds begin alike, whatever they do: it is left for what it calls and come
+    back to with the same variables. Seen in two examinations, as objects made anew may look like
+    those before them."""
+    rounds = _rounds(scene, examination)
+    earlier = [_rounds(scene, look) for _, look in scene.history[-1:]]
+    if rounds is None or earlier in ([], [None]):
+        return None
+    n_looks, n_distinct, n_returns = rounds
+    evidence = common_evidence(examination)
+    source, window_s = f"{examination.language} stacks with local variables", examination.window_s
+    evidence.add("looks", n_looks, "looks", source, window_s)
+    evidence.add("distinct_rounds", n_distinct, "rounds", source, window_s)
+    evidence.add("returns", n_returns, "returns", source, window_s)
+    if examination.memory is not None:
+        n_advancing = examination.memory.n_advancing_words
+        evidence.add("advancing_words", n_advancing, "words", "/proc/mem", window_s)
+    return Stagnation(_cause_of_recurrence(examination), 0.75, evidence)
+
+
+def _rounds(scene: Scene, examination: Examination) -> tuple[int, int, int] | None:
+    """Of the looks at some loop's commonest line: how many, in how many states, and how often it
+    was come back to. None where rounds of all loops differ, or memory moves on."""
+    policy = scene.policy.spin
+    if _is_memory_advancing(scene, examination, policy.max_words_advancing_in_rounds):
+        return None
+    looks = [
+        (look.round_hashes, [frame for frame in reversed(look.frames) if frame.loops])
+        for look in examination.stacks
+    ]
+    for depth in range(max((len(hashes) for hashes, _ in looks), default=0)):
+        rounds = [(hashes[depth], frames[depth]) for hashes, frames in looks if len(hashes) > depth]
+        lines = [(frame.path, frame.line) for _, frame in rounds]
+        common, n_looks = Counter(lines).most_common(1)[0]
+        states = {state for (state, _), line in zip(rounds, lines, strict=True) if line == common}
+        n_returns = sum(line == common != before for before, line in pairwise(lines))
+        if (
+            n_looks >= policy.min_looks
+            and len(states) <= policy.max_distinct_rounds
+            and n_returns >= policy.min_returns
+            and not any(frame.is_timed for _, frame in rounds)
+        ):
+            return n_looks, len(states), n_returns
+    return None
+
+
+def _is_memory_advancing(scene: Scene, examination: Examination, max_words: int = 0) -> bool:
     """Whether the program counts, collects or computes something, wherever it keeps it.
 
     Of variables only the names on the stack are seen; what objects and modules hold is not. A
@@ -344,7 +396,7 @@ def _is_memory_advancing(scene: Scene, examination: Examination) -> bool:
     if memory is None:
         return True
     return (
-        memory.n_advancing_words > 0
+        memory.n_advancing_words > max_words
         or memory.n_changed_pages > policy.max_changed_pages
         or memory.n_never_same_words > policy.max_never_same_words
     )
