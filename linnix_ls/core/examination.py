@@ -68,6 +68,7 @@ class StackSnapshot:
             saw the same state. None where the reader cannot see variables.
         is_running: on a CPU or runnable at that moment, None when unknown.
         native_leaf: what native code it is in, where the reader can tell: "regex", else None.
+        instruction: of the interpreter: finer than a line.
         round_hashes: as `state_hash`, but without what is called from a loop; one for each of the
             user's frames that are in loops, outermost first. Two rounds of a loop with equal
             hashes began alike.
@@ -81,6 +82,7 @@ class StackSnapshot:
     is_running: bool | None = None
     native_leaf: str | None = None
     condition_hash: int | None = None
+    instruction: int | None = None
     round_hashes: tuple[int, ...] = ()
 
 

@@ -34,8 +34,8 @@ class SpinPolicy:
         min_top_leaves_share: of samples, in the four commonest instruction addresses. At least
             87 % in such loops, at most 69 % in innocents.
         max_distinct_states_share: of looks at a program's variables, how many differ.
-        max_distinct_rounds: of looks at a loop from which it calls others. Two where an object
-            is made each time in one of two places.
+        max_distinct_rounds: of looks at a loop from which it calls others. A few where an object
+            is made each time in one of a few places.
         max_words_advancing_in_rounds: that rise or fall all the time in such a loop's memory.
             CPython counts in its bytecode how often it took a wrong guess; whatever a program
             counts is two words and more, as numbers are made anew.
@@ -72,7 +72,7 @@ class SpinPolicy:
     min_top_leaves_share: float = 0.85
     min_samples: int = 20
     max_distinct_states_share: float = 0.4
-    max_distinct_rounds: int = 2
+    max_distinct_rounds: int = 3
     max_words_advancing_in_rounds: int = 1
     min_returns: int = 2
     min_condition_returns: int = 3
@@ -84,7 +84,7 @@ class SpinPolicy:
     compile_s: float = 5.0
     compile_rss_bytes: float = 300e6
     compile_growth_bytes_per_cpu_s: float = 75e6
-    look_again_s: tuple[float, ...] = (0.3, 1.0, 2.0, 3.0, 5.0)
+    look_again_s: tuple[float, ...] = (0.3, 0.5, 1.0, 2.0, 3.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,8 @@ _LOOKING = _IDLE | frozenset(
     " futex open openat close socket socketpair pipe2 dup dup2 dup3 getsockopt setsockopt"
     " getsockname getpeername bind mmap munmap mremap brk mprotect madvise".split()
 )
+# Words that an interpreter counts up for itself: perl, how often a regular expression was of use.
+_OWN_COUNTERS = {"perl": 2}
 _POLL_WORDS = ("poll", "empty", "ready", "get_nowait", "wait", "qsize")
 # Fewer of one thread say nothing about it.
 MIN_SAMPLES_OF_THREAD = 5
@@ -294,7 +296,7 @@ def _recurring_state(scene: Scene, examination: Examination) -> Stagnation | Non
     )
     if not (is_same or is_condition_same):
         return _recurring_rounds(scene, examination)
-    positions = [look.frames for look in looks]
+    positions = [(look.frames, look.instruction) for look in looks]
     is_one_call = len(set(positions)) == 1
     user_frames = [next(f for f in look.frames if f.is_user_code) for look in looks]
     if any(frame.is_timed for frame in user_frames):
@@ -314,7 +316,7 @@ def _recurring_state(scene: Scene, examination: Examination) -> Stagnation | Non
         # Something counts, and the loop does not ask for it.
         evidence.add("distinct_conditions", n_conditions, "conditions", source, window_s)
         return Stagnation(_cause_of_recurrence(examination), 0.75, evidence)
-    if _is_memory_advancing(scene, examination):
+    if _is_memory_advancing(scene, examination, _OWN_COUNTERS.get(examination.language or "", 0)):
         return None
     # It must be seen to go round: in lines that call nothing; by coming back to a state, or to a
     # place, that it had left; or because it is the interpreter that runs. Else it may be inside
