@@ -45,6 +45,7 @@ class StackFrame:
         loops: first and last line of the loops around `line`, innermost first, where the
             reader understands the source.
         has_call: whether the statement calls anything; None where the source is not understood.
+        calls: names of what the statement calls, and the condition of the innermost loop around.
         is_timed: in a loop that nothing but the clock ends: it takes as long as it is told to.
         is_fed: in a call that is given what a loop goes through: each round another input.
     """
@@ -55,6 +56,7 @@ class StackFrame:
     is_user_code: bool
     loops: tuple[tuple[int, int], ...] = ()
     has_call: bool | None = None
+    calls: tuple[str, ...] = ()
     is_timed: bool = False
     is_fed: bool = False
 

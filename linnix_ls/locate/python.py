@@ -155,6 +155,7 @@ def _frame(raw: dict[str, Any], facts: ProcessFacts) -> StackFrame:
         is_user_code=is_user,
         loops=source.loops_around(line) if source and line else (),
         has_call=source.has_call(line) if source and line else None,
+        calls=source.calls_at(line) if source and line else (),
         is_timed=source.is_timed(line) if source and line else False,
         is_fed=source.is_fed(line) if source and line else False,
     )

@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 MAX_SOURCE_BYTES = 2 << 20
+MAX_CALLS = 6
 
 # Installed code, of whatever language: not the user's to change.
 _INSTALLED = re.compile(
@@ -134,6 +135,14 @@ class PythonSource:
         """None when a loop of another kind is further in."""
         innermost = next(iter(self.loops_around(line)), None)
         return next((loop for loop in self._whiles if _span(loop) == innermost), None)
+
+    def calls_at(self, line: int) -> tuple[str, ...]:
+        """Names of what is called on the line, and in the condition of the loop around it."""
+        loop = self._innermost_while(line)
+        condition = list(ast.walk(loop.test)) if loop else []
+        calls = [*self._calls.get(line, ()), *(n for n in condition if isinstance(n, ast.Call))]
+        names = dict.fromkeys(filter(None, (_last_name(call.func) for call in calls)))
+        return tuple(names)[:MAX_CALLS]
 
     def calls_regex(self, line: int) -> bool:
         """Whether the statement there calls a regular expression's method."""

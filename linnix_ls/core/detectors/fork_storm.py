@@ -48,6 +48,8 @@ class ForkStormDetector:
         # What decided is in the tree already; the glance was for the place. It must still hold.
         for storm in _storms(scene):
             if storm.spawner.key == suspicion.key or _has_moved_on(scene, storm, suspicion.key):
+                if storm.cause is Cause.RETRY_LOOP and _goes_through_inputs(examination):
+                    return None
                 return Verdict(
                     kind=self.kind,
                     cause=storm.cause,
@@ -135,6 +137,20 @@ def _has_moved_on(scene: Scene, storm: _Storm, key: ProcessKey) -> bool:
         and run is not None
         and run is scene.run_of(storm.spawner.key)
     )
+
+
+def _goes_through_inputs(examination: Examination) -> bool:
+    """Whether who starts the same command again and again gives it another input each time: from
+    a loop that it hands on, or because it is called anew, and not from a loop of the user's: a
+    test runner with many cases. The input itself need not be on the command line."""
+    user_frames = [[f for f in look.frames if f.is_user_code] for look in examination.stacks]
+    innermost = [frames[0] for frames in user_frames if frames]
+    if not innermost:
+        return False
+    if any(frame.is_fed for frames in user_frames for frame in frames):
+        return True
+    states = {look.state_hash for look in examination.stacks if look.state_hash is not None}
+    return len(states) > 1 and not any(frame.loops for frames in user_frames for frame in frames)
 
 
 def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:

@@ -48,6 +48,15 @@ _LOOKING = _IDLE | frozenset(
 # Words that an interpreter counts up for itself: perl, how often a regular expression was of use.
 _OWN_COUNTERS = {"perl": 2}
 _POLL_WORDS = ("poll", "empty", "ready", "get_nowait", "wait", "qsize")
+# What standard libraries call it to try a lock, and to ask whether there is something.
+_LOCK_CALLS = frozenset(
+    "acquire trylock try_lock trylockfor tryacquire locked compareandset compare_exchange"
+    " compare_exchange_weak compare_exchange_strong test_and_set".split()
+)
+_POLL_CALLS = frozenset(
+    "poll empty isempty is_empty ready get_nowait is_set done isdone is_done try_recv peek"
+    " available is_alive isalive exists wait_for selectnow qsize recv_nowait has_data".split()
+)
 # Fewer of one thread say nothing about it.
 MIN_SAMPLES_OF_THREAD = 5
 _LOCK_WORDS = ("lock", "acquire", "mutex", "spin")
@@ -410,8 +419,6 @@ def _n_returns(seen: Sequence[object]) -> int:
 
 
 def _cause_of_recurrence(examination: Examination) -> Cause:
-    if (_calls_per_s(examination) or 0) > 1_000:
-        return Cause.BUSY_POLL
     # Of libraries: what the user calls a function says little about what it does.
     words = " ".join(
         frame.function.lower()
@@ -419,9 +426,20 @@ def _cause_of_recurrence(examination: Examination) -> Cause:
         for frame in look.frames[:2]
         if not frame.is_user_code
     )
-    if any(word in words for word in _LOCK_WORDS):
+    calls = {
+        name.lower()
+        for look in examination.stacks
+        for frame in [next((f for f in look.frames if f.is_user_code), None)]
+        if frame is not None
+        for name in frame.calls
+    }
+    if any(word in words for word in _LOCK_WORDS) or calls & _LOCK_CALLS:
         return Cause.LOCK_SPIN
-    return Cause.BUSY_POLL if any(word in words for word in _POLL_WORDS) else Cause.PURE_LOOP
+    if (_calls_per_s(examination) or 0) > 1_000:
+        return Cause.BUSY_POLL
+    if any(word in words for word in _POLL_WORDS) or calls & _POLL_CALLS:
+        return Cause.BUSY_POLL
+    return Cause.PURE_LOOP
 
 
 def _calls_per_s(examination: Examination) -> float | None:
