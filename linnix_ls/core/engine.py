@@ -291,7 +291,13 @@ class Engine:
         if suspicion.depth is Depth.WAITS and run is not None:
             around = tuple(p.key for p in self.tree.alive() if self.run_of(p.key) is run)
         return ExaminationWanted(
-            ExaminationRequest(self._n_examinations, suspicion.key, suspicion.depth, around)
+            ExaminationRequest(
+                self._n_examinations,
+                suspicion.key,
+                suspicion.depth,
+                around,
+                suspicion.child_argv,
+            )
         )
 
     def _drop_lost_looks(self) -> None:

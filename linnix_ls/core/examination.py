@@ -27,12 +27,14 @@ class Depth(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExaminationRequest:
-    """`id` comes back in the answer. `around`: the processes whose waits matter too."""
+    """`id` comes back in the answer. `around`: the processes whose waits matter too;
+    `child_argv`: what it starts again and again, if that is what it is suspected of."""
 
     id: int
     key: ProcessKey
     depth: Depth
     around: tuple[ProcessKey, ...] = ()
+    child_argv: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,12 @@ class Examiner:
         hints = list(reading.hints) or await _nearest_hints(lineage)
         if not any(above.argv for above in lineage) and (site := find_spawn_site(facts)):
             hints.append(site)
+        if request.child_argv and not any(
+            frame.is_user_code for stack in reading.stacks for frame in stack.frames
+        ):
+            started = replace(facts, argv=request.child_argv)
+            if site := find_spawn_site(started, role="culprit"):
+                hints.append(site)
         known_test = test or next((above.test for above in lineage if above.test), None)
         if known_test and (place := testcase.place_of(known_test, [facts, *lineage])):
             hints.append(place)

@@ -42,6 +42,7 @@ class ForkStormDetector:
                 depth=Depth.GLANCE,
                 onset_ns=storm.onset_ns,
                 weight=10.0 + storm.n_starts,  # before any spin: a storm costs the machine more
+                child_argv=storm.child_argv,
             )
 
     def judge(self, scene: Scene, suspicion: Suspicion, examination: Examination) -> Verdict | None:
@@ -89,6 +90,7 @@ class _Storm:
     onset_ns: int
     n_starts: int
     evidence: EvidenceList
+    child_argv: tuple[str, ...] = ()
 
 
 def _storms(scene: Scene) -> Iterable[_Storm]:
@@ -187,6 +189,7 @@ def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:
         onset_ns=copies[-1].started_ns,
         n_starts=len(started),
         evidence=evidence,
+        child_argv=deepest.argv,
     )
 
 
@@ -233,7 +236,8 @@ def _oversubscription(scene: Scene, copies: list[Process]) -> _Storm | None:
     evidence.add("busy_copies", len(busy), "processes", "cpu_clock samples", policy.window_s)
     evidence.add("cpus", scene.n_cpus, "cpus", "the machine")
     onset_ns = min(process.started_ns for process in busy)
-    return _Storm(spawner, Cause.WORKER_OVERSUBSCRIPTION, 0.75, onset_ns, len(busy), evidence)
+    cause, child_argv = Cause.WORKER_OVERSUBSCRIPTION, busy[0].argv
+    return _Storm(spawner, cause, 0.75, onset_ns, len(busy), evidence, child_argv)
 
 
 def _repetition(scene: Scene, spawner: Process, children: list[Process]) -> _Storm | None:
@@ -264,7 +268,9 @@ def _repetition(scene: Scene, spawner: Process, children: list[Process]) -> _Sto
             evidence.add("same_command_share", same_share, "share", "exec events", window_s)
             evidence.add("failed_exits_share", failed_share, "share", "exit events", window_s)
             evidence.add("command", command[0] or "a copy of itself", "name", "exec events")
-            return _Storm(spawner, Cause.RETRY_LOOP, 0.95, onset_ns, len(children), evidence)
+            child_argv = () if command == _COPY else by_command[command][0].argv
+            cause = Cause.RETRY_LOOP
+            return _Storm(spawner, cause, 0.95, onset_ns, len(children), evidence, child_argv)
     copies_share = len(by_command.get(_COPY, ())) / len(children)
     if rate >= policy.bare_forks_per_s and copies_share >= policy.same_argv_share:
         evidence.add("forks_without_exec_share", copies_share, "share", source, window_s)
