@@ -117,6 +117,8 @@ class StormPolicy:
     Attributes:
         window_s: over which starts are counted.
         min_starts, min_starts_per_s: below these nothing is a storm yet.
+        long_window_s, min_slow_starts: of programs that take their time to fail, over which and
+            from how many on, if each is started at once when another has ended.
         same_argv_share, failed_exits_share: a retry that fails at once repeats itself: 95 % and
             more of both. A polite one does too, but not ten times a second. Test suites start
             many programs, but different ones, and they succeed.
@@ -134,6 +136,8 @@ class StormPolicy:
 
     window_s: float = 2.0
     min_starts: int = 20
+    long_window_s: float = 5.0
+    min_slow_starts: int = 12
     min_starts_per_s: float = 10
     same_argv_share: float = 0.9
     failed_exits_share: float = 0.9

@@ -9,6 +9,7 @@ running a program, or piles up processes that never end.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from linnix_ls.core.findings import Cause, Explanation, Finding, Kind, Severity
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.tree import Process, program_name
 
+AT_ONCE_NS = 50_000_000
 _MAKES = frozenset({"make", "gmake", "ninja"})
 
 
@@ -94,10 +96,10 @@ class _Storm:
 
 
 def _storms(scene: Scene) -> Iterable[_Storm]:
-    window_ns = int(scene.policy.storm.window_s * NS_PER_S)
+    since_ns = scene.now_ns - int(scene.policy.storm.long_window_s * NS_PER_S)
     by_parent: dict[ProcessKey, list[Process]] = {}
     for child in reversed(scene.tree.recent_forks):
-        if child.started_ns < scene.now_ns - window_ns:
+        if child.started_ns < since_ns:
             break
         if child.is_judged and child.parent is not None:
             by_parent.setdefault(child.parent, []).append(child)
@@ -115,17 +117,36 @@ def _storms(scene: Scene) -> Iterable[_Storm]:
 
 
 def _storms_of_run(scene: Scene, by_parent: dict[ProcessKey, list[Process]]) -> Iterable[_Storm]:
-    started = [child for children in by_parent.values() for child in children]
-    storm = _recursion(scene, started)
+    """`by_parent`: what was started within the long window, newest first."""
+    since_ns = scene.now_ns - int(scene.policy.storm.window_s * NS_PER_S)
+    recent = {
+        key: [child for child in children if child.started_ns >= since_ns]
+        for key, children in by_parent.items()
+    }
+    started = [child for children in recent.values() for child in children]
+    storm = _recursion(scene, started) if started else None
     if storm is not None:
         yield storm
         return  # it explains every other rate
     for key, children in by_parent.items():
         spawner = scene.tree.get(key)
         if spawner is not None and spawner.is_judged and spawner.is_alive:
-            repetition = _repetition(scene, spawner, children)
+            repetition = _repetition(scene, spawner, recent[key]) or (
+                _repetition(scene, spawner, children) if _is_without_a_pause(children) else None
+            )
             if repetition is not None:
                 yield repetition
+
+
+def _is_without_a_pause(children: list[Process]) -> bool:
+    """Whether nearly each was started at once when another one had ended."""
+    ends_ns = sorted(child.exited_ns for child in children if child.exited_ns is not None)
+    n_at_once = 0
+    for child in children:
+        at = bisect_left(ends_ns, child.started_ns)
+        n_at_once += at > 0 and child.started_ns - ends_ns[at - 1] < AT_ONCE_NS
+    # The first ones follow nobody.
+    return n_at_once >= 0.8 * len(children)
 
 
 def _has_moved_on(scene: Scene, storm: _Storm, key: ProcessKey) -> bool:
@@ -243,8 +264,13 @@ def _oversubscription(scene: Scene, copies: list[Process]) -> _Storm | None:
 def _repetition(scene: Scene, spawner: Process, children: list[Process]) -> _Storm | None:
     """The same thing again and again. `children`: those started within the window."""
     policy = scene.policy.storm
+    if not children:
+        return None
     rate, unit, source, window_s = _rate(scene, children)
-    if len(children) < policy.min_starts or rate < policy.min_starts_per_s:
+    is_slow = window_s > policy.window_s + 0.5
+    min_starts = policy.min_slow_starts if is_slow else policy.min_starts
+    min_starts_per_s = min_starts / policy.long_window_s if is_slow else policy.min_starts_per_s
+    if len(children) < min_starts or rate < min_starts_per_s:
         return None
     by_command: dict[tuple[str, ...], list[Process]] = {}
     for child in children:
@@ -262,8 +288,8 @@ def _repetition(scene: Scene, spawner: Process, children: list[Process]) -> _Sto
         same_share = n_in_rounds / len(children)
         if (
             same_share >= policy.same_argv_share
-            and n_rounds >= policy.min_starts
-            and n_rounds / window_s >= policy.min_starts_per_s
+            and n_rounds >= min_starts
+            and n_rounds / window_s >= min_starts_per_s
         ):
             evidence.add("same_command_share", same_share, "share", "exec events", window_s)
             evidence.add("failed_exits_share", failed_share, "share", "exit events", window_s)
