@@ -64,6 +64,8 @@ class StackSnapshot:
             saw the same state. None where the reader cannot see variables.
         is_running: on a CPU or runnable at that moment, None when unknown.
         native_leaf: what native code it is in, where the reader can tell: "regex", else None.
+        is_complete: of native code: no caller is missing. In samples those may be that keep no
+            frame pointer.
     """
 
     tid: int
@@ -71,6 +73,7 @@ class StackSnapshot:
     state_hash: int | None = None
     is_running: bool | None = None
     native_leaf: str | None = None
+    is_complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,8 @@ class Examination:
         on_cpu_cores, runnable_cores: CPU used, and used or waited for, per wall second.
         language: whose stacks these are: python, native, node, …; None when none was read.
         stacks: all looks, in time order.
+        native_stacks: looks at the thread that runs most, or samples of it; of a process that
+            waits one of each thread, those that wait for a lock first.
         ancestors: facts of the parents, nearest first.
         hints: places found without a stack.
         waits: of it and of the processes around it, each thread one.
