@@ -24,7 +24,11 @@ _BUILT_ELSEWHERE = "/build/"
 
 def is_user_program(path: str | None) -> bool:
     """Whether a program or library may have been built from sources that are here."""
-    return path is not None and not _SYSTEM.match(path)
+    return path is not None and not _SYSTEM.match(path) and not _is_installed(path)
+
+
+def _is_installed(path: str) -> bool:
+    return is_installed(path) and not path.startswith(_BUILT_ELSEWHERE)
 
 
 class SourceFinder:
@@ -51,11 +55,7 @@ class SourceFinder:
 
     def _search(self, path: str, function: str) -> str | None:
         word = _own_name(function)
-        if (
-            not word
-            or "\0" in path
-            or (is_installed(path) and not path.startswith(_BUILT_ELSEWHERE))
-        ):
+        if not word or "\0" in path or _is_installed(path):
             return None
         for tail in _tails(path):
             candidates = {

@@ -6,6 +6,8 @@ What is parsed further goes to pyelftools, or to binutils with the rights of the
 
 from __future__ import annotations
 
+import os
+import stat
 import struct
 import zlib
 from typing import BinaryIO, NamedTuple
@@ -38,6 +40,18 @@ class Section(NamedTuple):
 
     address: int
     content: bytes
+
+
+def open_file(path: str) -> BinaryIO:
+    """Raises `MalformedError` unless it is an ordinary file: to open others may take for ever."""
+    try:
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    except (OSError, ValueError) as error:
+        raise MalformedError from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise MalformedError
+    return file
 
 
 def program_headers(header: bytes) -> tuple[int, int]:

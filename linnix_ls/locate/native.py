@@ -37,6 +37,7 @@ MAX_ADDRESSES = 600
 MAX_FILES = 32
 MAX_FUNCTION_CHARS = 60
 MAX_NAME_CHARS = 4096
+MAX_THREADS = 2048  # 20 ms to see which of them run
 MAX_RUNNING_THREADS = 4  # stopped in one look
 MAX_WAITING_THREADS = 64
 _ADDRESS = re.compile(r"0x([0-9a-f]{1,16})")
@@ -157,7 +158,7 @@ def _threads(pid: int) -> dict[int, _Thread]:
         tids = sorted(map(int, os.listdir(f"/proc/{pid}/task")))
     except OSError:
         return found
-    for tid in tids[: procfs.MAX_THREADS_READ]:
+    for tid in tids[:MAX_THREADS]:
         raw = procfs.read_bytes(f"/proc/{pid}/task/{tid}/stat", 1024) or b""
         fields = raw.rpartition(b")")[2].split()
         if len(fields) > 12 and fields[0] not in (b"Z", b"X"):
@@ -355,10 +356,10 @@ def _virtual_addresses(path: str, offsets: Collection[int]) -> tuple[dict[int, i
     """From offsets in the file to the addresses that its debug information uses, and whether
     some of that may be in yet other files."""
     try:
-        with open(path, "rb") as file:
+        with elf.open_file(path) as file:
             loaded = [segment for segment in elf.file_segments(file) if segment.kind == _PT_LOAD]
             is_split = elf.has_section(file, ".debug_addr")
-    except (OSError, elf.MalformedError):
+    except elf.MalformedError:
         return {}, False
     found = {}
     for offset in offsets:

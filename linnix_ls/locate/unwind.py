@@ -474,7 +474,7 @@ class _UnsortedRules:
     @classmethod
     def of(cls, path: str, name: str) -> _UnsortedRules:
         section = elf.Section(0, b"")
-        with contextlib.suppress(OSError, elf.MalformedError), open(path, "rb") as file:
+        with contextlib.suppress(elf.MalformedError), elf.open_file(path) as file:
             section = elf.read_section(file, name, MAX_UNSORTED_BYTES)
         return cls(section, is_eh_frame=name == ".eh_frame")
 

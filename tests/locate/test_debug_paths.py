@@ -77,8 +77,14 @@ def test_a_librarys_source_is_not_the_users_of_the_same_name(project, path):
     assert find(project, path) == path
 
 
-@pytest.mark.parametrize("program", ["/usr/lib/libpump.so.1", "/lib/x/libc.so.6", "/usr/bin/pump"])
-def test_a_distributions_program_was_not_built_from_files_here(project, program):
+@pytest.mark.parametrize(
+    "program",
+    [
+        *("/usr/lib/libpump.so.1", "/lib/x/libc.so.6", "/usr/bin/pump", "/root/.rustup/bin/rustc"),
+        "/ws/venv/lib/python3.11/site-packages/pump.so",
+    ],
+)
+def test_an_installed_program_was_not_built_from_files_here(project, program):
     assert not is_user_program(program)
     assert find(project, "src/ring.c", program=program) is None
 
