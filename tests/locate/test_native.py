@@ -555,6 +555,35 @@ def test_a_deadlock_in_rust_too(folder, flags):
         assert place(pid, Depth.WAITS, Kind.STUCK)[:2] == ("dead.rs", 5)
 
 
+RUST_CHANNEL = """\
+use std::sync::mpsc;
+
+fn drain(from: &mpsc::Receiver<u32>) -> u32 {
+    let mut n = 0;
+    while let Ok(v) = from.recv() {
+        n += v;
+    }
+    n
+}
+
+fn main() {
+    println!("ready");
+    let (_to, from) = mpsc::channel();
+    println!("{}", drain(&from));
+}
+"""
+
+
+@needs("rustc")
+@pytest.mark.parametrize("flags", [("-O",), (), ("-O", "-Clto")], ids=" ".join)
+def test_a_wait_deep_in_rusts_library_has_its_line(folder, flags):
+    """Which keeps frame pointers, unlike the program: the first is lost in a thread that waits."""
+    program = built(folder, "-g", *flags, text=RUST_CHANNEL, name="wait.rs", compiler="rustc")
+    with running(program) as pid:
+        settled(pid, 1)
+        assert place(pid, Depth.WAITS, Kind.STUCK)[:2] == ("wait.rs", 5)
+
+
 PIPE = """\
 #include <stdio.h>
 #include <unistd.h>
