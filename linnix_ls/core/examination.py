@@ -78,6 +78,8 @@ class StackSnapshot:
             hashes began alike.
         condition_hash: of the variables that decide when the innermost loop ends, where its
             condition alone does; else None.
+        is_complete: of native code: no caller is missing. In samples those may be that keep no
+            frame pointer.
     """
 
     tid: int
@@ -88,6 +90,7 @@ class StackSnapshot:
     condition_hash: int | None = None
     instruction: int | None = None
     round_hashes: tuple[int, ...] = ()
+    is_complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,8 @@ class Examination:
             and not what it had called.
         language: whose stacks these are: python, native, node, …; None when none was read.
         stacks: all looks, in time order.
+        native_stacks: looks at the thread that runs most, or samples of it; of a process that
+            waits one of each thread, those that wait for a lock first.
         ancestors: facts of the parents, nearest first.
         hints: places found without a stack.
         waits: of it and of the processes around it, each thread one.

@@ -20,9 +20,14 @@ _INSTALLED = re.compile(
 )
 
 
+def is_installed(path: str) -> bool:
+    """Whether a file of that path is part of something installed, here or where it was built."""
+    return _INSTALLED.search(path) is not None
+
+
 def is_user_file(path: str | None) -> bool:
     """Whether `path` is a source file that exists and is not part of something installed."""
-    return path is not None and not _INSTALLED.search(path) and os.path.isfile(path)
+    return path is not None and not is_installed(path) and os.path.isfile(path)
 
 
 def resolve(path: str, cwd: str | None) -> str | None:
