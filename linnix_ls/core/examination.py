@@ -119,12 +119,27 @@ class MemoryProgress:
     Attributes:
         n_advancing_words: that rose, or fell, from each reading to the next; clocks left out.
         n_never_same_words: that were different in each reading.
+        n_left_words: that changed, once or more, and never back.
     """
 
     n_pages: int
     n_changed_pages: int
     n_advancing_words: int
     n_never_same_words: int
+    n_left_words: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadMotion:
+    """Whether the registers and the stack of a thread that ran move on.
+
+    Attributes:
+        n_advancing_words: of them, that rose or fell from look to look; clocks left out.
+    """
+
+    tid: int
+    n_looks: int
+    n_advancing_words: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +231,7 @@ class Examination:
         ancestors: facts of the parents, nearest first.
         hints: places found without a stack.
         waits: of it and of the processes around it, each thread one.
+        motions: of the threads that ran; none for languages whose variables are in `memory`.
         listening: addresses that it accepts connections at.
         notes: what could not be done and why, for people.
     """
@@ -245,6 +261,7 @@ class Examination:
     hints: tuple[PlaceHint, ...] = ()
     memory: MemoryProgress | None = None
     growth: MemoryGrowth | None = None
+    motions: tuple[ThreadMotion, ...] = ()
     waits: tuple[Wait, ...] = ()
     listening: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

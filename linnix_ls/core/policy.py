@@ -50,6 +50,8 @@ class SpinPolicy:
             loops change 4 to 30 pages between the same few contents; up to 4 words are never
             the same (counters in CPython's bytecode). Programs that compute show one word that
             counts, hundreds of pages, or both.
+        max_left_words: of memory, that change for good: results that are written.
+        min_looks_at_registers: fewer say nothing.
         compile_s, compile_rss_bytes, compile_growth_bytes_per_cpu_s: a compiler at one file.
             Honest large sources take up to 60 MB with each second of CPU.
         look_again_s: after each look that found it busy, the time to the next.
@@ -81,6 +83,8 @@ class SpinPolicy:
     min_looks: int = 5
     max_changed_pages: int = 200
     max_never_same_words: int = 12
+    max_left_words: int = 4
+    min_looks_at_registers: int = 8
     compile_s: float = 5.0
     compile_rss_bytes: float = 300e6
     compile_growth_bytes_per_cpu_s: float = 75e6

@@ -12,6 +12,7 @@ from linnix_ls.core.examination import (
     PlaceHint,
     ProcessFacts,
     StackSnapshot,
+    ThreadMotion,
 )
 from linnix_ls.core.ids import ProcessKey
 
@@ -24,12 +25,14 @@ class Reading:
         language: whose stacks these are.
         hints: places found without a stack.
         notes: what could not be done and why.
+        motions: of its threads, where the reader has looked at registers and stack itself.
     """
 
     language: str
     stacks: tuple[StackSnapshot, ...] = ()
     hints: tuple[PlaceHint, ...] = ()
     notes: tuple[str, ...] = ()
+    motions: tuple[ThreadMotion, ...] = ()
 
 
 class LanguageReader(Protocol):

@@ -105,7 +105,7 @@ class Examiner:
         if is_one_call(reading.stacks):  # it may be inside of native code of the user's own
             looks = await native.take_looks(pid, n_looks=6, interval_s=0.02)
         samples = self._recent_user_stacks(request.key)
-        native_stacks = await native.native_stacks(pid, looks, samples)
+        native_stacks = await native.native_stacks(pid, looks.looks, samples)
         lineage = [_facts(key) for key in ancestors[:MAX_ANCESTORS_READ]]
         lineage = await _with_spawn_site(lineage)
         after = procfs.read_counters(pid)
@@ -172,6 +172,7 @@ class Examiner:
             hints=tuple(hints),
             memory=memory,
             growth=growth,
+            motions=reading.motions or looks.motions,
             waits=read_waits(request.around) if request.depth is Depth.WAITS else (),
             listening=_listening(pid) if request.depth is Depth.GLANCE else (),
             notes=reading.notes,
@@ -221,11 +222,16 @@ def _facts(key: ProcessKey) -> ProcessFacts:
 
 async def _look_at_native_code(
     facts: ProcessFacts, *, n_looks: int, interval_s: float
-) -> list[native.Look]:
+) -> native.Looks:
     """Of programs that no reader knows. What interpreters and virtual machines are made of is
-    nobody's to change; and only one at a time may stop a process to look at it."""
-    if any(reader.recognises(facts) for reader in READERS[:-1]):
-        return []
+    nobody's to change; and only one at a time may stop a process to look at it. Of a JVM, which
+    its reader does not stop, only whether its threads get on."""
+    reader = next(reader for reader in READERS if reader.recognises(facts))
+    if isinstance(reader, JavaReader):
+        looks = await native.take_looks(facts.key.pid, n_looks=n_looks, interval_s=interval_s)
+        return looks._replace(looks=[])
+    if reader is not READERS[-1]:
+        return native.Looks([])
     return await native.take_looks(facts.key.pid, n_looks=n_looks, interval_s=interval_s)
 
 
@@ -250,7 +256,7 @@ async def _with_spawn_site(lineage: list[ProcessFacts]) -> list[ProcessFacts]:
             stacks = (await READERS[0].read(facts, n_looks=1, interval_s=0)).stacks
         elif is_user_program(facts.exe):
             looks = await _look_at_native_code(facts, n_looks=1, interval_s=0)
-            stacks = await native.native_stacks(facts.key.pid, looks, ())
+            stacks = await native.native_stacks(facts.key.pid, looks.looks, ())
         if is_python or any(frame.is_user_code for stack in stacks for frame in stack.frames):
             lineage = lineage.copy()
             lineage[position] = replace(facts, stacks=stacks)

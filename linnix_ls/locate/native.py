@@ -16,19 +16,21 @@ import contextlib
 import os
 import platform
 import re
+import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from linnix_ls import procfs
-from linnix_ls.core.examination import StackFrame, StackSnapshot
+from linnix_ls.core.examination import StackFrame, StackSnapshot, ThreadMotion
 from linnix_ls.locate import elf
 from linnix_ls.locate.debug_paths import SourceFinder
 from linnix_ls.locate.frames import frame_at
 from linnix_ls.locate.memory import ProcessMemory, UnreadableError, mappings
+from linnix_ls.locate.motion import motion_of
 from linnix_ls.locate.owner import owner_of
-from linnix_ls.locate.registers import look_at_thread
+from linnix_ls.locate.registers import Moment, look_at_thread
 from linnix_ls.locate.unwind import Unwinder
 
 SYMBOLISE_TIMEOUT_S = 5.0
@@ -49,6 +51,14 @@ _NAME_TOKEN = re.compile(r"operator(?:<=>|<<=?|>>=?|->\*?|[<>]=?)|->|.", re.DOTA
 _CONTENDED = 2  # the value of a lock that others wait for: glibc's, musl's, Rust's
 
 
+class Looks(NamedTuple):
+    """What looking at a process gave: `looks` at one thread, or at those that wait; `motions` of
+    all that ran."""
+
+    looks: list[Look]
+    motions: tuple[ThreadMotion, ...] = ()
+
+
 class Look(NamedTuple):
     """One thread at one moment.
 
@@ -67,7 +77,7 @@ class _Thread:
     cpu_ticks: int
 
 
-async def take_looks(pid: int, *, n_looks: int, interval_s: float) -> list[Look]:
+async def take_looks(pid: int, *, n_looks: int, interval_s: float) -> Looks:
     """Look at the thread that runs most, `interval_s` apart, or once at each of those that wait,
     when all do: first at those that wait for a lock or for what is outside, last at those that wait
     for a thread's end.
@@ -78,7 +88,7 @@ async def take_looks(pid: int, *, n_looks: int, interval_s: float) -> list[Look]
     try:
         memory = ProcessMemory(pid)
     except UnreadableError:
-        return []
+        return Looks([])
     with memory:
         watch = _Watch(pid, memory)
         for n in range(n_looks):
@@ -86,7 +96,7 @@ async def take_looks(pid: int, *, n_looks: int, interval_s: float) -> list[Look]
                 # Uneven, so as not to meet a loop's own period each time.
                 await asyncio.sleep(interval_s * (0.7 + 0.3 * (n % 3)))
             await asyncio.to_thread(watch.look)
-        return watch.result()
+        return Looks(watch.result(), watch.motions())
 
 
 class _Watch:
@@ -99,6 +109,7 @@ class _Watch:
         self._first = self._last = _threads(pid)
         self._looks: list[Look] = []
         self._waiting: list[Look] = []
+        self._moments: dict[int, list[tuple[float, Moment]]] = {}
 
     def look(self) -> None:
         self._last = _threads(self._pid)
@@ -118,12 +129,17 @@ class _Watch:
         busiest = max(n_looks, key=lambda tid: (self._cpu_ticks(tid), n_looks[tid]))
         return [look for look in self._looks if look.tid == busiest]
 
+    def motions(self) -> tuple[ThreadMotion, ...]:
+        return tuple(motion_of(tid, moments) for tid, moments in self._moments.items())
+
     def _take(self, tid: int) -> Look | None:
         try:
             moment = look_at_thread(self._pid, tid, self._memory)
             addresses = tuple(self._unwinder.calls(moment))
         except UnreadableError:
             return None
+        if moment.stopped_ns:
+            self._moments.setdefault(tid, []).append((time.monotonic(), moment))
         return Look(tid, addresses, moment.stopped_ns > 0)
 
     def _cpu_ticks(self, tid: int) -> int:

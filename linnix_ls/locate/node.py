@@ -21,11 +21,19 @@ from itertools import pairwise
 from urllib.parse import unquote, urlsplit
 
 from linnix_ls import procfs
-from linnix_ls.core.examination import PlaceHint, ProcessFacts, StackFrame, StackSnapshot
+from linnix_ls.core.examination import (
+    PlaceHint,
+    ProcessFacts,
+    StackFrame,
+    StackSnapshot,
+    ThreadMotion,
+)
 from linnix_ls.locate.base import Reading
 from linnix_ls.locate.frames import frame_at, hints_of
 from linnix_ls.locate.memory import UnreadableError, mappings
+from linnix_ls.locate.motion import motion_of
 from linnix_ls.locate.owner import owner_of
+from linnix_ls.locate.registers import Moment
 from linnix_ls.locate.source import is_user_file
 from linnix_ls.locate.syntax import Lines, Syntax, syntax_of
 from linnix_ls.locate.v8_memory import JsFrame, JsStack, V8Process
@@ -62,13 +70,24 @@ class NodeReader:
                 looks = await _looks(process, facts, n_looks, interval_s)
         except UnreadableError as error:
             return Reading(self.language, notes=(f"no JavaScript stack: {error}",))
+        motions = _motions(looks)
         lines = _Lines(facts)
         stacks = [await _snapshot(tid, look, lines) for tid, look in looks]
         if any(frame.is_user_code for stack in stacks for frame in stack.frames):
-            return Reading(self.language, tuple(stacks), hints_of(stacks, self.language))
+            hints = hints_of(stacks, self.language)
+            return Reading(self.language, tuple(stacks), hints, motions=motions)
         # Of one that waits they are too old to say anything.
         hint = _hint_of_remnants([look for _, look in looks if look.stopped_ns])
-        return Reading(self.language, hints=(hint,) if hint else ())
+        return Reading(self.language, hints=(hint,) if hint else (), motions=motions)
+
+
+def _motions(looks: list[tuple[int, JsStack]]) -> tuple[ThreadMotion, ...]:
+    """Of the threads that ran."""
+    by_thread: dict[int, list[tuple[float, Moment]]] = {}
+    for tid, look in looks:
+        if look.moment is not None and look.moment.stopped_ns:
+            by_thread.setdefault(tid, []).append((look.seen_s, look.moment))
+    return tuple(motion_of(tid, moments) for tid, moments in by_thread.items())
 
 
 def _hint_of_remnants(looks: list[JsStack]) -> PlaceHint | None:

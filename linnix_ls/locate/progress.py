@@ -65,14 +65,15 @@ def watch_memory(pid: int, *, counts_references: bool = False) -> MemoryProgress
         return None  # it has gone
     finally:
         os.close(memory)
-    n_advancing = n_never_same = 0
+    n_advancing = n_never_same = n_left = 0
     for page in changed:
-        advancing, never_same = _count(
+        advancing, never_same, left = _count(
             [look[page] for look in looks], times_s, counts_references=counts_references
         )
         n_advancing += advancing
         n_never_same += never_same
-    return MemoryProgress(len(pages), len(changed), n_advancing, n_never_same)
+        n_left += left
+    return MemoryProgress(len(pages), len(changed), n_advancing, n_never_same, n_left)
 
 
 def _resident_pages(pid: int, *, without_interpreter: bool = False) -> list[int]:
@@ -127,24 +128,27 @@ def _read(memory: int, page: int) -> bytes:
 
 def _count(
     looks: list[array.array[int]], times_s: Sequence[float], *, counts_references: bool
-) -> tuple[int, int]:
-    """Words of one page that strictly advance, and words that were never the same twice."""
-    n_advancing = n_never_same = 0
+) -> tuple[int, int, int]:
+    """Words of one page that strictly advance, words that were never the same twice, and words
+    that were left for good whenever they changed."""
+    n_advancing = n_never_same = n_left = 0
     last = looks[-1]
     for index, values in enumerate(zip(*looks, strict=True)):
-        if values[0] == values[1] == values[2]:
+        n_values = len(set(values))
+        if n_values == 1:
             continue
-        if len(set(values)) < len(values):
+        n_left += sum(a != b for a, b in pairwise(values)) == n_values - 1
+        if n_values < len(values):
             continue
         n_never_same += 1
         is_rising = all(a < b for a, b in pairwise(values))
         is_falling = all(a > b for a, b in pairwise(values))
-        if not (is_rising or is_falling) or _is_clock(values, times_s):
+        if not (is_rising or is_falling) or is_clock(values, times_s):
             continue
         if counts_references and _is_bookkeeping(last, index):
             continue
         n_advancing += 1
-    return n_advancing, n_never_same
+    return n_advancing, n_never_same, n_left
 
 
 def _is_bookkeeping(words: Sequence[int], index: int) -> bool:
@@ -166,7 +170,7 @@ def _is_address(word: int) -> bool:
     return _LOWEST_ADDRESS < word < _HIGHEST_ADDRESS and word % 8 == 0
 
 
-def _is_clock(values: Sequence[int], times_s: Sequence[float]) -> bool:
+def is_clock(values: Sequence[int], times_s: Sequence[float]) -> bool:
     """Whether a word only tells the time: a loop that asks the clock gets no further by it."""
     for first, last in (
         _as_floats(values[0], values[-1]),

@@ -23,7 +23,8 @@ STOP_TIMEOUT_S = 0.1  # on a loaded machine it must get a CPU first
 MAX_STACK_BYTES = 128 << 10
 
 _PTRACE_SEIZE, _PTRACE_INTERRUPT, _PTRACE_DETACH, _PTRACE_GETREGSET = 0x4206, 0x4207, 17, 0x4204
-_NT_PRSTATUS = 1
+_NT_PRSTATUS, _NT_PRFPREG = 1, 2
+_FXSAVE_BYTES, _XMM_OFFSET = 512, 160
 _WALL = 0x40000000
 _PTRACE_EVENT_STOP = 128
 # Size of the register set, the indices of instruction, stack and frame pointer in it, and those of
@@ -52,6 +53,7 @@ class Moment:
         stack: the bytes from `stack_pointer` upwards.
         stopped_ns: for how long it stood still because of us.
         general: the general registers, as DWARF numbers them; () when they are not known.
+        floating: the lower halves of the vector registers, where they are known.
     """
 
     instruction_pointer: int
@@ -60,6 +62,7 @@ class Moment:
     stack: bytes
     stopped_ns: int
     general: tuple[int, ...] = ()
+    floating: tuple[int, ...] = ()
 
 
 def look_at_thread(pid: int, tid: int, memory: ProcessMemory) -> Moment:
@@ -116,6 +119,7 @@ def _look(tid: int, memory: ProcessMemory) -> Moment:
         if vector.length != size:
             raise UnreadableError("a 32-bit process")
         registers = struct.unpack(f"={size // 8}Q", buffer.raw)
+        floating = _floating(tid)
         stack = memory.read_up_to(registers[at_sp], MAX_STACK_BYTES)
     finally:
         _libc.ptrace(_PTRACE_DETACH, tid, 0, signal)
@@ -127,7 +131,19 @@ def _look(tid: int, memory: ProcessMemory) -> Moment:
         stack=stack,
         stopped_ns=stopped_ns,
         general=tuple(registers[index] for index in general),
+        floating=floating,
     )
+
+
+def _floating(tid: int) -> tuple[int, ...]:
+    """Of xmm0 to xmm15, as FXSAVE lays them out."""
+    if platform.machine() != "x86_64":
+        return ()
+    buffer = ctypes.create_string_buffer(_FXSAVE_BYTES)
+    vector = _Iovec(ctypes.addressof(buffer), _FXSAVE_BYTES)
+    if _libc.ptrace(_PTRACE_GETREGSET, tid, _NT_PRFPREG, ctypes.addressof(vector)) == -1:
+        return ()
+    return struct.unpack_from("=32Q", buffer.raw, _XMM_OFFSET)[::2]
 
 
 def _wait_for_stop(tid: int) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -105,6 +106,7 @@ class JsStack:
         remnants: where none of the frames is of a file: functions of files that the stack still
             holds from calls that are over. An event loop that polls is seldom met in them.
         stopped_ns: how long the thread stood still for this.
+        moment, seen_s: what it was read from, and when.
     """
 
     frames: tuple[JsFrame, ...]
@@ -112,6 +114,8 @@ class JsStack:
     is_native: bool
     values_hash: int
     stopped_ns: int
+    moment: Moment | None = None
+    seen_s: float = 0.0
 
 
 class V8Process:
@@ -159,8 +163,10 @@ class V8Process:
             UnreadableError: as `registers.look_at_thread` does.
         """
         moment = look_at_thread(self._memory.pid, tid, self._memory)
+        seen_s = time.monotonic()
         code = [(m.start, m.end) for m in mappings(self._memory.pid) if "x" in m.permissions]
-        return _V8(self._memory, self._layout, code, moment).stack()
+        stack = _V8(self._memory, self._layout, code, moment).stack()
+        return replace(stack, moment=moment, seen_s=seen_s)
 
 
 class _V8:

@@ -47,6 +47,7 @@ _LOOKING = _IDLE | frozenset(
 )
 # Words that an interpreter counts up for itself: perl, how often a regular expression was of use.
 _OWN_COUNTERS = {"perl": 2}
+_REGEX_WORDS = ("regex", "regexp", "pcre", "re_search", "re_match", "regmatch")
 _POLL_WORDS = ("poll", "empty", "ready", "get_nowait", "wait", "qsize")
 # What standard libraries call it to try a lock, and to ask whether there is something.
 _LOCK_CALLS = frozenset(
@@ -116,6 +117,7 @@ def stagnation(scene: Scene, process: Process, examination: Examination) -> Stag
         _fruitless_syscalls(scene, process, examination)
         or _recurring_state(scene, examination)
         or _recurring_registers(scene, process, examination)
+        or _motionless(scene, examination)
     )
 
 
@@ -156,6 +158,11 @@ def reasons(finding: Finding, value: Citations) -> list[str]:
         if share := value["fruitless_share"]:
             text += f"; {share} fail or find nothing"
         why.append(text + ".")
+    if value["advancing_registers"] == "0":
+        why.append(
+            f"In {value['looks_at_registers']} looks at its registers and its stack nothing counts"
+            " up or down either."
+        )
     if share := value["new_registers_share"]:
         why.append(
             f"Of {value['samples']} samples of its registers only {share} were new:"
@@ -498,21 +505,80 @@ def _registers(process: Process, examination: Examination, now_ns: int) -> _Regi
     )
 
 
+def _is_quiet(scene: Scene, examination: Examination) -> bool:
+    """Whether it asks the kernel for nothing: neither by calls nor by touching new memory."""
+    policy = scene.policy.spin
+    calls_per_s = _calls_per_s(examination)
+    productive_per_s = _productive_calls_per_s(examination)
+    faults_per_s = examination.page_faults_per_s
+    return (
+        calls_per_s is not None
+        and calls_per_s <= policy.max_quiet_syscalls_per_s
+        and productive_per_s is not None
+        and productive_per_s <= policy.max_quiet_productive_calls_per_s
+        and faults_per_s is not None
+        and faults_per_s <= policy.max_quiet_faults_per_s
+    )
+
+
+def _motionless(scene: Scene, examination: Examination) -> Stagnation | None:
+    """Compiled code of which nothing gets on, neither in memory nor in registers nor on the
+    stack. Seen in two examinations: the outermost of many loops may stand still for a while."""
+    looks = [*(look for _, look in scene.history[-1:]), examination]
+    if len(looks) < 2 or not all(_stands_still(scene, look) for look in looks):
+        return None
+    evidence = common_evidence(examination)
+    window_s = examination.window_s
+    n_looks = max(motion.n_looks for motion in examination.motions)
+    calls_per_s = _calls_per_s(examination)
+    evidence.add("looks_at_registers", n_looks, "looks", "ptrace", window_s)
+    evidence.add("advancing_registers", 0, "words", "ptrace", window_s)
+    evidence.add("advancing_words", 0, "words", "/proc/mem", window_s)
+    evidence.add("syscalls_per_s", calls_per_s, "calls/s", "sys_exit probe", window_s)
+    return Stagnation(_cause_of_native(examination), 0.8, evidence)
+
+
+def _stands_still(scene: Scene, examination: Examination) -> bool:
+    policy = scene.policy.spin
+    memory = examination.memory
+    motions = examination.motions
+    n_most = max((motion.n_looks for motion in motions), default=0)
+    return (
+        memory is not None
+        and memory.n_advancing_words == 0
+        and memory.n_changed_pages <= policy.max_changed_pages
+        and memory.n_never_same_words <= policy.max_never_same_words
+        and memory.n_left_words <= policy.max_left_words
+        and n_most >= policy.min_looks_at_registers
+        and all(motion.n_advancing_words == 0 for motion in motions)
+        # Of a thread that runs now and then too little is seen.
+        and all(motion.n_looks >= 0.7 * n_most or motion.n_looks < 2 for motion in motions)
+        and _is_quiet(scene, examination)
+    )
+
+
+def _cause_of_native(examination: Examination) -> Cause:
+    """By the innermost functions; for what is asked, only by those of libraries: what the user
+    calls a function says little about what it does."""
+    stacks = examination.native_stacks or examination.stacks
+    innermost = " ".join(f.function.lower() for look in stacks for f in look.frames[:2])
+    libraries = " ".join(
+        f.function.lower() for look in stacks for f in look.frames[:6] if not f.is_user_code
+    )
+    if any(word in innermost for word in _LOCK_WORDS):
+        return Cause.LOCK_SPIN
+    if any(word in libraries for word in _REGEX_WORDS):
+        return Cause.REGEX_BACKTRACKING
+    is_asking = any(word in libraries for word in (*_POLL_WORDS, *_POLL_CALLS))
+    return Cause.BUSY_POLL if is_asking else Cause.PURE_LOOP
+
+
 def _recurring_registers(
     scene: Scene, process: Process, examination: Examination
 ) -> Stagnation | None:
     """A native loop without progress comes back to the same machine state."""
     policy = scene.policy.spin
-    calls_per_s, productive_per_s = (
-        _calls_per_s(examination),
-        _productive_calls_per_s(examination),
-    )
-    if calls_per_s is None or calls_per_s > policy.max_quiet_syscalls_per_s:
-        return None
-    if productive_per_s is None or productive_per_s > policy.max_quiet_productive_calls_per_s:
-        return None
-    faults_per_s = examination.page_faults_per_s
-    if faults_per_s is None or faults_per_s > policy.max_quiet_faults_per_s:
+    if not _is_quiet(scene, examination):
         return None
     measured = _registers(process, examination, scene.now_ns)
     if (
@@ -528,9 +594,6 @@ def _recurring_registers(
     evidence.add("samples", measured.n_samples, "samples", "cpu_clock samples", window_s)
     evidence.add("new_registers_share", measured.new_share, "share", "cpu_clock samples", window_s)
     evidence.add("top_leaves_share", measured.top_share, "share", "cpu_clock samples", window_s)
+    calls_per_s = _calls_per_s(examination)
     evidence.add("syscalls_per_s", calls_per_s, "calls/s", "sys_exit probe", window_s)
-    functions = " ".join(
-        frame.function.lower() for look in examination.native_stacks for frame in look.frames[:1]
-    )
-    is_lock = any(word in functions for word in _LOCK_WORDS)
-    return Stagnation(Cause.LOCK_SPIN if is_lock else Cause.PURE_LOOP, 0.9, evidence)
+    return Stagnation(_cause_of_native(examination), 0.9, evidence)
