@@ -24,12 +24,15 @@ class Reading:
         language: whose stacks these are.
         hints: places found without a stack.
         notes: what could not be done and why.
+        bystanders: looks that tell no place, but perhaps the test: at its other threads, or
+            without a line of the user's.
     """
 
     language: str
     stacks: tuple[StackSnapshot, ...] = ()
     hints: tuple[PlaceHint, ...] = ()
     notes: tuple[str, ...] = ()
+    bystanders: tuple[StackSnapshot, ...] = ()
 
 
 class LanguageReader(Protocol):

@@ -68,7 +68,7 @@ class NodeReader:
             return Reading(self.language, tuple(stacks), hints_of(stacks, self.language))
         # Of one that waits they are too old to say anything.
         hint = _hint_of_remnants([look for _, look in looks if look.stopped_ns])
-        return Reading(self.language, hints=(hint,) if hint else ())
+        return Reading(self.language, hints=(hint,) if hint else (), bystanders=tuple(stacks[-1:]))
 
 
 def _hint_of_remnants(looks: list[JsStack]) -> PlaceHint | None:

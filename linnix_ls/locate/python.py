@@ -17,6 +17,7 @@ from linnix_ls.locate.source import is_user_file, python_source, resolve
 
 LOOK_TIMEOUT_S = 3.0
 MAX_FRAMES = 128
+MAX_BYSTANDERS = 64
 
 
 def py_spy_path() -> str | None:
@@ -52,8 +53,15 @@ class PythonReader:
                 note = failure
             else:
                 per_look.append(threads)
+        stacks = tuple(_busiest_thread(per_look))
+        others = (
+            [thread for thread in per_look[-1] if thread.tid != stacks[0].tid] if stacks else []
+        )
         return Reading(
-            self.language, tuple(_busiest_thread(per_look)), notes=(note,) if note else ()
+            self.language,
+            stacks,
+            notes=(note,) if note else (),
+            bystanders=tuple(others[:MAX_BYSTANDERS]),
         )
 
 
