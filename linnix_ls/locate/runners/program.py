@@ -25,10 +25,21 @@ class ProgramRunner:
         if is_user_file(script):
             name = _name(script, folders)
             is_test = name and (_FOLDER.search(name) or _NAME.search(name))
-            return FoundTest(name, Scope.PROGRAM, place(script, 1)) if name and is_test else None
-        exe = process.facts.exe
-        name = _name(exe, folders) if process.argv and is_user_file(exe) else None
-        return FoundTest(name, Scope.PROGRAM) if name and _NAME.search(name) else None
+        else:
+            script = None
+            exe = process.facts.exe
+            name = _name(exe, folders) if process.argv and is_user_file(exe) else None
+            is_test = name and _NAME.search(name)
+        if not name or not is_test:
+            return None
+        for frame in process.user_frames():
+            source = _name(frame.path, folders)
+            if frame.path == script or (
+                script is None and source and (_FOLDER.search(source) or _NAME.search(source))
+            ):
+                at = place(frame.path, frame.line, frame.function)
+                return FoundTest(name, Scope.PROGRAM, at)
+        return FoundTest(name, Scope.PROGRAM, place(script, 1))
 
 
 def _name(path: str | None, folders: Iterable[str | None]) -> str | None:

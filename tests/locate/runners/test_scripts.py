@@ -215,5 +215,16 @@ def test_a_program_may_be_called_a_test(tmp_path, name, is_test):
     assert test == ((f"build/{name}", None) if is_test else None)
 
 
+def test_the_line_of_a_test_program_is_the_outermost_in_its_tests(tmp_path):
+    for name in ("build/test_queue", "src/queue.c", "tests/main.c"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    main = tmp_path / "tests/main.c"
+    frames = [("pop", tmp_path / "src/queue.c", True, 8), ("t", main, True, 5)]
+    on = [stack(*frames, ("main", main, True, 9))]
+    seen = process("build/test_queue", cwd=tmp_path, exe=f"{tmp_path}/build/test_queue", stacks=on)
+    assert found(ProgramRunner(), seen) == ("build/test_queue", 9)
+
+
 def test_an_installed_program_is_no_test():
     assert found(ProgramRunner(), process("test", exe="/usr/bin/test")) is None
