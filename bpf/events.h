@@ -21,6 +21,7 @@ enum event_kind {
 enum event_limits {
     COMM_LEN = 16,
     FILENAME_LEN = 256,
+    PATH_KEY_LEN = 152,
     ARGV_LEN = 1024,          /* a power of two: the verifier bounds lengths by masking */
     USER_STACK_DEPTH = 24,
     KERNEL_STACK_DEPTH = 8,
@@ -100,6 +101,14 @@ struct syscall_counts {
     __u64 total_result;       /* the sum of positive results: bytes, for reads and writes */
 };
 _Static_assert(sizeof(struct syscall_counts) == 32, "syscall_counts");
+
+/* A path that a system call was given; empty for those that do not fit. The rest is zero. */
+struct path_key {
+    __u32 tgid;
+    __u32 syscall;
+    char path[PATH_KEY_LEN];
+};
+_Static_assert(sizeof(struct path_key) == 8 + PATH_KEY_LEN, "path_key");
 
 /* What could not be delivered, by reason: index of the `lost` array. */
 enum loss_reason {

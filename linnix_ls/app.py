@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -39,6 +40,8 @@ LEAVING_TIMEOUT_S = 5.0
 # Without clients an agent that a client started goes away; until the first one connects it
 # waits this long.
 FIRST_CLIENT_TIMEOUT_S = 15.0
+
+AGENT_NICE = -10
 
 Progress = Callable[[str], None]
 
@@ -183,6 +186,9 @@ async def run_agent(path: Path | None, *, exit_when_idle: bool, ready_fd: int | 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    with contextlib.suppress(OSError):
+        # Who watches a machine that others overload must get a CPU all the same; it needs little.
+        os.setpriority(os.PRIO_PROCESS, 0, AGENT_NICE)
     tracer = BccTracer(cache_dir())
     hub = Hub(tracer, _examiner_maker(tracer), on_failure=stop.set)
     server = FeedServer(

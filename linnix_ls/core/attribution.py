@@ -47,10 +47,11 @@ def attribute(examination: Examination, kind: Kind, accused: ProcessKey) -> Attr
     language = examination.language or "language-level"
     location: SourceLocation | None
     from_language, callers = _from_stacks(examination.stacks, language)
-    from_native, native_callers = _from_stacks(
-        _with_exact_leaf(examination.native_stacks), "native"
-    )
-    if from_language is not None and from_native is not None and _is_one_call(examination.stacks):
+    of_thread, of_others = _by_thread(examination.native_stacks)
+    from_native, native_callers = _from_stacks(_with_exact_leaf(of_thread), "native")
+    if kind is Kind.STUCK:
+        native_callers += of_others
+    if from_language is not None and from_native is not None and is_one_call(examination.stacks):
         # It is inside one call into native code, and that code is the user's too.
         location, others = from_native, native_callers
         others.append(OtherLocation(from_language.path, from_language.line, "caller"))
@@ -177,14 +178,33 @@ def _common_depth(looks: list[_Look]) -> tuple[int, list[_Look]]:
         ]
 
 
+def _by_thread(
+    stacks: Sequence[StackSnapshot],
+) -> tuple[list[StackSnapshot], list[OtherLocation]]:
+    """The looks at the first thread, and where the others are in the user's code."""
+    first = [stack for stack in stacks if stack.tid == stacks[0].tid]
+    leaves = [
+        next((frame for frame in stack.frames if frame.is_user_code), None)
+        for stack in stacks
+        if stack.tid != stacks[0].tid
+    ]
+    return first, [
+        OtherLocation(leaf.path, leaf.line, "origin")
+        for leaf in leaves
+        if leaf is not None and leaf.path and leaf.line
+    ]
+
+
 def _with_exact_leaf(stacks: Sequence[StackSnapshot]) -> Sequence[StackSnapshot]:
     """Those samples that lie in user code itself, if they are enough to go by. Of samples in a
     library, the nearest caller may be missing: without frame pointers it is not found."""
+    if all(stack.is_complete for stack in stacks):
+        return stacks
     exact = [stack for stack in stacks if stack.frames and stack.frames[0].is_user_code]
     return exact if len(exact) >= max(1, 0.01 * len(stacks)) else stacks
 
 
-def _is_one_call(stacks: Sequence[StackSnapshot]) -> bool:
+def is_one_call(stacks: Sequence[StackSnapshot]) -> bool:
     """Whether all looks are the same, and stand at a line that calls something."""
     return len({stack.frames for stack in stacks}) == 1 and any(
         frame.has_call for stack in stacks[:1] for frame in stack.frames[:1]

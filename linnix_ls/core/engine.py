@@ -17,6 +17,7 @@ from linnix_ls.core.detectors.base import Detector, Scene, Suspicion, Verdict
 from linnix_ls.core.detectors.cpu_spin import CpuSpinDetector
 from linnix_ls.core.detectors.fork_storm import ForkStormDetector
 from linnix_ls.core.detectors.leaked_child import LeakedChildDetector
+from linnix_ls.core.detectors.memory_runaway import MemoryRunawayDetector
 from linnix_ls.core.detectors.stuck import StuckDetector
 from linnix_ls.core.events import (
     CpuUsed,
@@ -42,6 +43,7 @@ from linnix_ls.core.tree import Process, ProcessTree
 
 DETECTORS: tuple[Detector, ...] = (
     ForkStormDetector(),
+    MemoryRunawayDetector(),
     CpuSpinDetector(),
     LeakedChildDetector(),
     StuckDetector(),
@@ -49,13 +51,15 @@ DETECTORS: tuple[Detector, ...] = (
 
 
 _OF_A_RUN = frozenset({Kind.FORK_STORM, Kind.STUCK})
+# Of one process either is the whole story.
+_OF_A_LOOP = frozenset({Kind.CPU_SPIN, Kind.MEMORY_RUNAWAY})
 
 
 @dataclass(slots=True)
 class _Look:
-    """An examination under way."""
+    """An examination under way, of one process, for all who suspect it."""
 
-    suspicion: Suspicion
+    suspicions: tuple[Suspicion, ...]
     asked_ns: int
 
 
@@ -85,7 +89,6 @@ class Engine:
         self.n_received = 0
         self.n_lost = 0
         self._detectors = {detector.kind: detector for detector in detectors}
-        self._raised_by: dict[str, Detector] = {}
         self._watched: dict[ProcessKey, Watched] = {}
         self._ignored: set[ProcessKey] = set()
         self._runs: dict[ProcessKey, runs.Run] = {}
@@ -221,21 +224,22 @@ class Engine:
         scene = self._scene()
         changes: list[Change] = []
         for finding in list(self.findings.values()):
-            if finding.state is State.RAISED and self._raised_by[finding.id].is_over(
+            if finding.state is State.RAISED and self._detectors[finding.kind].is_over(
                 scene, finding
             ):
                 changes += self._move(finding.id, State.ENDED)
         self._drop_lost_looks()
-        suspicions = [
-            suspicion
-            for detector in self._detectors.values()
-            for suspicion in detector.suspicions(scene)
-            if self._may_look(suspicion)
-        ]
-        suspicions.sort(key=lambda suspicion: -suspicion.weight)
-        n_free = self.policy.max_examinations - len(self._looks)
-        for suspicion in suspicions[: max(0, n_free)]:
-            changes.append(self._ask(suspicion))
+        suspected: dict[tuple[ProcessKey, Depth], list[Suspicion]] = {}
+        for detector in self._detectors.values():
+            for suspicion in detector.suspicions(scene):
+                if self._may_look(suspicion):
+                    suspected.setdefault((suspicion.key, suspicion.depth), []).append(suspicion)
+        heaviest_first = sorted(suspected.values(), key=lambda same: -max(s.weight for s in same))
+        for same in heaviest_first:
+            if len(self._looks) >= self.policy.max_examinations:
+                break
+            if not self._is_looked_at(same[0].key):
+                changes.append(self._ask(tuple(same)))
         self._forget_old()
         return changes
 
@@ -253,7 +257,7 @@ class Engine:
         self.tree.forget_old(self._now_ns, kept)
 
     def _may_look(self, suspicion: Suspicion) -> bool:
-        if any(look.suspicion.key == suspicion.key for look in self._looks.values()):
+        if self._is_looked_at(suspicion.key):
             return False
         run = self.run_of(suspicion.key)
         if run is None:
@@ -263,24 +267,37 @@ class Engine:
             return False
         return not self._is_found(suspicion.kind, suspicion.key, run.key)
 
+    def _is_looked_at(self, key: ProcessKey) -> bool:
+        return any(look.suspicions[0].key == key for look in self._looks.values())
+
     def _is_found(self, kind: Kind, key: ProcessKey, run: ProcessKey) -> bool:
         """Whether that was found before, of this process or, where many take part in one storm or
         one circle of waits, of its run. What was dismissed was found, too."""
         return any(
-            self._raised_by[finding.id].kind is kind
-            and (finding.process.key == key or (kind in _OF_A_RUN and finding.run == run))
+            (finding.kind is kind and kind in _OF_A_RUN and finding.run == run)
+            or (
+                finding.process.key == key
+                and (finding.kind is kind or {finding.kind, kind} <= _OF_A_LOOP)
+            )
             for finding in self.findings.values()
         )
 
-    def _ask(self, suspicion: Suspicion) -> ExaminationWanted:
+    def _ask(self, suspicions: tuple[Suspicion, ...]) -> ExaminationWanted:
         self._n_examinations += 1
-        self._looks[self._n_examinations] = _Look(suspicion, self._now_ns)
+        self._looks[self._n_examinations] = _Look(suspicions, self._now_ns)
+        suspicion = suspicions[0]
         around: tuple[ProcessKey, ...] = ()
         run = self.run_of(suspicion.key)
         if suspicion.depth is Depth.WAITS and run is not None:
             around = tuple(p.key for p in self.tree.alive() if self.run_of(p.key) is run)
         return ExaminationWanted(
-            ExaminationRequest(self._n_examinations, suspicion.key, suspicion.depth, around)
+            ExaminationRequest(
+                self._n_examinations,
+                suspicion.key,
+                suspicion.depth,
+                around,
+                suspicion.child_argv,
+            )
         )
 
     def _drop_lost_looks(self) -> None:
@@ -295,26 +312,33 @@ class Engine:
         look = self._looks.pop(examination.request_id, None)
         if look is None:
             return []
-        suspicion = look.suspicion
+        scene = self._scene()
+        for suspicion in look.suspicions:
+            finding = self._judge(scene, suspicion, examination)
+            if finding is not None:
+                return [FindingChanged(finding)]
+        return []
+
+    def _judge(
+        self, scene: Scene, suspicion: Suspicion, examination: Examination
+    ) -> Finding | None:
         detector = self._detectors[suspicion.kind]
         patience = self._patience.setdefault((suspicion.kind, suspicion.key), _Patience())
-        scene = replace(self._scene(), history=patience.history)
-        verdict = detector.judge(scene, suspicion, examination)
+        verdict = detector.judge(replace(scene, history=patience.history), suspicion, examination)
         if verdict is None:
             patience.history = (*patience.history[-2:], (self._now_ns, examination))
             waits_s = self.policy.spin.look_again_s
             wait_s = waits_s[min(patience.n_looks, len(waits_s) - 1)]
             patience.n_looks += 1
             patience.not_before_ns = self._now_ns + int(wait_s * NS_PER_S)
-            return []
+            return None
         finding = self._finding(verdict, examination)
         # Two may have been looked at at once, for the same thing.
-        if finding is None or self._is_found(suspicion.kind, finding.process.key, finding.run):
-            return []
+        if finding is None or self._is_found(verdict.kind, finding.process.key, finding.run):
+            return None
         finding = replace(finding, explanation=detector.explain(finding))
         self.findings[finding.id] = finding
-        self._raised_by[finding.id] = detector
-        return [FindingChanged(finding)]
+        return finding
 
     def _finding(self, verdict: Verdict, examination: Examination) -> Finding | None:
         process = self.tree.get(verdict.key)

@@ -27,12 +27,14 @@ class Depth(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExaminationRequest:
-    """`id` comes back in the answer. `around`: the processes whose waits matter too."""
+    """`id` comes back in the answer. `around`: the processes whose waits matter too;
+    `child_argv`: what it starts again and again, if that is what it is suspected of."""
 
     id: int
     key: ProcessKey
     depth: Depth
     around: tuple[ProcessKey, ...] = ()
+    child_argv: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,9 @@ class StackFrame:
         loops: first and last line of the loops around `line`, innermost first, where the
             reader understands the source.
         has_call: whether the statement calls anything; None where the source is not understood.
+        calls: names of what the statement calls, and the condition of the innermost loop around.
+        is_timed: in a loop that nothing but the clock ends: it takes as long as it is told to.
+        is_fed: in a call that is given what a loop goes through: each round another input.
     """
 
     function: str
@@ -53,6 +58,9 @@ class StackFrame:
     is_user_code: bool
     loops: tuple[tuple[int, int], ...] = ()
     has_call: bool | None = None
+    calls: tuple[str, ...] = ()
+    is_timed: bool = False
+    is_fed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,14 @@ class StackSnapshot:
             saw the same state. None where the reader cannot see variables.
         is_running: on a CPU or runnable at that moment, None when unknown.
         native_leaf: what native code it is in, where the reader can tell: "regex", else None.
+        instruction: of the interpreter: finer than a line.
+        round_hashes: as `state_hash`, but without what is called from a loop; one for each of the
+            user's frames that are in loops, outermost first. Two rounds of a loop with equal
+            hashes began alike.
+        condition_hash: of the variables that decide when the innermost loop ends, where its
+            condition alone does; else None.
+        is_complete: of native code: no caller is missing. In samples those may be that keep no
+            frame pointer.
     """
 
     tid: int
@@ -71,17 +87,29 @@ class StackSnapshot:
     state_hash: int | None = None
     is_running: bool | None = None
     native_leaf: str | None = None
+    condition_hash: int | None = None
+    instruction: int | None = None
+    round_hashes: tuple[int, ...] = ()
+    is_complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SyscallCount:
-    """Calls of one system call by one process within the window."""
+    """Calls of one system call by one process within the window.
+
+    Attributes:
+        n_paths: how many different paths it was given; None when it takes none.
+        commonest_path, n_commonest_path: the one that it was given most often, and how often.
+    """
 
     name: str
     n_calls: int
     n_errors: int
     n_zero: int
     total_result: int
+    n_paths: int | None = None
+    commonest_path: str | None = None
+    n_commonest_path: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +125,26 @@ class MemoryProgress:
     n_changed_pages: int
     n_advancing_words: int
     n_never_same_words: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryGrowth:
+    """What memory was filled with that came within a look.
+
+    Attributes:
+        n_new_pages, n_read_pages: that came, and that were read of them.
+        repeated_share: of their words, how many are the same as those a period before.
+        period_bytes: of the repetition: the size of what is made again and again.
+        n_sequences, seen_again_share: of text and numbers, some words at a time, how many were
+            read and which part of them was in other pages, too.
+    """
+
+    n_new_pages: int
+    n_read_pages: int
+    repeated_share: float
+    period_bytes: int
+    n_sequences: int
+    seen_again_share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +207,12 @@ class Examination:
     Attributes:
         window_s: over which counters were taken.
         on_cpu_cores, runnable_cores: CPU used, and used or waited for, per wall second.
+        interpreter_share: of the samples, those in which the language's interpreter itself ran,
+            and not what it had called.
         language: whose stacks these are: python, native, node, …; None when none was read.
         stacks: all looks, in time order.
+        native_stacks: looks at the thread that runs most, or samples of it; of a process that
+            waits one of each thread, those that wait for a lock first.
         ancestors: facts of the parents, nearest first.
         hints: places found without a stack.
         waits: of it and of the processes around it, each thread one.
@@ -186,11 +238,13 @@ class Examination:
     rss_bytes: int | None = None
     rss_growth_bytes_per_s: float | None = None
     syscalls: tuple[SyscallCount, ...] | None = None
+    interpreter_share: float | None = None
     language: str | None = None
     stacks: tuple[StackSnapshot, ...] = ()
     native_stacks: tuple[StackSnapshot, ...] = ()
     hints: tuple[PlaceHint, ...] = ()
     memory: MemoryProgress | None = None
+    growth: MemoryGrowth | None = None
     waits: tuple[Wait, ...] = ()
     listening: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -16,25 +16,36 @@ class SpinPolicy:
         min_runnable_cores: running or waiting for a CPU. Near 1.0 for a spinner at any load, but
             a reader of stacks makes it stand still for up to a quarter of the time.
         max_waits_per_s: voluntary switches. Who sleeps that often waits as it should.
-        storm_of_syscalls_per_s, max_productive_share: innocents stay below 62,000 a second,
-            pollers of cheap calls start at 100,000, most of which change nothing.
-        fruitless_share, fruitless_syscalls_per_s: calls that fail or find nothing. Innocent
-            builds reach 45 %.
+        storm_of_syscalls_per_cpu_s, max_productive_share: system calls with each second of CPU.
+            Innocents stay below 62,000, pollers of cheap calls start at 100,000. Of theirs, none
+            moves data or changes anything; in a benchmark of latency that polls, 3 % do.
+        fruitless_share, fruitless_syscalls_per_cpu_s: of the calls from which something could
+            have come, those that fail or find nothing. Innocent builds reach 45 %. Who does 0.1
+            ms of work between two of them may only be looking up from it.
+        min_lookups_per_path: who looks for a file that often within a look waits for it. A
+            search asks for each a few times.
         max_contender_registers_share: threads that contend for a lock yield 330,000 times a
             second without being runaways; their registers are new in 90 % of samples and more,
             those of one that waits for ever in a few.
-        max_quiet_syscalls_per_s: a loop without progress asks the kernel for nothing.
+        max_quiet_syscalls_per_s, max_quiet_productive_calls_per_s: a loop without progress asks
+            the kernel for nothing. A JVM's own threads make up to 100 a second for nothing.
         max_new_registers_share: of sampled register sets, how many differ. Native loops without
             progress show 0.7 to 3.4 %, innocents 50 % and more.
         min_top_leaves_share: of samples, in the four commonest instruction addresses. At least
             87 % in such loops, at most 69 % in innocents.
         max_distinct_states_share: of looks at a program's variables, how many differ.
+        max_distinct_rounds: of looks at a loop from which it calls others. A few where an object
+            is made each time in one of a few places.
+        max_words_advancing_in_rounds: that rise or fall all the time in such a loop's memory.
+            CPython counts in its bytecode how often it took a wrong guess; whatever a program
+            counts is two words and more, as numbers are made anew.
         min_returns: to states or places that were left before: once may be chance.
+        min_condition_returns: of what a loop's condition looks at. It tells much (see
+            `locate.python`), and what gets on does not come back to the very same.
+        min_interpreter_share: of samples, in the loop that executes bytecode itself. Next to
+            none while a program is inside one long native call; a third and more in a loop.
         max_productive_calls_per_s: more system calls that achieve something are work.
         min_looks: fewer say nothing.
-        growth_bytes_per_s, growth_looks, severe_rss_bytes: a loop without end that has grown
-            so fast from each of so many looks to the next is about memory; when it is that
-            large it is a warning.
         max_changed_pages, max_never_same_words: of memory, in a loop without progress. Such
             loops change 4 to 30 pages between the same few contents; up to 4 words are never
             the same (counters in CPython's bytecode). Programs that compute show one word that
@@ -48,29 +59,55 @@ class SpinPolicy:
     suspicion_cores: float = 0.85
     min_runnable_cores: float = 0.7
     max_waits_per_s: float = 2_000
-    storm_of_syscalls_per_s: float = 90_000
-    max_productive_share: float = 0.5
+    storm_of_syscalls_per_cpu_s: float = 90_000
+    max_productive_share: float = 0.01
     fruitless_share: float = 0.9
-    fruitless_syscalls_per_s: float = 2_000
+    fruitless_syscalls_per_cpu_s: float = 10_000
+    min_lookups_per_path: int = 20
     max_contender_registers_share: float = 0.5
-    max_quiet_syscalls_per_s: float = 100
+    max_quiet_syscalls_per_s: float = 1_000
+    max_quiet_productive_calls_per_s: float = 20
     max_quiet_faults_per_s: float = 100
     max_new_registers_share: float = 0.15
     min_top_leaves_share: float = 0.85
     min_samples: int = 20
     max_distinct_states_share: float = 0.4
+    max_distinct_rounds: int = 3
+    max_words_advancing_in_rounds: int = 1
     min_returns: int = 2
+    min_condition_returns: int = 3
+    min_interpreter_share: float = 0.1
     max_productive_calls_per_s: float = 200
     min_looks: int = 5
-    growth_bytes_per_s: float = 15e6
-    growth_looks: int = 2
-    severe_rss_bytes: float = 500e6
     max_changed_pages: int = 200
     max_never_same_words: int = 12
     compile_s: float = 5.0
     compile_rss_bytes: float = 300e6
     compile_growth_bytes_per_cpu_s: float = 75e6
-    look_again_s: tuple[float, ...] = (0.3, 1.0, 2.0, 3.0, 5.0)
+    look_again_s: tuple[float, ...] = (0.3, 0.5, 1.0, 2.0, 3.0, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPolicy:
+    """When a loop without end is about memory.
+
+    Attributes:
+        growth_bytes_per_s, growth_looks: it has grown so fast, from each of so many looks to
+            the next.
+        severe_rss_bytes: when it is that large it is a warning, before that a notice.
+        min_sequences, seen_again_share: of text and numbers in new memory, which part has come
+            before in the same order. 99 % and more where the same records are added again; at
+            most 53 % in tables, fixtures, parsed files that differ.
+        repeated_share: of words in new memory, which part repeats those a record before. 95 %
+            and more only where nothing but the same is added; up to 91 % in honest tables.
+    """
+
+    growth_bytes_per_s: float = 15e6
+    growth_looks: int = 2
+    severe_rss_bytes: float = 500e6
+    min_sequences: int = 500
+    seen_again_share: float = 0.97
+    repeated_share: float = 0.96
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +117,8 @@ class StormPolicy:
     Attributes:
         window_s: over which starts are counted.
         min_starts, min_starts_per_s: below these nothing is a storm yet.
+        long_window_s, min_slow_starts: of programs that take their time to fail, over which and
+            from how many on, if each is started at once when another has ended.
         same_argv_share, failed_exits_share: a retry that fails at once repeats itself: 95 % and
             more of both. A polite one does too, but not ten times a second. Test suites start
             many programs, but different ones, and they succeed.
@@ -89,21 +128,26 @@ class StormPolicy:
         bare_forks_per_s: forks without exec; configure scripts peak at 933.
         nested_copies, nested_copies_above: processes alive at once that have at least so many
             copies of themselves above: recursion in width. Innocents have 28 processes at most.
-        busy_copies_per_cpu: copies of one program that all want a CPU at once. 30 for each is
-            far more than any default; below that it may be meant.
+        busy_copies_per_cpu: copies of one program that all want a CPU at once. `make -j` without
+            a number reaches 28 for each in an honest build of 60 files.
+        busy_nested_copies_per_cpu: the same of workers that were started by workers, which
+            nobody means.
     """
 
     window_s: float = 2.0
     min_starts: int = 20
+    long_window_s: float = 5.0
+    min_slow_starts: int = 12
     min_starts_per_s: float = 10
     same_argv_share: float = 0.9
     failed_exits_share: float = 0.9
     recursion_depth: int = 16
     same_command_depth: int = 4
     bare_forks_per_s: float = 1_000
-    nested_copies: int = 60
+    nested_copies: int = 36
     nested_copies_above: int = 3
-    busy_copies_per_cpu: int = 30
+    busy_copies_per_cpu: int = 40
+    busy_nested_copies_per_cpu: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +174,7 @@ class Policy:
     """
 
     spin: SpinPolicy = SpinPolicy()
+    memory: MemoryPolicy = MemoryPolicy()
     storm: StormPolicy = StormPolicy()
     stuck: StuckPolicy = StuckPolicy()
     leak: LeakPolicy = LeakPolicy()

@@ -176,6 +176,10 @@ class ProcessTree:
     def __len__(self) -> int:
         return len(self._processes)
 
+    @property
+    def n_alive(self) -> int:
+        return len(self._alive)
+
     def alive(self) -> Iterator[Process]:
         return iter(self._alive.values())
 
@@ -255,7 +259,12 @@ class ProcessTree:
         ]
         process.n_copies_above = len(copies)
         process.n_same_command_above = sum(
-            copy.argv == process.argv and (copy.cwd or process.cwd) == (process.cwd or copy.cwd)
+            # Where a folder is not known, it may be another one each time: a walk down a tree. And
+            # a subshell has its command line from the shell that it is a copy of.
+            copy.argv == process.argv
+            and copy.cwd is not None
+            and copy.cwd == process.cwd
+            and not copy.is_forked_copy
             for copy in copies
         )
         return process

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Sequence
 
 from linnix_ls import procfs
@@ -194,9 +195,12 @@ class LocalFeed:
         return [process.key.pid for process in self.engine.tree.alive()]
 
     def recent_user_stacks(self, key: ProcessKey) -> list[tuple[int, ...]]:
-        """User-space addresses of the last samples, innermost first."""
+        """User-space addresses of the last samples of the thread that runs most, innermost
+        first."""
         process = self.engine.tree.get(key)
-        return [sample.user_ips for sample in process.samples if sample.user_ips] if process else []
+        samples = [sample for sample in process.samples if sample.user_ips] if process else []
+        busiest = Counter(sample.tid for sample in samples).most_common(1)
+        return [sample.user_ips for sample in samples if sample.tid == busiest[0][0]]
 
     def receive(self, events: Sequence[Event]) -> None:
         """Feed the engine and pass on what it says."""

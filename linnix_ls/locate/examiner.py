@@ -10,24 +10,28 @@ from dataclasses import replace
 import psutil
 
 from linnix_ls import procfs
+from linnix_ls.core.attribution import is_one_call
 from linnix_ls.core.examination import (
     Depth,
     Examination,
     ExaminationRequest,
     PlaceHint,
     ProcessFacts,
+    StackSnapshot,
     SyscallCount,
 )
 from linnix_ls.core.ids import NS_PER_S, TICKS_PER_S, ProcessKey
 from linnix_ls.locate import native
 from linnix_ls.locate.base import LanguageReader, Reading
 from linnix_ls.locate.compiler import CompilerReader
+from linnix_ls.locate.debug_paths import is_user_program
+from linnix_ls.locate.growth import watch_growth
 from linnix_ls.locate.java import JavaReader
 from linnix_ls.locate.make import MakeReader
 from linnix_ls.locate.node import NodeReader
 from linnix_ls.locate.perl import PerlReader
 from linnix_ls.locate.progress import watch_memory
-from linnix_ls.locate.python import PythonReader
+from linnix_ls.locate.python import PythonReader, interpreter_share
 from linnix_ls.locate.runners.base import FoundTest
 from linnix_ls.locate.runners.registry import find_test, observe
 from linnix_ls.locate.script import ScriptReader
@@ -49,6 +53,10 @@ READERS: tuple[LanguageReader, ...] = (
 
 MEASURE_WINDOW_S = 0.7
 MEASURE_LOOKS = 12
+GLANCE_LOOKS = 3
+GLANCE_INTERVAL_S = 0.08
+RECENT_STACKS = 60
+MEASURE_INTERVAL_S = MEASURE_WINDOW_S / MEASURE_LOOKS
 MAX_ANCESTORS_READ = 8
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -82,15 +90,24 @@ class Examiner:
             return await _without_suspect(request, ancestors)
         facts = _facts(request.key)
         if request.depth is not Depth.MEASURE:
-            reading = await _read(facts, n_looks=2, interval_s=0.05)
-            syscalls = memory = None
-        else:
-            reading, syscalls, memory = await asyncio.gather(
-                _read(facts, n_looks=MEASURE_LOOKS, interval_s=MEASURE_WINDOW_S / MEASURE_LOOKS),
-                self._count_syscalls(pid, MEASURE_WINDOW_S),
-                asyncio.to_thread(watch_memory, pid),
+            reading, looks = await asyncio.gather(
+                _read(facts, n_looks=GLANCE_LOOKS, interval_s=GLANCE_INTERVAL_S),
+                _look_at_native_code(facts, n_looks=2, interval_s=0.05),
             )
-        native_stacks = await native.symbolise(pid, self._recent_user_stacks(request.key))
+            syscalls = memory = growth = None
+        else:
+            is_python = READERS[0].recognises(facts)
+            reading, looks, syscalls, memory, growth = await asyncio.gather(
+                _read(facts, n_looks=MEASURE_LOOKS, interval_s=MEASURE_INTERVAL_S),
+                _look_at_native_code(facts, n_looks=MEASURE_LOOKS, interval_s=MEASURE_INTERVAL_S),
+                self._count_syscalls(pid, MEASURE_WINDOW_S),
+                asyncio.to_thread(watch_memory, pid, counts_references=is_python),
+                asyncio.to_thread(watch_growth, pid),
+            )
+        if is_one_call(reading.stacks):  # it may be inside of native code of the user's own
+            looks = await native.take_looks(pid, n_looks=6, interval_s=0.02)
+        samples = self._recent_user_stacks(request.key)
+        native_stacks = await native.native_stacks(pid, looks, samples)
         lineage = [_facts(key) for key in ancestors[:MAX_ANCESTORS_READ]]
         lineage = await _with_spawn_site(lineage)
         after = procfs.read_counters(pid)
@@ -103,6 +120,12 @@ class Examiner:
         hints = list(reading.hints) or await _nearest_hints(lineage)
         if not any(above.argv for above in lineage) and (site := find_spawn_site(facts)):
             hints.append(site)
+        if request.child_argv and not any(
+            frame.is_user_code for stack in reading.stacks for frame in stack.frames
+        ):
+            started = replace(facts, argv=request.child_argv)
+            if site := find_spawn_site(started, role="culprit"):
+                hints.append(site)
         if test and test.place:
             hints.append(test.place)
         window_s = (after.monotonic_ns - before.monotonic_ns) / NS_PER_S
@@ -140,11 +163,17 @@ class Examiner:
             * PAGE_BYTES
             / window_s,
             syscalls=syscalls,
+            interpreter_share=(
+                interpreter_share(facts, self._recent_user_stacks(request.key)[-RECENT_STACKS:])
+                if reading.language == "python"
+                else None
+            ),
             language=reading.language,
             stacks=reading.stacks,
             native_stacks=native_stacks,
             hints=tuple(hints),
             memory=memory,
+            growth=growth,
             waits=read_waits(request.around) if request.depth is Depth.WAITS else (),
             listening=_listening(pid) if request.depth is Depth.GLANCE else (),
             notes=reading.notes,
@@ -204,6 +233,16 @@ def _test_of(lineage: Sequence[ProcessFacts]) -> FoundTest | None:
     return find_test([observe(facts) for facts in lineage])
 
 
+async def _look_at_native_code(
+    facts: ProcessFacts, *, n_looks: int, interval_s: float
+) -> list[native.Look]:
+    """Of programs that no reader knows. What interpreters and virtual machines are made of is
+    nobody's to change; and only one at a time may stop a process to look at it."""
+    if any(reader.recognises(facts) for reader in READERS[:-1]):
+        return []
+    return await native.take_looks(facts.key.pid, n_looks=n_looks, interval_s=interval_s)
+
+
 async def _read(facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
     reader = next(reader for reader in READERS if reader.recognises(facts))
     reading = await reader.read(facts, n_looks=n_looks, interval_s=interval_s)
@@ -214,12 +253,21 @@ async def _read(facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Read
 
 
 async def _with_spawn_site(lineage: list[ProcessFacts]) -> list[ProcessFacts]:
-    """The nearest ancestor that runs a language whose stacks can be read, with one look."""
+    """The nearest ancestor that runs a language whose stacks can be read, or has native ones in
+    the user's code, with one look."""
     for position, facts in enumerate(lineage):
-        if facts.argv and READERS[0].recognises(facts):
-            reading = await READERS[0].read(facts, n_looks=1, interval_s=0)
+        stacks: tuple[StackSnapshot, ...] = ()
+        if not facts.argv:
+            continue
+        is_python = READERS[0].recognises(facts)
+        if is_python:
+            stacks = (await READERS[0].read(facts, n_looks=1, interval_s=0)).stacks
+        elif is_user_program(facts.exe):
+            looks = await _look_at_native_code(facts, n_looks=1, interval_s=0)
+            stacks = await native.native_stacks(facts.key.pid, looks, ())
+        if is_python or any(frame.is_user_code for stack in stacks for frame in stack.frames):
             lineage = lineage.copy()
-            lineage[position] = replace(facts, stacks=reading.stacks)
+            lineage[position] = replace(facts, stacks=stacks)
             break
     return lineage
 

@@ -116,6 +116,11 @@ def mappings(pid: int) -> list[Mapped]:
 def symbol_addresses(pid: int, path: str, names: Iterable[str]) -> dict[str, int]:
     """Where the process has those dynamic symbols of the file `path`, which it has mapped.
     Names that the file does not have are left out."""
+    return {name: span[0] for name, span in symbol_spans(pid, path, names).items()}
+
+
+def symbol_spans(pid: int, path: str, names: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """As `symbol_addresses`, from the first byte of each to behind its last."""
     seen_by_process = f"/proc/{pid}/root{path}"
     first = next((m for m in mappings(pid) if m.path == path and m.offset == 0), None)
     try:
@@ -125,31 +130,38 @@ def symbol_addresses(pid: int, path: str, names: Iterable[str]) -> dict[str, int
     if first is None:
         return {}
     identity = (stat.st_dev, stat.st_ino, stat.st_mtime_ns)
-    lowest, values = _symbols(seen_by_process, tuple(names), identity)
-    return {name: value + first.start - lowest for name, value in values.items()}
+    symbols = _symbols(seen_by_process, tuple(names), identity)
+    shift = first.start - symbols.lowest
+    return {
+        name: (value + shift, value + shift + symbols.sizes[name])
+        for name, value in symbols.values.items()
+    }
 
 
 class Symbols(NamedTuple):
-    """`lowest`: the address that the file's first byte has in the numbers of `values`."""
+    """`lowest`: the address that the file's first byte has in the numbers of `values`; `sizes`
+    in bytes."""
 
     lowest: int
     values: Mapping[str, int]
+    sizes: Mapping[str, int]
 
 
 def file_symbols(path: str, names: Iterable[str]) -> Symbols:
     """Dynamic symbols of a file, in its own numbering; none when it has no hash table of them."""
     values: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     with open(path, "rb") as file:
         elf = ELFFile(file)
         table: Any = elf.get_section_by_name(".gnu.hash") or elf.get_section_by_name(".hash")
         first = next((s for s in elf.iter_segments("PT_LOAD") if s["p_offset"] == 0), None)
         if table is None or first is None:
-            return Symbols(0, {})
+            return Symbols(0, {}, {})
         for name in names:
             symbol = table.get_symbol(name)
             if symbol is not None and symbol["st_shndx"] != "SHN_UNDEF":
-                values[name] = symbol["st_value"]
-        return Symbols(first["p_vaddr"], values)
+                values[name], sizes[name] = symbol["st_value"], symbol["st_size"]
+        return Symbols(first["p_vaddr"], values, sizes)
 
 
 @functools.lru_cache(maxsize=32)
@@ -157,4 +169,4 @@ def _symbols(path: str, names: tuple[str, ...], _identity: tuple[int, ...]) -> S
     try:
         return file_symbols(path, names)
     except (OSError, ELFError, ValueError, KeyError, struct.error):
-        return Symbols(0, {})
+        return Symbols(0, {}, {})

@@ -1,8 +1,12 @@
-"""Addresses of sampled native stacks as functions, files and lines.
+"""Native code: where its threads are, as functions, files and lines.
 
-binutils' addr2line reads the debug information; here is only what it must be told: which file
-an address belongs to and what the file calls that address. The leaf is exact; callers are right
-where the program keeps frame pointers, and dropped where they point at no code.
+A handful of looks at the thread that runs most, or one at each that waits, gives all callers
+(`locate.unwind`). The tracer's samples are more, and cost nothing more, but where a program keeps
+no frame pointer only their innermost address is right; they serve where no look found a line of
+the user's. binutils' addr2line reads the debug information, also where it is in a file of its own
+(.gnu_debuglink, build-id) or compressed; of -gsplit-dwarf, which it does not know, LLVM's reads
+it, if installed. Here is only what they must be told: which file an address belongs to and what
+the file calls that address.
 """
 
 from __future__ import annotations
@@ -10,33 +14,174 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import platform
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-
+from linnix_ls import procfs
 from linnix_ls.core.examination import StackFrame, StackSnapshot
+from linnix_ls.locate import elf
+from linnix_ls.locate.debug_paths import SourceFinder
+from linnix_ls.locate.frames import frame_at
+from linnix_ls.locate.memory import ProcessMemory, UnreadableError, mappings
 from linnix_ls.locate.owner import owner_of
-from linnix_ls.locate.source import is_user_file
+from linnix_ls.locate.registers import look_at_thread
+from linnix_ls.locate.unwind import Unwinder
 
 SYMBOLISE_TIMEOUT_S = 5.0
 MAX_STACKS = 64
-MAX_ADDRESSES = 200
+MAX_ADDRESSES = 600
+MAX_FILES = 32
+MAX_FUNCTION_CHARS = 60
+MAX_NAME_CHARS = 4096
+MAX_THREADS = 2048  # 20 ms to see which of them run
+MAX_RUNNING_THREADS = 4  # stopped in one look
+MAX_WAITING_THREADS = 64
 _ADDRESS = re.compile(r"0x([0-9a-f]{1,16})")
 _PLACE = re.compile(r"(.*):([0-9]{1,9}|\?)(?: \(discriminator \d+\))?$")
-_MAPS_LINE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) ..(.). ([0-9a-f]+) \S+ \d+\s*(.*)")
+_FUTEX = {"x86_64": b"202"}.get(platform.machine(), b"98")
+_PT_LOAD = 1
+_RUST_ESCAPES = {"LT": "<", "GT": ">", "RF": "&", "BP": "*", "C": ",", "SP": "@"}
+_NAME_TOKEN = re.compile(r"operator(?:<=>|<<=?|>>=?|->\*?|[<>]=?)|->|.", re.DOTALL)
+_CONTENDED = 2  # the value of a lock that others wait for: glibc's, musl's, Rust's
+
+
+class Look(NamedTuple):
+    """One thread at one moment.
+
+    Attributes:
+        addresses: within the instruction that each function executes, innermost first.
+    """
+
+    tid: int
+    addresses: tuple[int, ...]
+    is_running: bool
 
 
 @dataclass(frozen=True, slots=True)
-class _Mapping:
-    start: int
-    end: int
-    offset: int
-    path: str
+class _Thread:
+    state: str
+    cpu_ticks: int
+
+
+async def take_looks(pid: int, *, n_looks: int, interval_s: float) -> list[Look]:
+    """Look at the thread that runs most, `interval_s` apart, or once at each of those that wait,
+    when all do: first at those that wait for a lock or for what is outside, last at those that wait
+    for a thread's end.
+
+    A thread that runs stands still for 0.03 to 0.2 ms a look. Never raises: a process that
+    vanishes or refuses has no looks.
+    """
+    try:
+        memory = ProcessMemory(pid)
+    except UnreadableError:
+        return []
+    with memory:
+        watch = _Watch(pid, memory)
+        for n in range(n_looks):
+            if n:
+                # Uneven, so as not to meet a loop's own period each time.
+                await asyncio.sleep(interval_s * (0.7 + 0.3 * (n % 3)))
+            await asyncio.to_thread(watch.look)
+        return watch.result()
+
+
+class _Watch:
+    """The looks at one process."""
+
+    def __init__(self, pid: int, memory: ProcessMemory) -> None:
+        self._pid = pid
+        self._memory = memory
+        self._unwinder = Unwinder(pid, memory)
+        self._first = self._last = _threads(pid)
+        self._looks: list[Look] = []
+        self._waiting: list[Look] = []
+
+    def look(self) -> None:
+        self._last = _threads(self._pid)
+        by_use = sorted(self._last, key=self._cpu_ticks, reverse=True)
+        chosen = [tid for tid in by_use if self._last[tid].state == "R"][:MAX_RUNNING_THREADS]
+        if not chosen:
+            chosen = [tid for tid in by_use[:1] if self._cpu_ticks(tid)]
+        if not chosen and not self._looks and not self._waiting:
+            tids = sorted(self._last, key=lambda tid: (self._rank(tid), tid))
+            self._waiting = list(filter(None, map(self._take, tids[:MAX_WAITING_THREADS])))
+        self._looks += filter(None, map(self._take, chosen))
+
+    def result(self) -> list[Look]:
+        if not self._looks:
+            return self._waiting
+        n_looks = Counter(look.tid for look in self._looks)
+        busiest = max(n_looks, key=lambda tid: (self._cpu_ticks(tid), n_looks[tid]))
+        return [look for look in self._looks if look.tid == busiest]
+
+    def _take(self, tid: int) -> Look | None:
+        try:
+            moment = look_at_thread(self._pid, tid, self._memory)
+            addresses = tuple(self._unwinder.calls(moment))
+        except UnreadableError:
+            return None
+        return Look(tid, addresses, moment.stopped_ns > 0)
+
+    def _cpu_ticks(self, tid: int) -> int:
+        """Used since the first look."""
+        first = self._first.get(tid)
+        return (
+            self._last[tid].cpu_ticks - (first.cpu_ticks if first else 0)
+            if tid in self._last
+            else 0
+        )
+
+    def _rank(self, tid: int) -> int:
+        """Of threads that wait: 0 for what is outside, or a lock that another one has; 1 to be
+        given something; 2 for the end of another thread, only the consequence of what that does.
+        """
+        raw = procfs.read_bytes(f"/proc/{self._pid}/task/{tid}/syscall", 512) or b""
+        fields = raw.split()
+        if len(fields) < 7 or fields[0] != _FUTEX:
+            return 0
+        try:
+            (value,) = self._memory.unpack("=I", int(fields[1], 16))
+        except UnreadableError:
+            return 1
+        if value in self._last:
+            return 2
+        return 0 if value == int(fields[3], 16) == _CONTENDED else 1
+
+
+def _threads(pid: int) -> dict[int, _Thread]:
+    found: dict[int, _Thread] = {}
+    try:
+        tids = sorted(map(int, os.listdir(f"/proc/{pid}/task")))
+    except OSError:
+        return found
+    for tid in tids[:MAX_THREADS]:
+        raw = procfs.read_bytes(f"/proc/{pid}/task/{tid}/stat", 1024) or b""
+        fields = raw.rpartition(b")")[2].split()
+        if len(fields) > 12 and fields[0] not in (b"Z", b"X"):
+            ticks = int(fields[11]) + int(fields[12])
+            found[tid] = _Thread(fields[0].decode("ascii", "replace"), ticks)
+    return found
+
+
+async def native_stacks(
+    pid: int, looks: Sequence[Look], samples: Sequence[tuple[int, ...]]
+) -> tuple[StackSnapshot, ...]:
+    """The looks with names; the samples, if no look found a line of the user's."""
+    names = await _name(pid, (address for look in looks for address in look.addresses))
+    stacks = [
+        StackSnapshot(look.tid, frames, is_running=look.is_running, is_complete=True)
+        for look in looks
+        if (frames := _frames(look.addresses, names))
+    ]
+    with_lines = [stack for stack in stacks if any(frame.is_user_code for frame in stack.frames)]
+    if with_lines:
+        is_one_thread = len({look.tid for look in looks}) == 1
+        return tuple(stacks if is_one_thread else with_lines)
+    return await symbolise(pid, samples) or tuple(stacks)
 
 
 async def symbolise(pid: int, stacks: Sequence[tuple[int, ...]]) -> tuple[StackSnapshot, ...]:
@@ -47,91 +192,151 @@ async def symbolise(pid: int, stacks: Sequence[tuple[int, ...]]) -> tuple[StackS
     # A caller goes on behind its call, which may be on the next line: the call is before that.
     stacks = [(*stack[:1], *(address - 1 for address in stack[1:])) for stack in stacks]
     common = [stack for stack, _ in Counter(stacks).most_common(MAX_STACKS)]
-    mappings = _executable_mappings(pid)
-    wanted: dict[str, set[int]] = {}
-    in_file: dict[int, tuple[str, int]] = {}
-    for address in _some(address for stack in common for address in stack):
-        mapping = next((m for m in mappings if m.start <= address < m.end), None)
-        if mapping is None:
-            continue
-        in_file[address] = (mapping.path, address - mapping.start + mapping.offset)
-        wanted.setdefault(mapping.path, set()).add(in_file[address][1])
-    named: dict[tuple[str, int], tuple[StackFrame, ...]] = {}
-    for path, offsets in wanted.items():
-        named.update(await _names(pid, path, sorted(offsets)))
-    snapshots = []
-    for stack in stacks:
-        frames = tuple(
-            frame
-            for address in stack
-            if address in in_file
-            for frame in named.get(in_file[address], ())
-        )
-        if frames:
-            snapshots.append(StackSnapshot(tid=pid, frames=frames, is_running=True))
-    return tuple(snapshots)
+    names = await _name(pid, (address for stack in common for address in stack))
+    named = (_frames(stack, names) for stack in stacks)
+    return tuple(StackSnapshot(pid, frames, is_running=True) for frames in named if frames)
+
+
+_Names = dict[int, tuple[StackFrame, ...]]
+
+
+def _frames(addresses: Iterable[int], names: _Names) -> tuple[StackFrame, ...]:
+    return tuple(frame for address in addresses for frame in names.get(address, ()))
+
+
+async def _name(pid: int, addresses: Iterable[int]) -> _Names:
+    """What is at those addresses of a process: inlined functions first, then the one they are
+    inlined into."""
+    wanted: dict[str, dict[int, int]] = {}  # of each file: address by offset in it
+    mapped_files = [m for m in mappings(pid) if m.permissions[2:3] == "x" and m.path[:1] == "/"]
+    for address in _some(addresses):
+        mapped = next((m for m in mapped_files if m.start <= address < m.end), None)
+        if mapped is not None:
+            offsets = wanted.setdefault(mapped.path, {})
+            offsets[address - mapped.start + mapped.offset] = address
+    cwd = procfs.read_cwd(pid)
+    paths = sorted(wanted, key=lambda path: -len(wanted[path]))[:MAX_FILES]
+    found: _Names = {}
+    for path, frames in zip(
+        paths,
+        await asyncio.gather(*(_names(pid, path, wanted[path]) for path in paths)),
+        strict=True,
+    ):
+        finder = SourceFinder(path, cwd)
+        for offset, unplaced in frames.items():
+            found[wanted[path][offset]] = tuple(_placed(frame, finder) for frame in unplaced)
+    return found
+
+
+def _placed(frame: StackFrame, finder: SourceFinder) -> StackFrame:
+    """With the file that is here, and what its source tells."""
+    function = short_name(frame.function)
+    path = finder.find(frame.path, function) if frame.path else None
+    if path is None or frame.line is None:
+        return replace(frame, function=function, path=path)
+    return frame_at(function, path, frame.line)
+
+
+def short_name(function: str) -> str:
+    """A demangled name without the types of its arguments, without rustc's hash, and without
+    template arguments, the inner ones first, as long as it is long with them."""
+    name = re.sub(r"::h[0-9a-f]{16}$", "", function[:MAX_NAME_CHARS])
+    name = re.sub(r"\$(\w+)\$", _unescaped, name)
+    name = _without_arguments(re.sub(r"( \[clone [^\]]*\])+$", "", name))
+    for max_depth in (3, 2, 1, 0):
+        if len(name) > MAX_FUNCTION_CHARS:
+            name = _shallow(name, max_depth)
+    return name if len(name) <= MAX_FUNCTION_CHARS else f"{name[: MAX_FUNCTION_CHARS - 1]}…"
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    """rustc's way to write what is no letter."""
+    if re.fullmatch(r"u[0-9a-f]{1,4}", match[1]):
+        return chr(int(match[1][1:], 16))
+    return _RUST_ESCAPES.get(match[1], match[0])
+
+
+def _shallow(name: str, max_depth: int) -> str:
+    """With … for what is in more angle brackets than that."""
+    kept: list[str] = []
+    depth = 0
+    for part in _NAME_TOKEN.findall(name):
+        depth -= part == ">"
+        if depth <= max_depth:
+            kept.append(part)
+        depth += part == "<"
+        if part == "<" and depth == max_depth + 1:
+            kept.append("…")
+    return "".join(kept)
+
+
+def _without_arguments(name: str) -> str:
+    name = re.sub(r"( const|&|&&|\[abi:\w+\])+$", "", name)
+    if not name.endswith(")"):
+        return name
+    depth = 0
+    for at in range(len(name) - 1, -1, -1):
+        depth += {")": 1, "(": -1}.get(name[at], 0)
+        if depth == 0:
+            bare = name[:at]
+            return bare if bare and not bare.endswith(("operator", "::", " ")) else name
+    return name
 
 
 def _some(addresses: Iterable[int]) -> list[int]:
     return [address for address, _ in Counter(addresses).most_common(MAX_ADDRESSES)]
 
 
-def _executable_mappings(pid: int) -> list[_Mapping]:
-    try:
-        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.readlines(4 << 20)
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        match = _MAPS_LINE.match(line)
-        if match and match[3] == "x" and match[5].startswith("/"):
-            start, end, offset = (int(match[group], 16) for group in (1, 2, 4))
-            found.append(_Mapping(start, end, offset, match[5].rstrip("\n")))
-    return found
-
-
-async def _names(
-    pid: int, path: str, offsets: list[int]
-) -> dict[tuple[str, int], tuple[StackFrame, ...]]:
+async def _names(pid: int, path: str, offsets: Collection[int]) -> _Names:
+    """What is at those offsets of a mapped file, with paths as the debug information has them."""
     readable = _readable(pid, path)
     if readable is None:
         return {}
-    addresses = _virtual_addresses(readable, offsets)
-    if not addresses:
-        return {}
+    addresses, is_split = _virtual_addresses(readable, offsets)
+    # LLVM's is the slower one, and seldom there.
+    programs = (["llvm-symbolizer", "--output-style=GNU"], ["addr2line"])
+    by_address: _Names = {}
+    for program in programs if is_split else programs[1:]:
+        by_address = by_address or await _ask(pid, program, readable, addresses.values())
+    return {
+        offset: by_address[address]
+        for offset, address in addresses.items()
+        if address in by_address
+    }
+
+
+async def _ask(
+    pid: int, program: Sequence[str], readable: str, addresses: Collection[int]
+) -> _Names:
     owner = owner_of(pid)
-    if owner is None:
+    if owner is None or not addresses:
         return {}
-    # The file is its owner's to craft, and addr2line's parser has had its bugs: it gets no
-    # rights that the owner has not.
+    # The file is its owner's to craft, and such parsers have had their bugs: they get no rights
+    # that the owner has not.
     as_owner: dict[str, Any] = (
         {} if owner.is_us else {"user": owner.uid, "group": owner.gid, "extra_groups": []}
     )
     try:
         process = await asyncio.create_subprocess_exec(
-            *("addr2line", "-a", "-f", "-i", "-C", "-e", readable),
-            *(hex(address) for address in addresses.values()),
+            *(*program, "-a", "-f", "-i", "-C", "-e", readable),
+            *map(hex, addresses),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             **as_owner,
         )
     except OSError:
-        return {}  # no binutils: functions stay unknown
+        return {}  # not installed: functions stay unknown
     try:
         out, _ = await asyncio.wait_for(process.communicate(), SYMBOLISE_TIMEOUT_S)
     except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
         return {}
-    by_address = _parse_addr2line(out.decode(errors="replace"))
-    return {
-        (path, offset): by_address[address]
-        for offset, address in addresses.items()
-        if address in by_address
-    }
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    return _parse_addr2line(out.decode(errors="replace"))
 
 
 def _readable(pid: int, path: str) -> str | None:
@@ -147,28 +352,27 @@ def _readable(pid: int, path: str) -> str | None:
     return None
 
 
-def _virtual_addresses(path: str, offsets: list[int]) -> dict[int, int]:
-    """From offsets in the file to the addresses that its debug information uses."""
+def _virtual_addresses(path: str, offsets: Collection[int]) -> tuple[dict[int, int], bool]:
+    """From offsets in the file to the addresses that its debug information uses, and whether
+    some of that may be in yet other files."""
     try:
-        with open(path, "rb") as file:
-            segments = [
-                (segment["p_offset"], segment["p_filesz"], segment["p_vaddr"])
-                for segment in ELFFile(file).iter_segments("PT_LOAD")
-            ]
-    except (OSError, ELFError, ValueError, KeyError):
-        return {}
+        with elf.open_file(path) as file:
+            loaded = [segment for segment in elf.file_segments(file) if segment.kind == _PT_LOAD]
+            is_split = elf.has_section(file, ".debug_addr")
+    except elf.MalformedError:
+        return {}, False
     found = {}
     for offset in offsets:
-        for start, size, virtual in segments:
-            if start <= offset < start + size:
-                found[offset] = offset - start + virtual
-    return found
+        for segment in loaded:
+            if segment.offset <= offset < segment.offset + segment.size:
+                found[offset] = offset - segment.offset + segment.address
+    return found, is_split
 
 
-def _parse_addr2line(output: str) -> dict[int, tuple[StackFrame, ...]]:
+def _parse_addr2line(output: str) -> _Names:
     """Per address: inlined functions first, then the one they are inlined into. Names are what
     the program's file says, and may be anything."""
-    found: dict[int, tuple[StackFrame, ...]] = {}
+    found: _Names = {}
     lines = output.split("\n")
     address: int | None = None
     position = 0
@@ -189,7 +393,7 @@ def _parse_addr2line(output: str) -> dict[int, tuple[StackFrame, ...]]:
             function=function if function != "??" else "",
             path=path,
             line=line,
-            is_user_code=line is not None and is_user_file(path),
+            is_user_code=False,  # that is seen when the file is found
         )
         found[address] = (*found.get(address, ()), frame)
     return found

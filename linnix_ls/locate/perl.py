@@ -2,8 +2,9 @@
 interpreter's memory. Nothing in the process is changed or stopped.
 
 A perl built with threads, as distributions build it, has one pointer to all it knows; what we
-look for in there (``intrpvar.h``, ``cop.h``) is recognised by its form, as its place differs
-between versions. Objects' and variables' values are not read.
+look for in there (``intrpvar.h``, ``cop.h``, ``sv.h``) is recognised by its form, as its place
+differs between versions. Of the subroutine that runs the lexical variables are read; not what they
+refer to.
 """
 
 from __future__ import annotations
@@ -27,13 +28,29 @@ MAX_FRAMES = 64
 MAX_CONTEXTS = 512
 N_INTERPRETER_WORDS = 96
 _SYMBOLS = ("PL_curinterp", "Perl_pp_nextstate", "Perl_pp_dbstate")
+_REGEX_SYMBOLS = ("Perl_pp_match", "Perl_pp_subst", "Perl_pp_split")
 # struct cop: of BASEOP the function that runs it; then its line and its file.
 _OP_FUNCTION, _COP_LINE, _COP_FILE = 16, 36, 48
 # struct stackinfo: the stack, the contexts, …, the index of the innermost.
 _STACKINFO = "=QQQQi"
 # struct context, since 5.24: its type, and the statement outside of it. Its size varies.
 _CONTEXT_SIZES, _CONTEXT_OUTER = range(80, 129, 8), 16
-_LOOPS, _SUBROUTINES, _EVAL = range(4, 9), (9, 10), 11
+_LOOPS, _SUBROUTINES, _EVAL, _SUBSTITUTION = range(4, 9), (9, 10), 11, 12
+# The second and third of the interpreter's words: the operation that runs, and the variables of
+# the subroutine that it is in.
+_OPERATION_INDEX, _PAD_INDEX = 1, 2
+MAX_VARIABLES = 512
+MAX_TEXT_BYTES = 64
+# struct sv: its body, references and flags, and a value or where it is.
+_SV = "=QIIQ"
+_TYPE, _IS_INTEGER, _IS_NUMBER, _IS_TEXT, _IS_REFERENCE = 0xFF, 0x100, 0x200, 0x400, 0x800
+_IS_TEMPORARY = 0x2_0000
+_INTEGER_TYPE, _TEXT_TYPE, _ARRAY_TYPE, _HASH_TYPE = 1, 3, 11, 12
+_HAS_MAGIC_TYPE, _POSITION_MAGIC = 7, ord("g")
+# In a body: magic, the length of text or the last index, an integer, a number.
+_MAGIC, _LENGTH, _INTEGER, _NUMBER = 8, 16, 32, 40
+# struct magic: its type, and of a position that.
+_MAGIC_TYPE, _MAGIC_LENGTH = 18, 24
 _SUB = re.compile(r"^\s*(?:my\s+|our\s+)?(?:sub|method)\s+([\w:]+)")
 
 
@@ -87,16 +104,22 @@ def _look(facts: ProcessFacts) -> StackSnapshot:
     ]
     addresses: dict[str, int] = {}
     for library in libraries:
-        addresses = addresses or symbol_addresses(pid, library, _SYMBOLS)
-    if len(addresses) != len(_SYMBOLS):
+        addresses = addresses or symbol_addresses(pid, library, _SYMBOLS + _REGEX_SYMBOLS)
+    if not addresses.keys() >= set(_SYMBOLS):
         raise UnreadableError("it does not export its interpreter")
     with ProcessMemory(pid) as memory:
-        calls = list(_Perl(memory, addresses).calls())
+        perl = _Perl(memory, addresses)
+        calls = list(perl.calls())
+        variables = perl.variables()
+        operation, function = perl.operation()
     stat = procfs.read_stat(pid)
     return StackSnapshot(
         tid=pid,
         frames=tuple(_frame(call, facts) for call in calls),
+        state_hash=hash((variables, tuple(calls[1:]))) if variables else None,
         is_running=stat.state == "R" if stat else None,
+        native_leaf="regex" if function in map(addresses.get, _REGEX_SYMBOLS) else None,
+        instruction=operation,
     )
 
 
@@ -123,9 +146,7 @@ class _Perl:
                 if n_contexts > MAX_CONTEXTS:
                     break
                 kind, op = self._context(contexts + index * size)
-                if (kind not in _LOOPS and kind not in (*_SUBROUTINES, _EVAL)) or (
-                    not self._is_statement(op)
-                ):
+                if kind not in (*_LOOPS, *_SUBROUTINES, _EVAL) or (not self._is_statement(op)):
                     continue
                 outer = self._statement(op)
                 if kind in _LOOPS:
@@ -137,6 +158,58 @@ class _Perl:
             stack_info = outer_info
         yield _Call(at, tuple(loops))
 
+    def operation(self) -> tuple[int, int | None]:
+        """The one that runs, and the function that does it."""
+        operation = self._memory.pointer(self._interpreter + 8 * _OPERATION_INDEX)
+        try:
+            return operation, self._memory.pointer(operation + _OP_FUNCTION)
+        except UnreadableError:
+            return operation, None
+
+    def variables(self) -> tuple[object, ...]:
+        """The values of the lexical variables of the subroutine that runs; () when they are not
+        found."""
+        words = self._memory.unpack(f"={N_INTERPRETER_WORDS}Q", self._interpreter)
+        pad = words[_PAD_INDEX]
+        for word in words[_PAD_INDEX + 1 :]:
+            with contextlib.suppress(UnreadableError):
+                body, _, flags, first = self._memory.unpack(_SV, word)
+                if flags & _TYPE == _ARRAY_TYPE and first == pad:
+                    n_variables = min(self._memory.pointer(body + _LENGTH) + 1, MAX_VARIABLES)
+                    variables = self._memory.unpack(f"={n_variables}Q", pad)
+                    return tuple(map(self._value, filter(None, variables[1:])))
+        return ()
+
+    def _value(self, variable: int) -> object:
+        try:
+            body, _, flags, value = self._memory.unpack(_SV, variable)
+            kind = flags & _TYPE
+            if flags & _IS_TEMPORARY:
+                return None
+            if kind in (_ARRAY_TYPE, _HASH_TYPE):
+                return self._memory.pointer(body + _LENGTH)  # how much it holds
+            if flags & _IS_REFERENCE or kind < _TEXT_TYPE:
+                return value
+            found: list[object] = []
+            if flags & _IS_TEXT:
+                n_bytes = min(self._memory.pointer(body + _LENGTH), MAX_TEXT_BYTES)
+                found += [self._memory.pointer(body + _LENGTH), self._memory.read(value, n_bytes)]
+            if flags & _IS_INTEGER and kind > _TEXT_TYPE:
+                found.append(self._memory.pointer(body + _INTEGER))
+            if flags & _IS_NUMBER and kind > _TEXT_TYPE:
+                found.append(self._memory.pointer(body + _NUMBER))
+            if kind >= _HAS_MAGIC_TYPE:
+                found.append(self._position(self._memory.pointer(body + _MAGIC)))
+            return tuple(found)
+        except UnreadableError:
+            return None
+
+    def _position(self, magic: int) -> int | None:
+        """Where the last match in a text ended."""
+        if not magic or self._memory.read(magic + _MAGIC_TYPE, 1)[0] != _POSITION_MAGIC:
+            return None
+        return self._memory.pointer(magic + _MAGIC_LENGTH)
+
     def _context(self, address: int) -> tuple[int, int]:
         """Its kind, and the statement outside of it."""
         kind = self._memory.read(address, 1)[0] & 0xF
@@ -147,11 +220,15 @@ class _Perl:
         for size in _CONTEXT_SIZES:
             with contextlib.suppress(UnreadableError):
                 if all(
-                    self._is_statement(self._context(contexts + index * size)[1])
+                    self._has_form(contexts + index * size)
                     for index in range(1, min(innermost, 8) + 1)
                 ):
                     return size
         raise UnreadableError("its contexts have another form")
+
+    def _has_form(self, context: int) -> bool:
+        kind, op = self._context(context)
+        return kind == _SUBSTITUTION or self._is_statement(op)
 
     def _current(self) -> tuple[int, int]:
         """The statement that runs and the innermost stack's info: a pointer to a statement, then

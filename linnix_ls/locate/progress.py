@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import array
 import os
+import re
 import struct
 import time
 import zlib
@@ -29,16 +30,25 @@ MAX_CHANGED_PAGES = 400
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PRESENT_BIT = 63  # of an entry of /proc/<pid>/pagemap (admin-guide/mm/pagemap.rst)
 _CLOCK_TOLERANCE_S = 0.02
+_INTERPRETER = re.compile(r"/(lib)?python[\d.]*[^/]*$")
+MAX_REFERENCES = 1 << 40
+_LOWEST_ADDRESS, _HIGHEST_ADDRESS = 0x40_0000, 1 << 47
 
 
-def watch_memory(pid: int) -> MemoryProgress | None:
-    """Look for about 0.6 s. None when the memory cannot be read, or is too much. Blocks."""
+def watch_memory(pid: int, *, counts_references: bool = False) -> MemoryProgress | None:
+    """Look for about 0.6 s. None when the memory cannot be read, or is too much. Blocks.
+
+    Args:
+        counts_references: its objects begin with the number of references to them, and the
+            address of their type, as those of CPython do. That number is no progress, nor is
+            what the interpreter counts in variables of its own.
+    """
     try:
         memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        pages = _resident_pages(pid)
+        pages = _resident_pages(pid, without_interpreter=counts_references)
         if not pages or len(pages) > MAX_PAGES:
             return None
         changed = _changing(memory, pages)
@@ -57,16 +67,19 @@ def watch_memory(pid: int) -> MemoryProgress | None:
         os.close(memory)
     n_advancing = n_never_same = 0
     for page in changed:
-        advancing, never_same = _count([look[page] for look in looks], times_s)
+        advancing, never_same = _count(
+            [look[page] for look in looks], times_s, counts_references=counts_references
+        )
         n_advancing += advancing
         n_never_same += never_same
     return MemoryProgress(len(pages), len(changed), n_advancing, n_never_same)
 
 
-def _resident_pages(pid: int) -> list[int]:
+def _resident_pages(pid: int, *, without_interpreter: bool = False) -> list[int]:
     """Addresses of the present pages of private writable memory, the stack left out: what lies
     there is mostly left over from calls."""
     found: list[int] = []
+    own_end = 0
     with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as maps:
         lines = maps.readlines()
     with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
@@ -75,6 +88,9 @@ def _resident_pages(pid: int) -> list[int]:
             if permissions[:2] != "rw" or permissions[3] != "p" or "[stack" in line or "[v" in line:
                 continue
             start, end = (int(address, 16) for address in addresses.split("-"))
+            if without_interpreter and (_INTERPRETER.search(line) or start == own_end):
+                own_end = end  # the anonymous memory behind a file's is that of its variables
+                continue
             if (end - start) // _PAGE_BYTES > 64 * MAX_PAGES:
                 continue  # reserved address space
             pagemap.seek(start // _PAGE_BYTES * 8)
@@ -109,10 +125,13 @@ def _read(memory: int, page: int) -> bytes:
     return content.ljust(_PAGE_BYTES, b"\0")
 
 
-def _count(looks: list[array.array[int]], times_s: Sequence[float]) -> tuple[int, int]:
+def _count(
+    looks: list[array.array[int]], times_s: Sequence[float], *, counts_references: bool
+) -> tuple[int, int]:
     """Words of one page that strictly advance, and words that were never the same twice."""
     n_advancing = n_never_same = 0
-    for values in zip(*looks, strict=True):
+    last = looks[-1]
+    for index, values in enumerate(zip(*looks, strict=True)):
         if values[0] == values[1] == values[2]:
             continue
         if len(set(values)) < len(values):
@@ -120,9 +139,31 @@ def _count(looks: list[array.array[int]], times_s: Sequence[float]) -> tuple[int
         n_never_same += 1
         is_rising = all(a < b for a, b in pairwise(values))
         is_falling = all(a > b for a, b in pairwise(values))
-        if (is_rising or is_falling) and not _is_clock(values, times_s):
-            n_advancing += 1
+        if not (is_rising or is_falling) or _is_clock(values, times_s):
+            continue
+        if counts_references and _is_bookkeeping(last, index):
+            continue
+        n_advancing += 1
     return n_advancing, n_never_same
+
+
+def _is_bookkeeping(words: Sequence[int], index: int) -> bool:
+    """Whether a word of CPython's objects is no user's: the number of references at their
+    beginning, before the address of their type; the version of a dictionary, which has its type
+    two words before it and the address of its keys behind it."""
+    if words[index] >= MAX_REFERENCES or not _is_address_at(words, index + 1):
+        return False
+    is_version = _is_address_at(words, index - 2) and words[index - 3] < MAX_REFERENCES
+    return words[index + 1] % 16 == 0 or is_version
+
+
+def _is_address_at(words: Sequence[int], index: int) -> bool:
+    return 0 < index < len(words) and _is_address(words[index])
+
+
+def _is_address(word: int) -> bool:
+    """Of something in user space that is aligned."""
+    return _LOWEST_ADDRESS < word < _HIGHEST_ADDRESS and word % 8 == 0
 
 
 def _is_clock(values: Sequence[int], times_s: Sequence[float]) -> bool:

@@ -9,15 +9,20 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from linnix_ls.core.examination import ProcessFacts, StackFrame, StackSnapshot
 from linnix_ls.locate.base import Reading
+from linnix_ls.locate.memory import mappings, symbol_spans
 from linnix_ls.locate.source import is_user_file, python_source, resolve
 
 LOOK_TIMEOUT_S = 3.0
 MAX_FRAMES = 128
 MAX_BYSTANDERS = 64
+MAX_ROUND_HASHES = 8
+MIN_TELLING_CHARS = 8
+_INTERPRETER = "_PyEval_EvalFrameDefault"
 
 
 def py_spy_path() -> str | None:
@@ -104,9 +109,42 @@ def _snapshot(thread: dict[str, Any], facts: ProcessFacts) -> StackSnapshot:
         tid=int(thread.get("os_thread_id") or 0),
         frames=frames,
         state_hash=hash(state) if state else None,
+        condition_hash=_condition_hash(raw_frames, frames),
+        round_hashes=_round_hashes(raw_frames, frames),
         is_running=is_running,
         native_leaf=_native_leaf(frames),
     )
+
+
+def _round_hashes(raw_frames: list[Any], frames: tuple[StackFrame, ...]) -> tuple[int, ...]:
+    state: list[Any] = []
+    found = []
+    for raw, frame in zip(reversed(raw_frames), reversed(frames), strict=True):
+        if frame.is_user_code:
+            state.append((raw["filename"], raw["name"], raw["line"], _variables(raw)))
+            if frame.loops:
+                found.append(hash(tuple(state)))
+    return tuple(found[:MAX_ROUND_HASHES])
+
+
+def _condition_hash(raw_frames: list[Any], frames: tuple[StackFrame, ...]) -> int | None:
+    """Of the innermost loop in the user's code. What it decides by must be seen, local variables
+    of which the reader shows the value; and it must be enough to tell one from another: flags
+    and small counts come back in any algorithm that repeats until nothing changes."""
+    for raw, frame in zip(raw_frames, frames, strict=True):
+        if not frame.is_user_code or not frame.loops or not frame.path or not frame.line:
+            continue
+        source = python_source(frame.path)
+        names = source.condition_of(frame.line) if source else frozenset()
+        values = tuple((name, value) for name, value in _variables(raw) if name in names)
+        # A cell holds what an inner function uses, too; it is not changed by this loop.
+        seen = [value for _, value in values if not value.startswith("<cell")]
+        if not seen or any(value.startswith("<") for value in seen):
+            return None
+        if max(map(len, seen)) < MIN_TELLING_CHARS:
+            return None
+        return hash((frame.path, frame.loops[0], values))
+    return None
 
 
 def _variables(raw: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -125,6 +163,9 @@ def _frame(raw: dict[str, Any], facts: ProcessFacts) -> StackFrame:
         is_user_code=is_user,
         loops=source.loops_around(line) if source and line else (),
         has_call=source.has_call(line) if source and line else None,
+        calls=source.calls_at(line) if source and line else (),
+        is_timed=source.is_timed(line) if source and line else False,
+        is_fed=source.is_fed(line) if source and line else False,
     )
 
 
@@ -138,6 +179,20 @@ def _native_leaf(frames: tuple[StackFrame, ...]) -> str | None:
         return "regex"
     source = python_source(path) if innermost.is_user_code else None
     return "regex" if source and innermost.line and source.calls_regex(innermost.line) else None
+
+
+def interpreter_share(facts: ProcessFacts, stacks: Sequence[tuple[int, ...]]) -> float | None:
+    """Of sampled stacks (addresses, innermost first), how many were in the loop that executes
+    bytecode. None where that is not found, or without samples."""
+    pid = facts.key.pid
+    for mapped in mappings(pid):
+        name = os.path.basename(mapped.path)
+        if mapped.offset == 0 and name.startswith(("python", "libpython")):
+            span = symbol_spans(pid, mapped.path, (_INTERPRETER,)).get(_INTERPRETER)
+            leaves = [stack[0] for stack in stacks if stack]
+            if span and leaves:
+                return sum(span[0] <= leaf < span[1] for leaf in leaves) / len(leaves)
+    return None
 
 
 def _busiest_thread(per_look: list[list[StackSnapshot]]) -> list[StackSnapshot]:

@@ -26,8 +26,12 @@ _PTRACE_SEIZE, _PTRACE_INTERRUPT, _PTRACE_DETACH, _PTRACE_GETREGSET = 0x4206, 0x
 _NT_PRSTATUS = 1
 _WALL = 0x40000000
 _PTRACE_EVENT_STOP = 128
-# Size of the register set, and the indices of instruction, stack and frame pointer in it.
-_LAYOUTS = {"x86_64": (27 * 8, 16, 19, 4), "aarch64": (34 * 8, 32, 31, 29)}
+# Size of the register set, the indices of instruction, stack and frame pointer in it, and those of
+# the general registers in DWARF's order.
+_LAYOUTS = {
+    "x86_64": (27 * 8, 16, 19, 4, (10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0)),
+    "aarch64": (34 * 8, 32, 31, 29, tuple(range(32))),
+}
 
 
 class _Iovec(ctypes.Structure):
@@ -47,6 +51,7 @@ class Moment:
         frame_pointer: 0 when it is not known.
         stack: the bytes from `stack_pointer` upwards.
         stopped_ns: for how long it stood still because of us.
+        general: the general registers, as DWARF numbers them; () when they are not known.
     """
 
     instruction_pointer: int
@@ -54,6 +59,7 @@ class Moment:
     frame_pointer: int
     stack: bytes
     stopped_ns: int
+    general: tuple[int, ...] = ()
 
 
 def look_at_thread(pid: int, tid: int, memory: ProcessMemory) -> Moment:
@@ -98,7 +104,7 @@ def _look(tid: int, memory: ProcessMemory) -> Moment:
     layout = _LAYOUTS.get(platform.machine())
     if layout is None:
         raise UnreadableError(f"no stacks on {platform.machine()}")
-    size, at_ip, at_sp, at_fp = layout
+    size, at_ip, at_sp, at_fp, general = layout
     _ptrace(_PTRACE_SEIZE, tid)
     _ptrace(_PTRACE_INTERRUPT, tid)
     signal = _wait_for_stop(tid)
@@ -114,7 +120,14 @@ def _look(tid: int, memory: ProcessMemory) -> Moment:
     finally:
         _libc.ptrace(_PTRACE_DETACH, tid, 0, signal)
     stopped_ns = time.perf_counter_ns() - since_ns
-    return Moment(registers[at_ip], registers[at_sp], registers[at_fp], stack, stopped_ns)
+    return Moment(
+        instruction_pointer=registers[at_ip],
+        stack_pointer=registers[at_sp],
+        frame_pointer=registers[at_fp],
+        stack=stack,
+        stopped_ns=stopped_ns,
+        general=tuple(registers[index] for index in general),
+    )
 
 
 def _wait_for_stop(tid: int) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 MAX_SOURCE_BYTES = 2 << 20
+MAX_CALLS = 6
 
 # Installed code, of whatever language: not the user's to change.
 _INSTALLED = re.compile(
@@ -21,9 +22,14 @@ _INSTALLED = re.compile(
 )
 
 
+def is_installed(path: str) -> bool:
+    """Whether a file of that path is part of something installed, here or where it was built."""
+    return _INSTALLED.search(path) is not None
+
+
 def is_user_file(path: str | None) -> bool:
     """Whether `path` is a source file that exists and is not part of something installed."""
-    return path is not None and not _INSTALLED.search(path) and os.path.isfile(path)
+    return path is not None and not is_installed(path) and os.path.isfile(path)
 
 
 def resolve(path: str, cwd: str | None) -> str | None:
@@ -55,25 +61,40 @@ def line_of(path: str, pattern: str) -> int | None:
     return None
 
 
+# Words for the time of day, or a clock's; not those for sleeping.
+_CLOCKS = frozenset("time monotonic perf_counter process_time time_ns monotonic_ns now".split())
+_TRIES = re.compile(r"^_*(attempts?|tries|try|retry|retries|round|n|i|_)_*$")
+_EXITS = (ast.Break, ast.Return, ast.Raise, ast.Yield, ast.YieldFrom)
+_Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+
+
 class PythonSource:
     """What the syntax of a Python file tells about its lines."""
 
     def __init__(self, tree: ast.Module) -> None:
-        self._loops = sorted(
-            (node.lineno, node.end_lineno or node.lineno)
-            for node in ast.walk(tree)
-            if isinstance(node, (ast.While, ast.For, ast.AsyncFor))
-        )
+        self._loops: list[tuple[int, int]] = []
+        self._whiles: list[ast.While] = []
         self._definitions = list(_definitions(tree))
         self._calls: dict[int, list[ast.Call]] = {}
+        self._feeds: list[tuple[int, int, frozenset[str]]] = []
         self._regex_names: set[str] = {"re", "regex"}
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call):
+            if isinstance(node, (ast.While, ast.For, ast.AsyncFor)):
+                self._loops.append(_span(node))
+            if isinstance(node, ast.While):
+                self._whiles.append(node)
+            elif isinstance(node, (ast.For, ast.AsyncFor)):
+                self._feeds.append((*_span(node), _names(node.target)))
+            elif isinstance(node, _Comprehension):
+                targets = frozenset().union(*(_names(part.target) for part in node.generators))
+                self._feeds.append((*_span(node), targets))
+            elif isinstance(node, ast.Call):
                 for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
                     self._calls.setdefault(line, []).append(node)
             elif isinstance(node, (ast.Assign, ast.AnnAssign)) and _is_regex_compile(node.value):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                self._regex_names.update(filter(None, map(_last_name, targets)))
+                to = node.targets if isinstance(node, ast.Assign) else [node.target]
+                self._regex_names.update(filter(None, map(_last_name, to)))
+        self._loops.sort()
 
     def loops_around(self, line: int) -> tuple[tuple[int, int], ...]:
         """First and last lines of the loops around `line`, innermost first."""
@@ -93,6 +114,53 @@ class PythonSource:
     def has_call(self, line: int) -> bool:
         """Whether anything is called there. A line without calls cannot be stuck in one."""
         return bool(self._calls.get(line))
+
+    def condition_of(self, line: int) -> frozenset[str]:
+        """The names in the condition of the innermost loop, if that alone can end it."""
+        loop = self._innermost_while(line)
+        return _names(loop.test) if loop and not _has_other_exit(loop) else frozenset()
+
+    def is_timed(self, line: int) -> bool:
+        """Whether nothing but a comparison with a clock ends the innermost loop."""
+        loop = self._innermost_while(line)
+        return (
+            loop is not None
+            and isinstance(loop.test, ast.Compare)
+            and any(
+                isinstance(node, ast.Call) and _last_name(node.func) in _CLOCKS
+                for node in ast.walk(loop.test)
+            )
+            and not _has_other_exit(loop)
+        )
+
+    def is_fed(self, line: int) -> bool:
+        """Whether what is called there gets what a loop around it goes through. The number of a
+        try is none of it."""
+        through = {
+            name
+            for first, last, names in self._feeds
+            if first <= line <= last
+            for name in names
+            if not _TRIES.match(name)
+        }
+        return any(
+            isinstance(node, ast.Name) and node.id in through
+            for call in self._calls.get(line, ())
+            for node in ast.walk(call)
+        )
+
+    def _innermost_while(self, line: int) -> ast.While | None:
+        """None when a loop of another kind is further in."""
+        innermost = next(iter(self.loops_around(line)), None)
+        return next((loop for loop in self._whiles if _span(loop) == innermost), None)
+
+    def calls_at(self, line: int) -> tuple[str, ...]:
+        """Names of what is called on the line, and in the condition of the loop around it."""
+        loop = self._innermost_while(line)
+        condition = list(ast.walk(loop.test)) if loop else []
+        calls = [*self._calls.get(line, ()), *(n for n in condition if isinstance(n, ast.Call))]
+        names = dict.fromkeys(filter(None, (_last_name(call.func) for call in calls)))
+        return tuple(names)[:MAX_CALLS]
 
     def calls_regex(self, line: int) -> bool:
         """Whether the statement there calls a regular expression's method."""
@@ -124,6 +192,20 @@ def _definitions(tree: ast.Module) -> Iterator[_Definition]:
                 todo.append((inner, child))
             elif isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):
                 todo.append((names, child))
+
+
+def _span(node: ast.stmt | ast.expr) -> tuple[int, int]:
+    return node.lineno, node.end_lineno or node.lineno
+
+
+def _names(node: ast.expr) -> frozenset[str]:
+    return frozenset(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
+
+
+def _has_other_exit(loop: ast.While) -> bool:
+    """Whether a statement of its body may end it: break, return, raise; yield, as whoever it
+    yields to may let go of it."""
+    return any(isinstance(node, _EXITS) for statement in loop.body for node in ast.walk(statement))
 
 
 _REGEX_METHODS = frozenset(

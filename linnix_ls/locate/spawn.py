@@ -1,22 +1,37 @@
-"""Where a process was started, found in the source when whoever started it has gone.
+"""Where a process was started, found in the source when no stack tells: whoever started it has
+gone, or does it from a callback.
 
-The Python files around its working folder are searched for a call that starts programs and
-names this one: directly, or by a name that was given to it elsewhere in the file.
+The source files around a working folder are searched for a call that starts programs and names
+this one: directly, or by a name that was given to it elsewhere in the file. Where none does, and
+the project has just one call that starts any program, it is that one.
 """
 
 from __future__ import annotations
 
 import ast
 import os
+import re
 import warnings
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from linnix_ls.core.examination import PlaceHint, ProcessFacts
 from linnix_ls.core.tree import script_argument
 from linnix_ls.locate.source import is_user_file, read_lines
+from linnix_ls.locate.syntax import syntax_of
 
 MAX_FILES = 400
 MAX_DEPTH = 6
+_SUFFIXES = tuple(".py .js .mjs .cjs .ts .rs .java .c .cc .cpp .cxx .sh".split())
+_NOT_SOURCE = frozenset({"node_modules", "venv", "target", "build", "dist", "__pycache__"})
+_TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*[._-]test\.\w+|tests?/[^/]*|[^/]*Test\.java)$")
+# Calls that start a program: Node's, Rust's, Java's, C's.
+_STARTING = re.compile(
+    r"(?:[\w$.]*\.)?(?:spawn|spawnSync|exec|execSync|execFile|execFileSync|fork|execa)\s*\("
+    r"|(?:[\w:]*::)?Command::new\s*\(|new\s+ProcessBuilder\s*\("
+    r"|(?:system|popen|exec[lv]p?e?|execvpe|posix_spawnp?)\s*\("
+)
+_COMMAND = re.compile(r"")
 _STARTERS = frozenset(
     {
         *("Popen", "run", "call", "check_call", "check_output", "create_subprocess_exec"),
@@ -26,52 +41,89 @@ _STARTERS = frozenset(
 )
 
 
-def find_spawn_site(facts: ProcessFacts) -> PlaceHint | None:
-    """The call that starts such a process; None when none, or several, come into question."""
-    token = _token(facts)
-    if token is None or facts.cwd is None:
+class _Site(NamedTuple):
+    """A call that starts a program; `is_named` when it says which."""
+
+    path: str
+    line: int
+    function: str | None
+    is_named: bool
+
+
+def find_spawn_site(facts: ProcessFacts, *, role: str = "spawn_site") -> PlaceHint | None:
+    """The call that starts such a process; None when none comes into question."""
+    tokens = _tokens(facts)
+    if not tokens or facts.cwd is None:
         return None
-    found = [
-        (path, line, function)
-        for path in _python_files(facts.cwd)
-        for line, function in _starting_calls(path, token)
-    ]
-    if not found:
-        return None
+    found = [site for path in _source_files(facts.cwd) for site in _sites(path, tokens)]
+    named = [site for site in found if site.is_named]
     # A helper that all tests share is the place to change, before any one test.
-    found.sort(key=lambda place: os.path.basename(place[0]).startswith("test_"))
-    path, line, function = found[0]
-    confidence = 0.8 if len(found) == 1 else 0.5
-    return PlaceHint(
-        path, line, function, confidence, f"the call that starts {token}", role="spawn_site"
-    )
+    named.sort(key=lambda site: _is_test(site.path))
+    if named:
+        path, line, function, _ = named[0]
+        confidence = 0.8 if len(named) == 1 else 0.5
+        reason = f"the call that starts {tokens[0]}"
+        return PlaceHint(path, line, function, confidence, reason, role)
+    only = [site for site in found if not _is_test(site.path)] or found
+    if len(only) != 1:
+        return None
+    path, line, function, _ = only[0]
+    return PlaceHint(path, line, function, 0.45, "the only call that starts a program", role)
 
 
-def _token(facts: ProcessFacts) -> str | None:
-    """What a call would have to mention: the script's or module's name, or the program's."""
+def _is_test(path: str) -> bool:
+    return _TEST_FILE.search(path) is not None
+
+
+def _tokens(facts: ProcessFacts) -> list[str]:
+    """What a call would have to mention: the script's or module's name, or the program's; also
+    without its suffix."""
     script = script_argument(facts.argv)
-    if script is not None:
-        return os.path.basename(script)
-    name = os.path.basename(facts.argv[0]) if facts.argv else ""
-    return name if len(name) > 2 else None
+    name = os.path.basename(script or (facts.argv[0] if facts.argv else ""))
+    stem = name.rpartition(".")[0]
+    return [token for token in (name, stem) if len(token) > 2]
 
 
-def _python_files(folder: str) -> Iterator[str]:
+def _source_files(folder: str) -> Iterator[str]:
     n_files = 0
     for root, folders, names in os.walk(folder):
         depth = root[len(folder) :].count(os.sep)
         folders[:] = sorted(
             name
             for name in folders
-            if depth < MAX_DEPTH and name[:1] != "." and name not in ("node_modules", "venv")
+            if depth < MAX_DEPTH and name[:1] != "." and name not in _NOT_SOURCE
         )
         for name in sorted(names):
             path = os.path.join(root, name)
-            if name.endswith(".py") and is_user_file(path):
+            if name.lower().endswith(_SUFFIXES) and is_user_file(path):
                 n_files += 1
                 if n_files > MAX_FILES:
                     return
                 yield path
+
+
+def _sites(path: str, tokens: list[str]) -> Iterator[_Site]:
+    if path.endswith(".py"):
+        for line, function in _starting_calls(path, tokens[0]):
+            yield _Site(path, line, function, is_named=True)
+        return
+    lines = read_lines(path)
+    text = "\n".join(lines)
+    is_shell = path.endswith(".sh")
+    starting = _COMMAND if is_shell else _STARTING
+    source = syntax_of(path) if starting.search(text) else None
+    if source is None:
+        return
+    words = [re.escape(token) for token in tokens]
+    assigned = re.compile(rf"(\w+)\s*(?::[^=\n]{{1,80}})?=[^=\n][^;\n]*(?:{'|'.join(words)})")
+    names = [rf"\b{match[1]}\b" for match in assigned.finditer(text)]
+    named = re.compile("|".join([*words, *names]))
+    seen = set()
+    for call, (line, _) in source.calls(1, len(lines)):
+        is_named = named.search(call) is not None
+        if line not in seen and starting.match(call) and (is_named or not is_shell):
+            seen.add(line)
+            yield _Site(path, line, None, is_named)
 
 
 def _starting_calls(path: str, token: str) -> Iterator[tuple[int, str | None]]:

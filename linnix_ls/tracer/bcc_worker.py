@@ -161,22 +161,32 @@ class _Probes:
             self._bpf.attach_raw_tracepoint(tp=b"sys_exit", fn_name=b"on_sys_exit")
         self._suspect_pids.add(pid)
 
-    def stop_counting(self, pid: int) -> list[tuple[str, int, int, int, int]]:
-        """(name, calls, errors, zero results, sum of results) of each system call."""
+    def stop_counting(self, pid: int) -> list[tuple[Any, ...]]:
+        """(name, calls, errors, zero results, sum of results, paths, commonest path, its calls)
+        of each system call; the last three are None for those that take no path."""
         self._remove(b"suspects", [pid])
         self._suspect_pids.discard(pid)
         if not self._suspect_pids:
             self._bpf.detach_raw_tracepoint(tp=b"sys_exit")
-        table = self._bpf[b"syscall_counts"]
-        rows = []
-        for key, counts in table.items():
-            if key.tgid == pid:
-                name = os.fsdecode(self._syscall_name(key.syscall))
-                rows.append(
-                    (name, counts.n_calls, counts.n_errors, counts.n_zero, counts.total_result)
-                )
-                with contextlib.suppress(KeyError):
-                    del table[key]
+        paths: dict[int, dict[bytes, int]] = {}
+        for key, count in self._taken(b"path_counts", pid):
+            paths.setdefault(key.syscall, {})[bytes(key.path)] = int(count.value)
+        return [
+            (
+                os.fsdecode(self._syscall_name(key.syscall)),
+                *(counts.n_calls, counts.n_errors, counts.n_zero, counts.total_result),
+                *_summary(paths.get(key.syscall), counts.n_calls),
+            )
+            for key, counts in self._taken(b"syscall_counts", pid)
+        ]
+
+    def _taken(self, table_name: bytes, pid: int) -> list[tuple[Any, Any]]:
+        """The rows of a process, which are removed."""
+        table = self._bpf[table_name]
+        rows = [(key, value) for key, value in table.items() if key.tgid == pid]
+        for key, _ in rows:
+            with contextlib.suppress(KeyError):
+                del table[key]
         return rows
 
     def _put(self, table_name: bytes, numbers: list[int]) -> None:
@@ -189,6 +199,21 @@ class _Probes:
         for number in numbers:
             with contextlib.suppress(KeyError):  # it has exited meanwhile
                 del table[ctypes.c_uint32(number)]
+
+
+def _summary(
+    paths: dict[bytes, int] | None, n_calls: int
+) -> tuple[int | None, str | None, int | None]:
+    """How many different paths, the commonest, and how often that was given. Calls whose path
+    was too long, or came when the map was full, may each have had another."""
+    if not paths:
+        return None, None, None
+    n_unknown = n_calls - sum(n for path, n in paths.items() if path)
+    known = {path: n for path, n in paths.items() if path}
+    if not known:
+        return max(n_unknown, 1), None, None
+    commonest = max(known, key=lambda path: known[path])
+    return len(known) + max(0, n_unknown), os.fsdecode(commonest), known[commonest]
 
 
 class _Frames:

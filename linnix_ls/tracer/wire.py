@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import enum
 
-EVENTS_H_SHA256 = "2dc533a638dd3300a166571df8113015d811c960abe4c62167b9c5502db596cc"
+EVENTS_H_SHA256 = "cd402c293984f273b43c28e22f48680442e4ca9832faea4bdbca7c77acfcab5b"
 
 
 class EventKind(enum.IntEnum):
@@ -18,6 +18,7 @@ class EventKind(enum.IntEnum):
 class EventLimits(enum.IntEnum):
     COMM_LEN = 16
     FILENAME_LEN = 256
+    PATH_KEY_LEN = 152
     ARGV_LEN = 1024
     USER_STACK_DEPTH = 24
     KERNEL_STACK_DEPTH = 8
@@ -120,3 +121,14 @@ class SyscallCounts(ctypes.Structure):
 
 
 assert ctypes.sizeof(SyscallCounts) == 32
+
+
+class PathKey(ctypes.Structure):
+    _fields_ = (
+        ("tgid", ctypes.c_uint32),
+        ("syscall", ctypes.c_uint32),
+        ("path", ctypes.c_char * 152),
+    )
+
+
+assert ctypes.sizeof(PathKey) == 160

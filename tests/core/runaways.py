@@ -80,7 +80,7 @@ RUNAWAYS = {
 def retries(scene, parent, command, *, per_s, seconds, code=1):
     """The same command, again and again; it fails at once."""
     for n in range(round(per_s * seconds)):
-        scene.call(parent, command.format(n=n), code)
+        scene.call(parent, command.format(n=n, fd=7 + n % 3), code)
         scene.passes(1 / per_s)
 
 

@@ -165,6 +165,28 @@ def test_a_single_sample_in_user_code_among_thousands_decides_nothing():
     assert line_of(native_stacks=in_libc * 999 + in_loop) == ("main.c", 5)
 
 
+def complete(stack, tid=1):
+    return replace(stack, tid=tid, is_complete=True)
+
+
+def test_of_complete_native_stacks_all_decide():
+    """Also those that lie in a library: the loop is where they come from."""
+    in_libc = look(frame("memcpy", None, "/usr/lib/libc.so"), frame("spin", 12, "/ws/spin.c"))
+    in_helper = look(frame("help", 3, "/ws/help.c"), frame("spin", 13, "/ws/spin.c"))
+    stacks = [complete(in_libc)] * 9 + [complete(in_helper)]
+    assert line_of(native_stacks=stacks) == ("spin.c", 12)
+
+
+def test_of_threads_that_wait_the_first_has_the_place_and_others_tell_the_rest():
+    waits = look(frame("lock", None, "/usr/lib/libc.so"), frame("one", 12, "/ws/locks.c"))
+    other = look(frame("lock", None, "/usr/lib/libc.so"), frame("other", 30, "/ws/locks.c"))
+    stacks = [complete(waits, 2), complete(other, 3), complete(look(MAIN), 1)]
+    found = {"native_stacks": stacks, "kind": Kind.STUCK}
+    assert line_of(**found) == ("locks.c", 12)
+    assert others_of(**found) == {("locks.c", 30, "origin"), ("main.py", 90, "origin")}
+    assert others_of(native_stacks=stacks) == set()
+
+
 # -- hints ---------------------------------------------------------------------------------------
 
 

@@ -35,10 +35,37 @@ def test_it_is_found_within_two_seconds(scene):
     assert scene.verdicts
 
 
-def test_tries_that_differ_in_numbers_only_are_the_same(scene):
-    script = scene.start(scene.run(), "sh wait.sh")
-    retries(scene, script, "nc -z localhost 80{n}", per_s=50, seconds=3)
+def test_tries_that_differ_in_a_handle_only_are_the_same(scene):
+    pool = scene.start(scene.run(), "python3 pool.py")
+    retries(scene, pool, "python3 worker.py pipe_handle={fd}", per_s=50, seconds=3)
+    assert scene.verdicts == [("fork_storm", "retry_loop", pool)]
+
+
+def test_going_through_inputs_that_fail_is_silent(scene):
+    """A test of what a program says to bad input, a scan of ports."""
+    suite = scene.run("pytest -q")
+    retries(scene, suite, "./parse bad/{n}.json", per_s=50, seconds=4)
+    assert scene.findings == []
+
+
+def test_a_try_may_take_two_programs(scene):
+    script = scene.start(scene.run(), "bash wait.sh")
+    for _ in range(100):
+        scene.call(script, "cat state.txt", code=0)
+        scene.call(script, "grep -q ready", code=1)
+        scene.passes(0.02)
     assert scene.verdicts == [("fork_storm", "retry_loop", script)]
+    assert evidence(scene.finding)["command"] == "grep"
+
+
+def test_one_failure_between_many_different_programs_is_silent(scene):
+    script = scene.start(scene.run(), "bash checks.sh")
+    for n in range(200):
+        scene.call(script, "grep -q todo", code=1)
+        for name in "abcdef":
+            scene.call(script, f"lint {name}{chr(97 + n % 26)}{chr(97 + n // 26)}", code=0)
+        scene.passes(0.02)
+    assert scene.findings == []
 
 
 @pytest.mark.parametrize("code", [1, 127])
@@ -334,6 +361,27 @@ def test_a_hundred_busy_workers_on_one_cpu_are_too_many():
     storms = [verdict for verdict in scene.verdicts if verdict[0] == "fork_storm"]
     assert storms == [("fork_storm", "worker_oversubscription", pool)]
     assert evidence(scene.findings[0])["cpus"] == 1
+
+
+def test_a_crowd_that_came_slowly_is_seen_long_after(scene):
+    """On a loaded machine nothing is fast, neither their start nor our look at it."""
+    pool = scene.start(scene.run(), "python3 pool.py")
+    for _ in range(9):
+        worker = scene.fork(pool)
+        for _ in range(8):
+            scene.is_busy(scene.fork(worker), share=0.02)
+        scene.passes(0.4)
+    scene.passes(6)
+    storms = [cause for kind, cause, _ in scene.verdicts if kind == "fork_storm"]
+    assert storms == ["worker_oversubscription"]
+
+
+def test_a_build_with_as_many_jobs_as_files_may_be_meant(scene):
+    make = scene.run("make -j")
+    for n in range(60):
+        scene.is_busy(scene.start(make, f"cc1 src/unit{n}.c"), share=0.03)
+    scene.passes(5)
+    assert scene.findings == []
 
 
 def test_the_same_hundred_on_as_many_cpus_are_not():

@@ -41,6 +41,7 @@ class Suspicion:
     Attributes:
         weight: of several, the heaviest are looked at first.
         onset_ns: when what is suspected began.
+        child_argv: what it starts, of a storm.
     """
 
     kind: Kind
@@ -48,6 +49,7 @@ class Suspicion:
     depth: Depth
     onset_ns: int
     weight: float
+    child_argv: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ running a program, or piles up processes that never end.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from linnix_ls.core.findings import Cause, Explanation, Finding, Kind, Severity
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.tree import Process, program_name
 
+AT_ONCE_NS = 50_000_000
 _MAKES = frozenset({"make", "gmake", "ninja"})
 
 
@@ -42,12 +44,15 @@ class ForkStormDetector:
                 depth=Depth.GLANCE,
                 onset_ns=storm.onset_ns,
                 weight=10.0 + storm.n_starts,  # before any spin: a storm costs the machine more
+                child_argv=storm.child_argv,
             )
 
     def judge(self, scene: Scene, suspicion: Suspicion, examination: Examination) -> Verdict | None:
         # What decided is in the tree already; the glance was for the place. It must still hold.
         for storm in _storms(scene):
             if storm.spawner.key == suspicion.key or _has_moved_on(scene, storm, suspicion.key):
+                if storm.cause is Cause.RETRY_LOOP and _goes_through_inputs(examination):
+                    return None
                 return Verdict(
                     kind=self.kind,
                     cause=storm.cause,
@@ -87,13 +92,14 @@ class _Storm:
     onset_ns: int
     n_starts: int
     evidence: EvidenceList
+    child_argv: tuple[str, ...] = ()
 
 
 def _storms(scene: Scene) -> Iterable[_Storm]:
-    window_ns = int(scene.policy.storm.window_s * NS_PER_S)
+    since_ns = scene.now_ns - int(scene.policy.storm.long_window_s * NS_PER_S)
     by_parent: dict[ProcessKey, list[Process]] = {}
     for child in reversed(scene.tree.recent_forks):
-        if child.started_ns < scene.now_ns - window_ns:
+        if child.started_ns < since_ns:
             break
         if child.is_judged and child.parent is not None:
             by_parent.setdefault(child.parent, []).append(child)
@@ -101,22 +107,46 @@ def _storms(scene: Scene) -> Iterable[_Storm]:
     for key, children in by_parent.items():
         if run := scene.run_of(key):
             by_run.setdefault(run.key, {})[key] = children
+    if scene.tree.n_alive >= scene.policy.storm.busy_nested_copies_per_cpu * scene.n_cpus:
+        for run_key, crowd in _crowds(scene).items():
+            if storm := _oversubscription(scene, crowd):
+                yield storm
+                by_run.pop(run_key, None)  # it explains every rate
     for families in by_run.values():
         yield from _storms_of_run(scene, families)
 
 
 def _storms_of_run(scene: Scene, by_parent: dict[ProcessKey, list[Process]]) -> Iterable[_Storm]:
-    started = [child for children in by_parent.values() for child in children]
-    storm = _recursion(scene, started) or _oversubscription(scene, started)
+    """`by_parent`: what was started within the long window, newest first."""
+    since_ns = scene.now_ns - int(scene.policy.storm.window_s * NS_PER_S)
+    recent = {
+        key: [child for child in children if child.started_ns >= since_ns]
+        for key, children in by_parent.items()
+    }
+    started = [child for children in recent.values() for child in children]
+    storm = _recursion(scene, started) if started else None
     if storm is not None:
         yield storm
         return  # it explains every other rate
     for key, children in by_parent.items():
         spawner = scene.tree.get(key)
         if spawner is not None and spawner.is_judged and spawner.is_alive:
-            repetition = _repetition(scene, spawner, children)
+            repetition = _repetition(scene, spawner, recent[key]) or (
+                _repetition(scene, spawner, children) if _is_without_a_pause(children) else None
+            )
             if repetition is not None:
                 yield repetition
+
+
+def _is_without_a_pause(children: list[Process]) -> bool:
+    """Whether nearly each was started at once when another one had ended."""
+    ends_ns = sorted(child.exited_ns for child in children if child.exited_ns is not None)
+    n_at_once = 0
+    for child in children:
+        at = bisect_left(ends_ns, child.started_ns)
+        n_at_once += at > 0 and child.started_ns - ends_ns[at - 1] < AT_ONCE_NS
+    # The first ones follow nobody.
+    return n_at_once >= 0.8 * len(children)
 
 
 def _has_moved_on(scene: Scene, storm: _Storm, key: ProcessKey) -> bool:
@@ -130,6 +160,20 @@ def _has_moved_on(scene: Scene, storm: _Storm, key: ProcessKey) -> bool:
         and run is not None
         and run is scene.run_of(storm.spawner.key)
     )
+
+
+def _goes_through_inputs(examination: Examination) -> bool:
+    """Whether who starts the same command again and again gives it another input each time: from
+    a loop that it hands on, or because it is called anew, and not from a loop of the user's: a
+    test runner with many cases. The input itself need not be on the command line."""
+    user_frames = [[f for f in look.frames if f.is_user_code] for look in examination.stacks]
+    innermost = [frames[0] for frames in user_frames if frames]
+    if not innermost:
+        return False
+    if any(frame.is_fed for frames in user_frames for frame in frames):
+        return True
+    states = {look.state_hash for look in examination.stacks if look.state_hash is not None}
+    return len(states) > 1 and not any(frame.loops for frames in user_frames for frame in frames)
 
 
 def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:
@@ -166,28 +210,38 @@ def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:
         onset_ns=copies[-1].started_ns,
         n_starts=len(started),
         evidence=evidence,
+        child_argv=deepest.argv,
     )
 
 
-def _oversubscription(scene: Scene, started: list[Process]) -> _Storm | None:
+def _crowds(scene: Scene) -> dict[ProcessKey, list[Process]]:
+    """Of each run, the living copies of the program of which most want a CPU."""
+    since_ns = scene.now_ns - int(scene.policy.storm.window_s * NS_PER_S)
+    by_run: dict[ProcessKey, dict[str, list[Process]]] = {}
+    for process in scene.tree.alive():
+        if process.is_judged and (run := scene.run_of(process.key)) and run is not process:
+            name = program_name(process.argv, process.comm)
+            by_run.setdefault(run.key, {}).setdefault(name, []).append(process)
+
+    def n_busy(copies: list[Process]) -> int:
+        return sum(copy.last_on_cpu_ns > since_ns for copy in copies)
+
+    return {key: max(programs.values(), key=n_busy) for key, programs in by_run.items()}
+
+
+def _oversubscription(scene: Scene, copies: list[Process]) -> _Storm | None:
     """Far more copies of one program want a CPU than there are."""
     policy = scene.policy.storm
     wanted = policy.busy_copies_per_cpu * scene.n_cpus
-    names = Counter(program_name(child.argv, child.comm) for child in started if child.is_alive)
-    if not names:
+    n_nested = sum(process.n_copies_above > 1 for process in copies)
+    if n_nested >= 0.5 * len(copies):  # workers that start workers: nobody means that
+        wanted = policy.busy_nested_copies_per_cpu * scene.n_cpus
+    if len(copies) < wanted:
         return None
-    name = names.most_common(1)[0][0]
     since_ns = scene.now_ns - int(policy.window_s * NS_PER_S)
-    copies = [
-        process
-        for process in scene.tree.alive()
-        if process.is_judged
-        and process.n_copies_above
-        and program_name(process.argv, process.comm) == name
-    ]
     busy = [process for process in copies if process.last_on_cpu_ns > since_ns]
     # On a loaded machine not each of them gets a CPU within the window.
-    if len(copies) < wanted or len(busy) < 0.5 * wanted:
+    if len(busy) < 0.5 * wanted:
         return None
     parents = Counter(process.parent for process in busy)
     spawner = max(
@@ -197,57 +251,93 @@ def _oversubscription(scene: Scene, started: list[Process]) -> _Storm | None:
     )
     if spawner is None or not spawner.is_judged:
         return None
+    name = program_name(busy[0].argv, busy[0].comm)
     evidence = EvidenceList()
     evidence.add("program", name, "name", "exec events")
     evidence.add("busy_copies", len(busy), "processes", "cpu_clock samples", policy.window_s)
     evidence.add("cpus", scene.n_cpus, "cpus", "the machine")
-    evidence.add("starts_per_s", *_rate(scene, started))
     onset_ns = min(process.started_ns for process in busy)
-    return _Storm(spawner, Cause.WORKER_OVERSUBSCRIPTION, 0.75, onset_ns, len(busy), evidence)
+    cause, child_argv = Cause.WORKER_OVERSUBSCRIPTION, busy[0].argv
+    return _Storm(spawner, cause, 0.75, onset_ns, len(busy), evidence, child_argv)
 
 
 def _repetition(scene: Scene, spawner: Process, children: list[Process]) -> _Storm | None:
     """The same thing again and again. `children`: those started within the window."""
     policy = scene.policy.storm
-    rate, unit, source, window_s = _rate(scene, children)
-    if len(children) < policy.min_starts or rate < policy.min_starts_per_s:
+    if not children:
         return None
-    # Of those whose end was not seen, nobody knows whether they failed.
-    ended = [c for c in children if c.exit_code is not None or c.term_signal is not None]
-    n_failed = sum(child.exit_code != 0 for child in ended)
-    # Handles, ports and seeds differ from one try to the next.
-    commands = Counter(
-        (
-            program_name(child.argv, child.comm),
-            *(re.sub(r"\d+", "0", argument) for argument in child.argv[1:8]),
-        )
-        for child in children
-        if not child.is_forked_copy
-    )
-    n_copies = sum(child.is_forked_copy for child in children)
-    copies_share = n_copies / len(children)
-    command, n_same = commands.most_common(1)[0] if commands else ((), 0)
-    same_share = max(n_same / len(children), copies_share)
-    failed_share = n_failed / len(ended) if ended else 0.0
-
+    rate, unit, source, window_s = _rate(scene, children)
+    is_slow = window_s > policy.window_s + 0.5
+    min_starts = policy.min_slow_starts if is_slow else policy.min_starts
+    min_starts_per_s = min_starts / policy.long_window_s if is_slow else policy.min_starts_per_s
+    if len(children) < min_starts or rate < min_starts_per_s:
+        return None
+    by_command: dict[tuple[str, ...], list[Process]] = {}
+    for child in children:
+        by_command.setdefault(_command(child), []).append(child)
     evidence = EvidenceList()
     evidence.add("starts_per_s", rate, unit, source, window_s)
     evidence.add("starts", len(children), "processes", source, window_s)
     onset_ns = min(child.started_ns for child in children)
-    if (
-        same_share >= policy.same_argv_share
-        and failed_share >= policy.failed_exits_share
-        and len(ended) >= 0.5 * len(children)
-    ):
-        evidence.add("same_command_share", same_share, "share", "exec events", window_s)
-        evidence.add("failed_exits_share", failed_share, "share", "exit events", window_s)
-        name = command[0] if n_same > n_copies else "a copy of itself"
-        evidence.add("command", name, "name", "exec events")
-        return _Storm(spawner, Cause.RETRY_LOOP, 0.95, onset_ns, len(children), evidence)
+    failing = _failing(scene, by_command)
+    if failing is not None:
+        command, failed_share = failing
+        n_rounds = len(by_command[command])
+        # A try may take several programs: one that asks, and one that looks at the answer.
+        n_in_rounds = sum(len(same) for same in by_command.values() if len(same) > 0.5 * n_rounds)
+        same_share = n_in_rounds / len(children)
+        if (
+            same_share >= policy.same_argv_share
+            and n_rounds >= min_starts
+            and n_rounds / window_s >= min_starts_per_s
+        ):
+            evidence.add("same_command_share", same_share, "share", "exec events", window_s)
+            evidence.add("failed_exits_share", failed_share, "share", "exit events", window_s)
+            evidence.add("command", command[0] or "a copy of itself", "name", "exec events")
+            child_argv = () if command == _COPY else by_command[command][0].argv
+            cause = Cause.RETRY_LOOP
+            return _Storm(spawner, cause, 0.95, onset_ns, len(children), evidence, child_argv)
+    copies_share = len(by_command.get(_COPY, ())) / len(children)
     if rate >= policy.bare_forks_per_s and copies_share >= policy.same_argv_share:
         evidence.add("forks_without_exec_share", copies_share, "share", source, window_s)
         return _Storm(spawner, Cause.RETRY_LOOP, 0.8, onset_ns, len(children), evidence)
     return None
+
+
+_COPY = ("",)
+
+
+def _command(child: Process) -> tuple[str, ...]:
+    """What it runs, for comparing: handles, ports and seeds differ from one try to the next."""
+    if child.is_forked_copy:
+        return _COPY
+    name = program_name(child.argv, child.comm)
+    return (name, *(re.sub(r"\d+", "0", argument) for argument in child.argv[1:8]))
+
+
+def _failing(
+    scene: Scene, by_command: dict[tuple[str, ...], list[Process]]
+) -> tuple[tuple[str, ...], float] | None:
+    """The commonest command of those that fail (nearly) each time, and how often it does."""
+    found: tuple[tuple[str, ...], float] | None = None
+    for command, same in by_command.items():
+        # Of those whose end was not seen, nobody knows whether they failed.
+        ended = [c for c in same if c.exit_code is not None or c.term_signal is not None]
+        failed_share = sum(c.exit_code != 0 for c in ended) / len(ended) if ended else 0.0
+        if (
+            failed_share >= scene.policy.storm.failed_exits_share
+            and len(ended) >= 0.5 * len(same)
+            and not _is_enumeration(same)
+            and (found is None or len(same) > len(by_command[found[0]]))
+        ):
+            found = command, failed_share
+    return found
+
+
+def _is_enumeration(same: list[Process]) -> bool:
+    """Commands that differ in numbers, and hardly two are the same: a test goes through its
+    inputs, a scan through its ports."""
+    return len({child.argv for child in same}) > 0.5 * len(same) > 1
 
 
 def _rate(scene: Scene, children: list[Process]) -> tuple[float, str, str, float]:
