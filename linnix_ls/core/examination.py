@@ -186,7 +186,7 @@ class ProcessFacts:
     """What /proc says of a process and of those above it, for attribution.
 
     Attributes:
-        test: the test's id, from its environment.
+        test: the id of the test that it runs or was started by, as its runner writes it.
         stacks: one look at it, taken of some ancestors only: where they wait.
     """
 

@@ -26,6 +26,8 @@ class Reading:
         hints: places found without a stack.
         notes: what could not be done and why.
         motions: of its threads, where the reader has looked at registers and stack itself.
+        bystanders: looks that tell no place, but perhaps the test: at its other threads, or
+            without a line of the user's.
     """
 
     language: str
@@ -33,6 +35,7 @@ class Reading:
     hints: tuple[PlaceHint, ...] = ()
     notes: tuple[str, ...] = ()
     motions: tuple[ThreadMotion, ...] = ()
+    bystanders: tuple[StackSnapshot, ...] = ()
 
 
 class LanguageReader(Protocol):

@@ -21,7 +21,7 @@ from linnix_ls.core.examination import (
     SyscallCount,
 )
 from linnix_ls.core.ids import NS_PER_S, TICKS_PER_S, ProcessKey
-from linnix_ls.locate import native, testcase
+from linnix_ls.locate import native
 from linnix_ls.locate.base import LanguageReader, Reading
 from linnix_ls.locate.compiler import CompilerReader
 from linnix_ls.locate.debug_paths import is_user_program
@@ -32,6 +32,8 @@ from linnix_ls.locate.node import NodeReader
 from linnix_ls.locate.perl import PerlReader
 from linnix_ls.locate.progress import watch_memory
 from linnix_ls.locate.python import PythonReader, interpreter_share
+from linnix_ls.locate.runners.base import FoundTest
+from linnix_ls.locate.runners.registry import find_test, observe
 from linnix_ls.locate.script import ScriptReader
 from linnix_ls.locate.shell import ShellReader
 from linnix_ls.locate.spawn import find_spawn_site
@@ -112,8 +114,9 @@ class Examiner:
         if after is None or after.stat.key != request.key:
             return await _without_suspect(request, ancestors)
 
-        test = facts.test or testcase.test_on_stack(reading.stacks, facts.cwd)
-        facts = replace(facts, test=test)
+        seen = (*reading.stacks, *native_stacks, *reading.bystanders)
+        test = await asyncio.to_thread(_test_of, [replace(facts, stacks=seen), *lineage])
+        facts = replace(facts, test=test.id if test else None)
         hints = list(reading.hints) or await _nearest_hints(lineage)
         if not any(above.argv for above in lineage) and (site := find_spawn_site(facts)):
             hints.append(site)
@@ -123,9 +126,8 @@ class Examiner:
             started = replace(facts, argv=request.child_argv)
             if site := find_spawn_site(started, role="culprit"):
                 hints.append(site)
-        known_test = test or next((above.test for above in lineage if above.test), None)
-        if known_test and (place := testcase.place_of(known_test, [facts, *lineage])):
-            hints.append(place)
+        if test and test.place:
+            hints.append(test.place)
         window_s = (after.monotonic_ns - before.monotonic_ns) / NS_PER_S
 
         def per_s(earlier: int | None, later: int | None) -> float | None:
@@ -185,12 +187,20 @@ async def _without_suspect(
     """It has gone. Of a storm, whose processes do not live long, the nearest one above that is
     still there and stands somewhere in the user's files tells the place as well."""
     lineage = [_facts(key) for key in ancestors[:MAX_ANCESTORS_READ]]
+    with_stacks = lineage.copy()
     reading = Reading("none")
-    for facts in lineage if request.depth is Depth.GLANCE else ():
+    for generation, facts in enumerate(lineage if request.depth is Depth.GLANCE else ()):
         if facts.argv:
             reading = await _read(facts, n_looks=2, interval_s=0.02)
+            with_stacks[generation] = replace(facts, stacks=reading.stacks)
             if reading.stacks or reading.hints:
                 break
+    hints = list(reading.hints)
+    if lineage:
+        test = await asyncio.to_thread(_test_of, with_stacks)
+        lineage[0] = replace(lineage[0], test=test.id if test else None)
+        if test and test.place:
+            hints.append(test.place)
     return Examination(
         request_id=request.id,
         key=request.key,
@@ -201,7 +211,7 @@ async def _without_suspect(
         ancestors=tuple(lineage),
         language=reading.language,
         stacks=reading.stacks,
-        hints=reading.hints,
+        hints=tuple(hints),
     )
 
 
@@ -212,12 +222,16 @@ def _facts(key: ProcessKey) -> ProcessFacts:
         argv=procfs.read_argv(key.pid),
         exe=procfs.read_exe(key.pid),
         cwd=procfs.read_cwd(key.pid),
-        test=testcase.test_in_environment(key.pid),
     )
     stat = procfs.read_stat(key.pid)
     if stat is None or stat.key != key:
         return ProcessFacts(key=key, argv=(), exe=None, cwd=None)
     return facts
+
+
+def _test_of(lineage: Sequence[ProcessFacts]) -> FoundTest | None:
+    """The test that the first of these processes belongs to; the others are those above. Blocks."""
+    return find_test([observe(facts) for facts in lineage])
 
 
 async def _look_at_native_code(

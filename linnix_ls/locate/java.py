@@ -34,6 +34,7 @@ DUMP_TIMEOUT_S = 1.5
 LISTENER_TIMEOUT_S = 1.0
 MAX_DUMP_BYTES = 8 << 20
 MAX_FRAMES = 128
+MAX_BYSTANDERS = 64
 MAX_FOLDERS = 4_000
 MAX_DEPTH = 14
 INDEX_KEPT_S = 30
@@ -84,7 +85,10 @@ class JavaReader:
         )
         if not any(frame.is_user_code for look in stacks for frame in look.frames):
             return Reading(self.language, notes=notes)
-        return Reading(self.language, tuple(stacks), hints_of(stacks, self.language), notes)
+        tid = stacks[0].tid
+        others = [t.snapshot(sources) for t in dumps[-1][:MAX_BYSTANDERS] if t.tid != tid]
+        hints = hints_of(stacks, self.language)
+        return Reading(self.language, tuple(stacks), hints, notes, tuple(others))
 
 
 class _RefusedError(Exception):

@@ -45,6 +45,17 @@ class MakeReader:
         return Reading(self.language, hints=(hint,))
 
 
+def target_with_rule(
+    facts: ProcessFacts, wanted: re.Pattern[str]
+) -> tuple[str, PlaceHint | None] | None:
+    """The first target that make was told to build and `wanted` matches, and where its rule is."""
+    makefile, targets = _arguments(facts)
+    target = next((name for name in targets if wanted.fullmatch(name)), None)
+    if target is None:
+        return None
+    return target, _rule_of_target(makefile, [target]) if makefile else None
+
+
 def _recipe_that_closes_circle(facts: ProcessFacts) -> PlaceHint | None:
     """Among makes that run one another: the line of that one which runs an earlier one again, for
     the same targets in the same folder."""

@@ -78,7 +78,9 @@ class NodeReader:
             return Reading(self.language, tuple(stacks), hints, motions=motions)
         # Of one that waits they are too old to say anything.
         hint = _hint_of_remnants([look for _, look in looks if look.stopped_ns])
-        return Reading(self.language, hints=(hint,) if hint else (), motions=motions)
+        hints = (hint,) if hint else ()
+        bystanders = tuple(stacks[-1:])
+        return Reading(self.language, hints=hints, bystanders=bystanders, motions=motions)
 
 
 def _motions(looks: list[tuple[int, JsStack]]) -> tuple[ThreadMotion, ...]:

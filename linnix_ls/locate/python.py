@@ -19,6 +19,7 @@ from linnix_ls.locate.source import is_user_file, python_source, resolve
 
 LOOK_TIMEOUT_S = 3.0
 MAX_FRAMES = 128
+MAX_BYSTANDERS = 64
 MAX_ROUND_HASHES = 8
 MIN_TELLING_CHARS = 8
 _INTERPRETER = "_PyEval_EvalFrameDefault"
@@ -57,8 +58,15 @@ class PythonReader:
                 note = failure
             else:
                 per_look.append(threads)
+        stacks = tuple(_busiest_thread(per_look))
+        others = (
+            [thread for thread in per_look[-1] if thread.tid != stacks[0].tid] if stacks else []
+        )
         return Reading(
-            self.language, tuple(_busiest_thread(per_look)), notes=(note,) if note else ()
+            self.language,
+            stacks,
+            notes=(note,) if note else (),
+            bystanders=tuple(others[:MAX_BYSTANDERS]),
         )
 
 

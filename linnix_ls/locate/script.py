@@ -43,7 +43,7 @@ def _npm_script(facts: ProcessFacts) -> PlaceHint | None:
         return circle
     for child in procfs.children_of(facts.key.pid)[:MAX_CHILDREN]:
         # It may have come to the "pre" or "post" script of the one that was asked for.
-        if (running := _npm_variables(child)) and (hint := _line_of_script(*running, 0.75)):
+        if (running := _npm_variables(child)) and (hint := line_of_npm_script(*running, 0.75)):
             return hint
     arguments = [word for word in words[1:] if not word.startswith("-")]
     if arguments[:1] and arguments[0] in ("run", "run-script"):
@@ -53,7 +53,7 @@ def _npm_script(facts: ProcessFacts) -> PlaceHint | None:
     package = _above(facts.cwd, "package.json")
     if package is None or not arguments:
         return None
-    return _line_of_script(arguments[0], package, 0.7)
+    return line_of_npm_script(arguments[0], package, 0.7)
 
 
 def _npm_words(facts: ProcessFacts) -> list[str]:
@@ -74,7 +74,7 @@ def _script_of_shell(facts: ProcessFacts) -> PlaceHint | None:
     running = _npm_variables(facts.key.pid)
     if running is None:
         return None
-    return _script_that_closes_circle(facts) or _line_of_script(*running, 0.5)
+    return _script_that_closes_circle(facts) or line_of_npm_script(*running, 0.5)
 
 
 def _script_that_closes_circle(facts: ProcessFacts) -> PlaceHint | None:
@@ -88,7 +88,7 @@ def _script_that_closes_circle(facts: ProcessFacts) -> PlaceHint | None:
     index = index_before_repetition(scripts)
     if index is None:
         return None
-    hint = _line_of_script(*scripts[index], 0.85)
+    hint = line_of_npm_script(*scripts[index], 0.85)
     return replace(hint, reason=f"{hint.reason} runs an earlier one again") if hint else None
 
 
@@ -103,7 +103,8 @@ def _npm_variables(pid: int) -> tuple[str, str] | None:
     )
 
 
-def _line_of_script(name: str, package: str, confidence: float) -> PlaceHint | None:
+def line_of_npm_script(name: str, package: str, confidence: float) -> PlaceHint | None:
+    """Where package.json has the script of that name."""
     if not is_user_file(package):
         return None
     try:

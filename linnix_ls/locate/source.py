@@ -7,7 +7,9 @@ import functools
 import os
 import re
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 MAX_SOURCE_BYTES = 2 << 20
 MAX_CALLS = 6
@@ -72,6 +74,7 @@ class PythonSource:
     def __init__(self, tree: ast.Module) -> None:
         self._loops: list[tuple[int, int]] = []
         self._whiles: list[ast.While] = []
+        self._definitions = list(_definitions(tree))
         self._calls: dict[int, list[ast.Call]] = {}
         self._feeds: list[tuple[int, int, frozenset[str]]] = []
         self._regex_names: set[str] = {"re", "regex"}
@@ -97,6 +100,16 @@ class PythonSource:
         """First and last lines of the loops around `line`, innermost first."""
         around = [(first, last) for first, last in self._loops if first <= line <= last]
         return tuple(sorted(around, key=lambda loop: loop[1] - loop[0]))
+
+    def names_around(self, line: int) -> tuple[str, ...]:
+        """The function that `line` lies in, after the classes and functions around that."""
+        around = [d for d in self._definitions if d.first <= line <= d.last]
+        return max((d.names for d in around), key=len, default=())
+
+    def definition(self, names: Sequence[str]) -> int | None:
+        """The line of the last function or class of that name, given with those around it."""
+        lines = (d.first for d in self._definitions if d.names == tuple(names))
+        return max(lines, default=None)
 
     def has_call(self, line: int) -> bool:
         """Whether anything is called there. A line without calls cannot be stuck in one."""
@@ -160,6 +173,25 @@ class PythonSource:
             or _is_regex_compile(getattr(call.func, "value", None))
             for call in self._calls.get(line, ())
         )
+
+
+class _Definition(NamedTuple):
+    names: tuple[str, ...]
+    first: int
+    last: int
+
+
+def _definitions(tree: ast.Module) -> Iterator[_Definition]:
+    todo: list[tuple[tuple[str, ...], ast.AST]] = [((), tree)]
+    while todo:
+        names, node = todo.pop()
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+                inner = (*names, child.name)
+                yield _Definition(inner, child.lineno, child.end_lineno or child.lineno)
+                todo.append((inner, child))
+            elif isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):
+                todo.append((names, child))
 
 
 def _span(node: ast.stmt | ast.expr) -> tuple[int, int]:

@@ -98,7 +98,12 @@ class Syntax:
 
     def function_around(self, line: int) -> Lines | None:
         """The innermost function that `line` lies in."""
-        return next(iter(self._around(self._grammar.functions, line)), None)
+        return next(iter(self.functions_around(line)), None)
+
+    def functions_around(self, line: int) -> tuple[Lines, ...]:
+        """The functions that `line` lies in, innermost first. A span begins with what is written
+        before the name: modifiers, annotations."""
+        return self._around(self._grammar.functions, line)
 
     def loops(self, first: int, last: int) -> list[Lines]:
         """The loops between those lines, in the order in which they begin."""

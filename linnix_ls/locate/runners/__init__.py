@@ -1,0 +1,1 @@
+"""Which test a process belongs to, for each test runner. `registry` asks them all."""
