@@ -148,7 +148,8 @@ def measure(works: Sequence[Work], tracer: str, folder: Path) -> dict[str, Any]:
                 else _failed(work, made)
             )
             result |= {"is_complete": len(entries) == len(works)}
-            steps.say("  ".join(cell.ljust(6) for cell in _row(entries[-1])))
+            name, _, *cells = _row(entries[-1])
+            steps.say(f"{name:30}" + "".join(f"{cell:10}" for cell in cells))
             for line in entries[-1].get("findings", []):
                 steps.say(f"    {line}")
             machine.save_json(path, result)

@@ -409,8 +409,9 @@ def record_corpus(names: Iterable[str], *, only_missing: bool) -> list[str]:
             steps.begin(name)
             try:
                 found[name] = record_of_corpus(folders[name], label, venv)
-                path = CORPUS_TRACES / f"{name}.trace"
-                steps.say(f"{name:24}{label.label:16}{path.stat().st_size:8} bytes")
+                size = (CORPUS_TRACES / f"{name}.trace").stat().st_size
+                places = [f"{one['file']}:{one['line']}" for one in found[name]]
+                steps.say(f"{name:24}{label.label:16}{size:8} bytes  {', '.join(places)}")
             except NotKept as error:
                 is_good = _is_good(label, found)
                 if not is_good:
