@@ -156,8 +156,12 @@ def _prepare_bundle(folder: Path) -> None:
         "".join(f"import * as p{n} from './part{n}.js';\n" for n in range(last // 2, last))
         + f"console.log({' + '.join(f'p{n}.total(p{n}.names)' for n in range(last // 2, last))});\n"
     )
-    # Fills the cache, and leaves package-lock.json; the run installs from these.
-    _run("npm", "install", "--no-audit", "--no-fund", cwd=work, npm_config_cache=f"{folder}/npm")
+    # Fills the cache, and leaves a lock file that says from where: else npm asks again.
+    _run(
+        *("npm", "install", "--no-audit", "--no-fund", "--omit-lockfile-registry-resolved=false"),
+        cwd=work,
+        npm_config_cache=f"{folder}/npm",
+    )
     shutil.rmtree(work / "node_modules")
 
 
