@@ -81,7 +81,7 @@ def watch(work: Work, folder: Path, tracer: str, documents: Path) -> dict[str, A
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    last_line = "".join(log.read_text(errors="replace").strip().splitlines()[-1:])
+    last_line = last_words(log.read_text(errors="replace"))
     try:
         document = json.loads(output.read_text())
     except (OSError, ValueError):
@@ -90,6 +90,12 @@ def watch(work: Work, folder: Path, tracer: str, documents: Path) -> dict[str, A
     if document["tracer"] == "bcc" and not has_own_agent:
         return _failed(work, "another run's agent watched, which may be of another version")
     return entry(work, document, last_line)
+
+
+def last_words(said: str) -> str:
+    """The last line of the command's own: the tool prints into the same."""
+    lines = [line for line in said.splitlines() if line.strip() and not line.startswith("linnix:")]
+    return lines[-1].strip() if lines else ""
 
 
 def _environment(work: Work, folder: Path) -> dict[str, str]:

@@ -171,7 +171,7 @@ _EXTENSIONS = (("regex", "2026.11.19"), ("markupsafe", "3.0.4"))
 def _prepare_extension(folder: Path) -> None:
     for name, version in _EXTENSIONS:
         _fetch_sdist(name, version, folder / "sdists")
-    _venv(folder, "setuptools", "wheel")
+    _venv(folder, "setuptools>=77", "wheel")
 
 
 def _prepare_xz(folder: Path) -> None:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 import pytest
 
 from bench.accuracy import CORPUS, CaseRun, Options, compare, judge, markdown, title
-from bench.innocents import entry, problems
+from bench.innocents import entry, last_words, problems
 from bench.innocents import markdown as innocents_markdown
 from bench.latency import _figures
 from bench.latency import markdown as latency_markdown
@@ -219,6 +219,11 @@ def test_an_innocent_that_fails_or_never_ran_is_a_problem():
         "absent: cannot be prepared: no such",
     ]
     assert "NOT MEASURED" in row(innocents_markdown(result), "absent")
+
+
+def test_the_last_words_of_an_innocent_are_its_own():
+    assert last_words("1 test\nfailed \n\nlinnix: no runaways \n") == "failed"
+    assert last_words("") == ""
 
 
 def test_the_published_page_holds_all_results_in_order():
