@@ -497,6 +497,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
         options.folders()
     except ValueError as error:
         parser.error(str(error))
+    machine.end_tidily()
     folder = given.resume.parent if given.resume else given.out
     try:
         result = measure(options, folder, earlier)

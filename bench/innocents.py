@@ -230,6 +230,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
     parser.add_argument("--tracer", choices=("auto", "bcc", "psutil"), default="auto")
     parser.add_argument("--out", type=Path, default=machine.RESULTS, metavar="DIR")
     options = parser.parse_args(list(arguments) if arguments is not None else None)
+    machine.end_tidily()
     works = [work for work in WORKS if work.name in (options.only or names)]
     try:
         result = measure(works, options.tracer, options.out)

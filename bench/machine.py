@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -59,6 +60,12 @@ def save_json(path: Path, result: Mapping[str, Any]) -> None:
     unfinished = path.with_suffix(".part")
     unfinished.write_text(json.dumps(result, indent=1) + "\n")
     unfinished.replace(path)
+
+
+def end_tidily() -> None:
+    """From now on whoever ends us has what we started end too: SIGTERM is as good as Ctrl-C."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
 def wait_for_no_agent() -> None:

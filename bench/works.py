@@ -21,7 +21,8 @@ from bench import machine
 
 PYTHON = "/usr/bin/python3"  # the system's: its test suite is a package of the distribution
 PREPARE_TIMEOUT_S = 600
-XZ_BYTES = 300 << 20
+DUMP_BYTES = 20 << 20
+N_DUMPS = 15
 N_NODE_MODULES = 400
 N_RUST_MODULES = 120
 
@@ -175,16 +176,22 @@ def _prepare_extension(folder: Path) -> None:
 
 
 def _prepare_xz(folder: Path) -> None:
-    """A log as a busy server writes it."""
+    """Nightly dumps of one table, of which a row in two hundred changes until the next."""
     rng = random.Random(3)
-    paths = [f"/{rng.choice('abcdef')}/{rng.randrange(10**6):x}/page" for _ in range(5000)]
+
+    def row(number: int) -> str:
+        return f"{number},{rng.randrange(10**7)},{rng.choice(('open', 'paid', 'sent'))}\n"
+
+    rows: list[str] = []
     n_bytes = 0
-    with open(folder / "access.log", "w") as file:
-        while n_bytes < XZ_BYTES:
-            n_bytes += file.write(
-                f"10.0.{rng.randrange(256)}.{rng.randrange(256)} {n_bytes:x} GET"
-                f" {rng.choice(paths)} {rng.choice((200, 200, 304, 404))} {rng.randrange(10**7)}\n"
-            )
+    while n_bytes < DUMP_BYTES:
+        rows.append(row(len(rows)))
+        n_bytes += len(rows[-1])
+    with open(folder / "dumps.csv", "w") as file:
+        for _night in range(N_DUMPS):
+            file.writelines(rows)
+            for number in rng.sample(range(len(rows)), len(rows) // 200):
+                rows[number] = row(number)
 
 
 def _prepare_crate(folder: Path) -> None:
@@ -345,9 +352,9 @@ WORKS = (
     ),
     Work(
         "xz",
-        f"xz -9 of {XZ_BYTES >> 20} MB of a generated log",
+        f"xz -9 of {N_DUMPS * DUMP_BYTES >> 20} MB of generated tables",
         _prepare_xz,
-        ("sh", "-c", 'xz -9 --stdout "$0" > access.log.xz', "{prepared}/access.log"),
+        ("sh", "-c", 'xz -9 --stdout "$0" > dumps.csv.xz', "{prepared}/dumps.csv"),
     ),
     Work(
         "cargo",
