@@ -39,11 +39,11 @@ def test_what_cannot_be_had_is_said_and_tried_again():
 
 
 def test_what_is_generated_is_the_same_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(works, "DUMP_BYTES", 10_000)
+    monkeypatch.setattr(works, "XZ_BYTES", 10_000)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         works._prepare_xz(tmp_path / name)
-    assert (tmp_path / "a/dumps.csv").read_bytes() == (tmp_path / "b/dumps.csv").read_bytes()
+    assert (tmp_path / "a/access.log").read_bytes() == (tmp_path / "b/access.log").read_bytes()
 
 
 def test_the_crate_has_some_thousand_lines(tmp_path):
