@@ -30,10 +30,11 @@ lint: ## ruff, mypy, layers, shell scripts
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck deploy/*.sh .ci/run
 
-bench: ## time to diagnostic and accuracy on the corpus: ten minutes on a quiet machine
+bench: ## time to diagnostic, accuracy on the corpus, innocents: an hour on a quiet machine
 	@deploy/setup.sh test
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.accuracy
+	$(BIN)/python -m bench.innocents
 
 generate: ## write tracer/wire.py anew from bpf/events.h
 	@deploy/setup.sh test
@@ -43,9 +44,10 @@ picture: ## draw docs/run.svg anew from a real run
 	@deploy/setup.sh test
 	$(BIN)/python docs/draw_run.py
 
-traces: ## record tests/traces anew
+traces: ## record tests/traces anew, those of the corpus too: a quarter of an hour
 	@deploy/setup.sh test
 	tests/traces/record.sh
+	tests/traces/record.sh --corpus
 
 lock: ## pin the dependencies again (deploy/lock.sh --upgrade: the newest ones)
 	deploy/lock.sh

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -15,9 +18,14 @@ from typing import Any
 import psutil
 
 from linnix_ls import __version__
+from linnix_ls.config import default_socket_path, system_socket_path
 
 LINNIX_LS = Path(sys.prefix, "bin", "linnix-ls")
 RESULTS = Path(__file__).parent / "results"
+
+# The command line of an agent that a client started contains this.
+AGENT_MODULE = "linnix_ls.cli.main agent"
+AGENT_TIMEOUT_S = 180.0
 
 
 def describe() -> dict[str, Any]:
@@ -35,17 +43,76 @@ def describe() -> dict[str, Any]:
 
 def save(kind: str, result: dict[str, Any], markdown: str, folder: Path) -> None:
     """Write the result as JSON and as a page into `folder`, and say where."""
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"{kind}-{result['measured_at'].replace(':', '')}"
-    (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
-    (folder / f"{name}.md").write_text(markdown)
-    print(f"\nsaved {folder / name}.json and .md")
+    path = result_path(kind, result, folder)
+    save_json(path, result)
+    path.with_suffix(".md").write_text(markdown)
+    print(f"\nsaved {path} and .md")
+
+
+def result_path(kind: str, result: Mapping[str, Any], folder: Path) -> Path:
+    """Named after the moment when the measurement began."""
+    return folder / f"{kind}-{result['measured_at'].replace(':', '')}.json"
+
+
+def save_json(path: Path, result: Mapping[str, Any]) -> None:
+    """All of it or nothing: who is interrupted keeps what was there before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(json.dumps(result, indent=1) + "\n")
+    unfinished.replace(path)
+
+
+def end_tidily() -> None:
+    """From now on whoever ends us has what we started end too: SIGTERM is as good as Ctrl-C."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+
+
+def wait_for_no_agent() -> None:
+    """Returns when no agent serves this machine: a client would use it, and it may be another
+    version's. One that a client started goes with its last client.
+
+    Raises:
+        TimeoutError: there is one that stays.
+    """
+    give_up_s = time.monotonic() + AGENT_TIMEOUT_S
+    while is_agent_serving(Path("/proc/net/unix").read_text()):
+        if time.monotonic() > give_up_s:
+            raise TimeoutError(
+                "another linnix-ls agent serves this machine, and would be measured: stop it"
+            )
+        time.sleep(0.2)
+
+
+def has_own_agent(pid: int) -> bool:
+    """Whether a client started the agent that it uses: it is below it then."""
+    try:
+        below = psutil.Process(pid).children(recursive=True)
+        return any(AGENT_MODULE in " ".join(process.cmdline()) for process in below)
+    except psutil.Error:
+        return False
+
+
+def is_agent_serving(sockets: str) -> bool:
+    """Whether one listens at a place where clients look, by /proc/net/unix: to connect to it
+    would make a client of us."""
+    paths = {str(default_socket_path()), str(system_socket_path())}
+    return any(line.split()[-1] in paths for line in sockets.splitlines()[1:])
+
+
+def cache_folder() -> Path:
+    """For what was fetched or made to be measured with, and can be again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "linnix-ls-bench")
+
+
+def fingerprint(content: bytes) -> str:
+    """Changes with the content."""
+    return sha256(content).hexdigest()[:12]
 
 
 def venv_with(requirements: Path) -> Path:
     """A virtual environment that has these requirements; made once, kept until they change."""
-    name = sha256(requirements.read_bytes()).hexdigest()[:12]
-    venv = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "linnix-ls-bench", name)
+    venv = cache_folder() / fingerprint(requirements.read_bytes())
     done = venv / "done"
     if not done.exists():
         print(f"making {venv} for the cases", file=sys.stderr)

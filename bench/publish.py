@@ -1,40 +1,85 @@
-"""Writes docs/benchmarks.md from results: `python -m bench.publish LATENCY.json ACCURACY.json`.
+"""Writes docs/benchmarks.md from results: `python -m bench.publish [RESULT.json ...]`.
 
-Without arguments, from the newest of each in bench/results.
+Without arguments, from the newest whole one of each in bench/results: latency, accuracy on each
+corpus, by eBPF and degraded, innocents.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from bench import accuracy, latency, machine
+from bench import accuracy, innocents, latency, machine
 
 PAGE = Path(__file__).parents[1] / "docs/benchmarks.md"
 
+# In the order of the page.
+MARKDOWN: dict[str, Callable[[Any], str]] = {
+    latency.SCHEMA: latency.markdown,
+    accuracy.SCHEMA: accuracy.markdown,
+    innocents.SCHEMA: innocents.markdown,
+}
 
-def page(latency_result: dict[str, object], accuracy_result: dict[str, object]) -> str:
-    """Both results, a heading deeper than on their own pages."""
-    parts = [latency.markdown(latency_result), accuracy.markdown(accuracy_result)]
+
+def page(results: Iterable[Mapping[str, Any]]) -> str:
+    """All results, a heading deeper than on their own pages."""
+    parts = [MARKDOWN[result["schema"]](result) for result in sorted(results, key=_order)]
     return (
         "# Benchmarks\n\n"
         "Written by `make bench` and `python -m bench.publish`, which do it again anywhere.\n\n"
-        + "\n".join(part.replace("# ", "## ", 1) for part in parts).rstrip()
-        + "\n"
+        + "\n".join(part.replace("# ", "## ", 1).rstrip() + "\n" for part in parts)
     )
+
+
+def _order(result: Mapping[str, Any]) -> tuple[int, bool, bool]:
+    """Our own corpus before another, and degraded last."""
+    place = list(MARKDOWN).index(result["schema"])
+    if result["schema"] != accuracy.SCHEMA:
+        return (place, False, False)
+    is_ours = result["options"]["corpora"] == [str(accuracy.CORPUS)]
+    return (place, result["tracers"] == ["psutil"], not is_ours)
+
+
+def newest(results: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of each thing measured, the last result that is whole."""
+    by_title: dict[str, Mapping[str, Any]] = {}
+    for result in sorted(results, key=lambda result: result["measured_at"]):
+        if _is_whole(result):
+            by_title[_title(result)] = result
+    return list(by_title.values())
+
+
+def _title(result: Mapping[str, Any]) -> str:
+    is_accuracy = result["schema"] == accuracy.SCHEMA
+    return accuracy.title(result) if is_accuracy else result["schema"]
+
+
+def _is_whole(result: Mapping[str, Any]) -> bool:
+    if result["schema"] == latency.SCHEMA:
+        return True
+    if result["schema"] == accuracy.SCHEMA:
+        # What was measured before these were kept is of another time.
+        options = result.get("options")
+        return options is not None and not options["cases"] and result["is_complete"]
+    if result["schema"] == innocents.SCHEMA:
+        return {one["name"] for one in result["innocents"]} == innocents.ALL
+    return False
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.publish", description=__doc__.split("\n")[0])
-    for kind in ("latency", "accuracy"):
-        newest = max(machine.RESULTS.glob(f"{kind}-*.json"), default=None)
-        parser.add_argument(kind, nargs="?", type=Path, default=newest)
-    options = parser.parse_args()
-    if options.latency is None or options.accuracy is None:
+    parser.add_argument("results", nargs="*", type=Path, metavar="RESULT.json")
+    given = parser.parse_args().results
+    paths = given or machine.RESULTS.glob("*.json")
+    results = [json.loads(path.read_text()) for path in paths]
+    if not given:
+        results = newest(results)
+    if not results:
         parser.error("there are no results yet: make bench")
-    results = [json.loads(path.read_text()) for path in (options.latency, options.accuracy)]
-    PAGE.write_text(page(*results))
+    PAGE.write_text(page(results))
     print(f"wrote {PAGE}")
 
 

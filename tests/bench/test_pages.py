@@ -1,10 +1,16 @@
 import json
+from dataclasses import asdict
 
-from bench.accuracy import CaseRun, compare, judge, markdown
+import pytest
+
+from bench.accuracy import CORPUS, CaseRun, Options, compare, judge, markdown, title
+from bench.innocents import entry, last_words, problems
+from bench.innocents import markdown as innocents_markdown
 from bench.latency import _figures
 from bench.latency import markdown as latency_markdown
-from bench.publish import page
+from bench.publish import newest, page
 from bench.scoring import Case, Place, Report
+from bench.works import Work
 
 ABOUT = {
     "tool": {"name": "linnix-ls", "version": "0.1.0"},
@@ -29,7 +35,18 @@ def result(spin, calm=()):
         "spin": [CaseRun(tuple(spin), "bcc", None)],
         "calm": [CaseRun(tuple(calm), "bcc", None)],
     }
-    return {**ABOUT, "tracers": ["bcc"], "n_runs": 1, **judge(CASES, runs)}
+    return as_result(runs)
+
+
+def as_result(runs, tracers=("bcc",)):
+    return {
+        **ABOUT,
+        "schema": "linnix-accuracy/1",
+        "options": {"corpora": ["/somewhere/cases"]},
+        "tracers": list(tracers),
+        "n_runs": 1,
+        **judge(CASES, runs),
+    }
 
 
 def row(page, name):
@@ -67,6 +84,70 @@ def test_comparing_a_result_with_itself_finds_nothing():
     assert "No case changed." in compare(result([SPIN]), result([SPIN]))
 
 
+def test_a_run_that_measured_nothing_is_no_miss_but_a_problem():
+    broken = CaseRun((), None, "no findings document; out of memory")
+    one_of_two = as_result({"spin": [CaseRun((SPIN,), "bcc", None), broken]})
+    assert one_of_two["summary"]["recall"] == 1.0
+    assert one_of_two["problems"] == ["spin, run 2: no findings document; out of memory"]
+    none = as_result({"spin": [broken]})
+    assert none["summary"]["n_runaway"] == 0
+    assert "NOT MEASURED" in row(markdown(none), "spin")
+    assert "- spin, run 1: no findings document; out of memory" in markdown(none).splitlines()
+    assert "NOT MEASURED" in compare(result([SPIN]), none)
+
+
+def test_a_case_that_was_stopped_is_judged_by_what_was_said_and_is_a_problem():
+    stopped = as_result({"spin": [CaseRun((SPIN,), "bcc", "the case was stopped: timeout")]})
+    assert stopped["summary"]["recall"] == 1.0
+    assert len(stopped["problems"]) == 1
+
+
+def test_what_most_runs_did_not_say_is_listed_all_the_same():
+    quiet, loud = CaseRun((), "bcc", None), CaseRun((LOOP,), "bcc", None)
+    page = markdown(as_result({"calm": [quiet, loud, quiet]}))
+    assert "quiet" in row(page, "calm")
+    assert "- calm: false alarm: cpu-spin/pure-loop hint at a.py:30,  (1×)" in page.splitlines()
+    assert "Runs differ in: calm." in page
+
+
+def test_runs_are_read_back_from_json():
+    run = CaseRun((SPIN, LOOP), "bcc", None, 7)
+    assert CaseRun.from_json(json.loads(json.dumps(asdict(run)))) == run
+
+
+def test_a_title_tells_what_was_measured_and_no_path_of_this_machine():
+    assert title(result([SPIN])) == "Accuracy on cases"
+    assert title(as_result({}, ["psutil"])) == "Accuracy on cases, degraded (psutil)"
+
+
+def folder_of(path, *ids):
+    for case_id in ids:
+        folder = path / "runaway" / case_id
+        folder.mkdir(parents=True)
+        (folder / "case.toml").touch()
+    return str(path)
+
+
+def options(corpora, cases=()):
+    return Options(tuple(corpora), tuple(cases), n_runs=1, tracer="auto")
+
+
+def test_cases_of_several_folders_are_found(tmp_path):
+    corpora = [folder_of(tmp_path / "a", "one", "two"), folder_of(tmp_path / "b", "three")]
+    assert set(options(corpora).folders()) == {"one", "two", "three"}
+    assert set(options(corpora, ["three"]).folders()) == {"three"}
+
+
+def test_unknown_and_ambiguous_cases_are_refused(tmp_path):
+    corpora = [folder_of(tmp_path / "a", "one"), folder_of(tmp_path / "b", "one")]
+    with pytest.raises(ValueError, match="two cases are called one"):
+        options(corpora).folders()
+    with pytest.raises(ValueError, match="no such case: other"):
+        options(corpora[:1], ["other"]).folders()
+    with pytest.raises(ValueError, match=r"no case\.toml"):
+        options([str(tmp_path / "c")]).folders()
+
+
 def test_latency_rounds_without_a_diagnostic_are_counted_not_averaged():
     figures = _figures("cpu_spin", [(1.0, 5), None, (2.0, 5)])
     assert (figures["median_s"], figures["n_missed"]) == (1.5, 1)
@@ -80,16 +161,91 @@ def test_latency_that_measured_nothing_says_so():
     assert _figures("cpu_spin", [None])["median_s"] is None
 
 
-def test_the_published_page_holds_both_results():
-    latency = {
-        **ABOUT,
+LATENCY = {
+    **ABOUT,
+    "schema": "linnix-latency/1",
+    "tracer": "bcc",
+    "n_rounds": 1,
+    "kinds": {"cpu_spin": _figures("cpu_spin", [(1.0, 5)])},
+}
+QUIET = Work("quiet", "does nothing", lambda folder: None, ("true",))
+
+
+def document(*findings, exit_code=0):
+    return {
+        "duration_s": 2.5,
+        "exit_code": exit_code,
+        "events": {"processes": 12, "lost": 0, "received": 40},
         "tracer": "bcc",
-        "n_rounds": 1,
-        "kinds": {"cpu_spin": _figures("cpu_spin", [(1.0, 5)])},
+        "findings": [
+            {
+                "severity": severity,
+                "kind": "cpu_spin",
+                "cause": "pure_loop",
+                "location": None,
+                "process": {"argv": ["python3", "work.py"]},
+                "flagged_s": 2.0,
+            }
+            for severity in findings
+        ],
     }
-    headings = [line for line in page(latency, result([SPIN])).splitlines() if line.startswith("#")]
-    assert headings == [
+
+
+def innocents(*entries):
+    return {**ABOUT, "schema": "linnix-innocents/1", "innocents": list(entries)}
+
+
+def test_a_quiet_innocent_is_no_problem():
+    result = innocents(entry(QUIET, document(), "done"))
+    assert problems(result) == []
+    assert row(innocents_markdown(result), "quiet") == [
+        "quiet", "does nothing", "2.5 s", "0", "12", "0", "none",
+    ]  # fmt: skip
+
+
+def test_a_warning_on_an_innocent_is_a_problem_and_a_hint_is_told():
+    warned = innocents(entry(QUIET, document("hint", "warning"), ""))
+    assert problems(warned) == ["quiet: accused, though innocent"]
+    assert row(innocents_markdown(warned), "quiet")[-1] == "1 warning, 1 hint"
+    assert problems(innocents(entry(QUIET, document("hint"), ""))) == []
+
+
+def test_an_innocent_that_fails_or_never_ran_is_a_problem():
+    failed = entry(QUIET, document(exit_code=2), "1 failed")
+    absent = {"name": "absent", "about": "is not there", "problem": "cannot be prepared: no such"}
+    result = innocents(failed, absent)
+    assert problems(result) == [
+        "quiet: ended with 2: 1 failed",
+        "absent: cannot be prepared: no such",
+    ]
+    assert "NOT MEASURED" in row(innocents_markdown(result), "absent")
+
+
+def test_the_last_words_of_an_innocent_are_its_own():
+    assert last_words("1 test\nfailed \n\nlinnix: no runaways \n") == "failed"
+    assert last_words("") == ""
+
+
+def test_the_published_page_holds_all_results_in_order():
+    second = as_result({}) | {"options": {"corpora": ["/elsewhere/holdout"]}}
+    ours = as_result({}) | {"options": {"corpora": [str(CORPUS)]}}
+    degraded = ours | {"tracers": ["psutil"]}
+    text = page([innocents(), degraded, second, ours, LATENCY])
+    assert [line for line in text.splitlines() if line.startswith("#")] == [
         "# Benchmarks",
         "## Time from the start of a runaway to its diagnostic",
         "## Accuracy on bench/corpus",
+        "## Accuracy on holdout",
+        "## Accuracy on bench/corpus, degraded (psutil)",
+        "## Innocents",
     ]
+
+
+def test_of_each_thing_the_newest_whole_result_is_published():
+    whole = {"corpora": ["/cases"], "cases": []}
+    first = as_result({}) | {"options": whole, "is_complete": True, "measured_at": "2026-01-01"}
+    later = first | {"measured_at": "2026-01-02"}
+    broken_off = first | {"is_complete": False, "measured_at": "2026-01-03"}
+    one_case = first | {"options": whole | {"cases": ["spin"]}, "measured_at": "2026-01-04"}
+    some = innocents(entry(QUIET, document(), ""))
+    assert newest([later, broken_off, first, one_case, some]) == [later]

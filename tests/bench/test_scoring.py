@@ -27,6 +27,19 @@ SPIN = Case(
     near=(Place("tests/test_pump.py", 5, 5),),
     culprit_process="-m pump",
     expect_within_s=6,
+    onset_s=0.5,
+)
+SERVER = Case(
+    id="server",
+    label="leaked-child",
+    accepted=frozenset({"leaked-child"}),
+    cause="orphan-server",
+    culprit=Place("pump.py", 10, 20),
+    near=(),
+    culprit_process="-m pump",
+    expect_within_s=6,
+    onset_s=0.5,
+    linger_s=3,
 )
 CALM = Case("calm", "benign", frozenset({"benign"}), "none", None, (), "", None)
 
@@ -40,6 +53,7 @@ def report(**changed):
         "line": 12,
         "flagged_s": 3.0,
         "is_stranger": False,
+        "after_onset_s": 2.5,
     }
     return Report(**(fields | changed))
 
@@ -55,6 +69,7 @@ def test_the_right_report_is_exact_and_in_time():
         said="pump.py:12",
         flagged_s=3.0,
         is_in_time=True,
+        after_onset_s=2.5,
     )
 
 
@@ -67,6 +82,18 @@ def test_another_kind_counts_as_detected_and_is_listed_apart():
     judged = score(SPIN, [report(label="stuck")])
     assert judged.detection == "wrong kind"
     assert judged.flagged_s is None
+    assert judged.wrong_kinds == ("stuck/busy-poll warning",)
+
+
+def test_another_kind_beside_the_right_one_is_listed_and_changes_nothing():
+    judged = score(SPIN, [report(), report(label="stuck", flagged_s=1.0)])
+    assert (judged.detection, judged.flagged_s) == ("detected", 3.0)
+    assert judged.wrong_kinds == ("stuck/busy-poll warning",)
+
+
+def test_what_comes_after_the_end_finds_nothing_but_may_be_a_false_alarm():
+    assert score(SPIN, [report(is_late=True)]).detection == "missed"
+    assert score(CALM, [report(is_late=True)]).false_reports
 
 
 def test_an_accepted_label_is_right_as_well():
@@ -113,31 +140,48 @@ def test_accusing_a_stranger_is_false_and_finds_nothing():
     assert (judged.detection, len(judged.false_reports)) == ("missed", 1)
 
 
-def document(**process):
+def document(*, duration_s=9.0, ancestry=(), path="/tmp/work/pump.py", **process):
     finding = {
         "kind": "cpu_spin",
         "cause": "busy_poll",
         "severity": "warning",
         "process": {"pid": 20, "argv": ["python3", "-m", "other"]} | process,
-        "ancestry": [],
-        "location": {"path": "/tmp/work/pump.py", "line": 11},
+        "ancestry": ancestry,
+        "location": {"path": path, "line": 11},
         "flagged_s": 1.5,
     }
-    return {"findings": [finding | {"ancestry": process.pop("ancestry", [])}]}
+    return {"findings": [finding], "duration_s": duration_s}
 
 
-def read(document, seen=()):
-    return reports_of(document, SPIN, workdir="/tmp/work", start_delay_s=0.5, seen=seen)[0]
+def read(document, seen=(), case=SPIN):
+    return reports_of(document, case, workdir="/tmp/work", start_delay_s=0.5, seen=seen)[0]
 
 
 def test_findings_are_read_in_the_words_of_the_corpus():
-    assert read(document(argv=["python3", "-m", "pump"])) == report(line=11, flagged_s=2.0)
+    assert read(document(argv=["python3", "-m", "pump"])) == report(
+        line=11, flagged_s=2.0, after_onset_s=1.0, accused="python3 -m pump"
+    )
 
 
-def test_a_place_outside_the_case_is_no_place():
-    elsewhere = document()
-    elsewhere["findings"][0]["location"]["path"] = "/usr/lib/python3/queue.py"
-    assert read(elsewhere).file is None
+@pytest.mark.parametrize(
+    ("path", "file"),
+    [
+        ("/tmp/work/pump.py", "pump.py"),
+        ("/tmp/work/tests/../pump.py", "pump.py"),
+        ("/tmp/work/../other/pump.py", None),
+        ("/usr/lib/python3/queue.py", None),
+    ],
+)
+def test_a_place_outside_the_case_is_no_place(path, file):
+    assert read(document(path=path)).file == file
+
+
+@pytest.mark.parametrize(
+    ("case", "duration_s", "is_late"),
+    [(SPIN, 1.6, False), (SPIN, 1.4, True), (SERVER, 1.4, False), (SERVER, -1.6, True)],
+)
+def test_only_left_over_children_may_be_told_of_after_the_end(case, duration_s, is_late):
+    assert read(document(duration_s=duration_s), case=case).is_late == is_late
 
 
 def test_descendants_of_the_culprit_are_no_strangers():
@@ -146,6 +190,15 @@ def test_descendants_of_the_culprit_are_no_strangers():
 
 def test_what_started_the_culprit_is_no_stranger():
     seen = (SeenProcess(20, 1, "python3 -m other"), SeenProcess(30, 20, "python3 -m pump"))
+    assert not read(document(), seen).is_stranger
+
+
+def test_what_started_the_culprit_is_no_stranger_though_the_culprit_became_an_orphan_later():
+    seen = (
+        SeenProcess(20, 1, "python3 -m other"),
+        SeenProcess(30, 20, "python3 -m pump"),
+        SeenProcess(30, 1, "python3 -m pump"),
+    )
     assert not read(document(), seen).is_stranger
 
 
@@ -181,7 +234,16 @@ def test_the_summary_counts_as_the_corpus_says():
     assert summary["recall"] == 1.0
     assert (summary["line_exact"], summary["line_near"]) == (0.0, 1.0)
     assert summary["by_label"]["cpu-spin"]["n_false_positives"] == 1
+    assert summary["median_after_onset_s"] == 2.5
     assert json.loads(json.dumps(summary)) == summary
+
+
+def test_false_positives_are_counted_by_their_worst_severity():
+    calm = score(CALM, [report(severity="hint"), report()])
+    accuser = score(SPIN, [report(is_stranger=True, severity="hint")])
+    summary = summarize({"spin": SPIN, "calm": CALM}, [calm, accuser])
+    assert summary["n_false_positives"] == 2
+    assert summary["false_positives_by_severity"] == {"warning": 1, "hint": 1}
 
 
 def test_a_summary_of_nothing_has_no_shares():

@@ -4,20 +4,36 @@ What live said is in tests/traces/findings.json; `tests.traces.record` records b
 """
 
 import asyncio
+import gzip
 import json
 import re
-from pathlib import Path
 
 import pytest
 
+from bench.scoring import BENIGN
+from bench.scoring import Case as Label
 from linnix_ls.app import replay_feed
-from linnix_ls.core.engine import Engine
 from linnix_ls.core.events import Examined
 from linnix_ls.feed.base import FeedChange
 from linnix_ls.tracer.trace_file import read_trace
-from tests.traces.record import CASES, EXAMPLES, FINDINGS, HERE, MAX_TRACE_BYTES, WORKPLACE
+from tests.traces import record
+from tests.traces.record import (
+    CASES,
+    CORPUS_FINDINGS,
+    CORPUS_TRACES,
+    EXAMPLES,
+    FINDINGS,
+    HERE,
+    MAX_CORPUS_BYTES,
+    MAX_TRACE_BYTES,
+    WORKPLACE,
+    corpus_folders,
+    found_again,
+)
 
 LIVE = json.loads(FINDINGS.read_text())
+CORPUS_LIVE = json.loads(CORPUS_FINDINGS.read_text())
+LABELS = {name: Label.read(corpus_folders()[name]) for name in CORPUS_LIVE}
 
 
 def trace_of(name):
@@ -26,21 +42,11 @@ def trace_of(name):
 
 def replayed(name):
     """What an engine finds in a recording."""
-    engine = Engine()
-    for event in trace_of(name).events:
-        engine.receive(event)
-    return list(engine.findings.values())
+    return record.replayed(trace_of(name))
 
 
 def in_short(finding, name):
-    return {
-        "kind": finding.kind,
-        "cause": finding.cause,
-        "file": str(Path(finding.location.path).relative_to(WORKPLACE / name)),
-        "line": finding.location.line,
-        "function": finding.location.function,
-        "test": finding.test,
-    }
+    return record.in_short(finding, WORKPLACE / name)
 
 
 def test_every_case_is_recorded_and_every_recording_is_a_case():
@@ -110,3 +116,31 @@ async def test_a_feed_that_replays_hears_of_each_finding(name):
     assert trace.header.tracer == "bcc"
     assert [in_short(finding, name) for finding in findings] == LIVE[name]
     assert [change.sequence for change in heard] == sorted(change.sequence for change in heard)
+
+
+def test_every_recording_of_the_corpus_has_its_findings():
+    assert {path.stem for path in CORPUS_TRACES.glob("*.trace")} == set(CORPUS_LIVE)
+
+
+@pytest.mark.parametrize("name", CORPUS_LIVE)
+def test_replay_of_the_corpus_says_what_live_said(name):
+    label, trace = LABELS[name], CORPUS_TRACES / f"{name}.trace"
+    found = found_again(trace, label, WORKPLACE / name)
+    assert found == CORPUS_LIVE[name]
+    if label.label == BENIGN:
+        assert found == []
+    else:
+        assert {finding["kind"].replace("_", "-") for finding in found} & label.accepted
+        assert label.cause in {finding["cause"].replace("_", "-") for finding in found}
+
+
+def test_the_recordings_are_small_all_together():
+    sizes = [path.stat().st_size for path in CORPUS_TRACES.glob("*.trace")]
+    assert sum(sizes) < MAX_CORPUS_BYTES
+
+
+def test_recordings_do_not_tell_of_the_machine_where_they_were_made():
+    for path in HERE.glob("**/*.trace"):
+        text = gzip.decompress(path.read_bytes()).decode()
+        told = set(re.findall(r"/(?:tmp|work|root/\.cache)/[\w./-]+", text))
+        assert {place for place in told if not place.startswith(str(WORKPLACE))} == set(), path
