@@ -25,17 +25,17 @@ class Reading:
         language: whose stacks these are.
         hints: places found without a stack.
         notes: what could not be done and why.
-        motions: of its threads, where the reader has looked at registers and stack itself.
         bystanders: looks that tell no place, but perhaps the test: at its other threads, or
             without a line of the user's.
+        motions: of its threads, where the reader has looked at registers and stack itself.
     """
 
     language: str
     stacks: tuple[StackSnapshot, ...] = ()
     hints: tuple[PlaceHint, ...] = ()
     notes: tuple[str, ...] = ()
-    motions: tuple[ThreadMotion, ...] = ()
     bystanders: tuple[StackSnapshot, ...] = ()
+    motions: tuple[ThreadMotion, ...] = ()
 
 
 class LanguageReader(Protocol):
