@@ -36,7 +36,7 @@ from linnix_ls.core.events import (
     Watched,
 )
 from linnix_ls.core.examination import Depth, Examination, ExaminationRequest
-from linnix_ls.core.findings import TRANSITIONS, Finding, Kind, State
+from linnix_ls.core.findings import TRANSITIONS, Finding, Kind, Severity, State
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.policy import Policy
 from linnix_ls.core.tree import Process, ProcessTree
@@ -346,6 +346,9 @@ class Engine:
         if process is None or run is None:
             return None
         place = attribute(examination, verdict.kind, verdict.key)
+        severity = verdict.severity
+        if place.location is None:  # no file of the user's is involved: none of theirs to change
+            severity = max(severity, Severity.INFORMATION, key=lambda grave: grave.rank)
         facts = examination.process
         info = process.info()
         if facts is not None and facts.key == process.key:
@@ -364,7 +367,7 @@ class Engine:
             id=f"f{len(self.findings) + 1}",
             kind=verdict.kind,
             cause=verdict.cause,
-            severity=verdict.severity,
+            severity=severity,
             confidence=round(verdict.confidence, 2),
             process=info,
             ancestry=tuple(ancestry),

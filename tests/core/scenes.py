@@ -20,6 +20,7 @@ from linnix_ls.core.examination import (
     Depth,
     Examination,
     MemoryProgress,
+    PlaceHint,
     ProcessFacts,
     StackFrame,
     StackSnapshot,
@@ -237,6 +238,9 @@ def looks(states, *frames, leaf=None):
     """A look for each of the states, which are drawn as letters."""
     return tuple(look(*frames, state=ord(letter), leaf=leaf) for letter in states)
 
+
+# A line of the user's, found without a stack.
+SOMEWHERE = {"hints": (PlaceHint("/ws/pump.py", 41, "drain", 0.8, "its source"),)}
 
 # Memory in which a loop goes round without progress.
 STILL = MemoryProgress(n_pages=900, n_changed_pages=8, n_advancing_words=0, n_never_same_words=1)

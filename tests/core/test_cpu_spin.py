@@ -17,7 +17,17 @@ from tests.core.runaways import (
     TIGHT_LOOP,
     YIELDING,
 )
-from tests.core.scenes import STILL, Scene, busy_process, calls, frame, going_round, look, looks
+from tests.core.scenes import (
+    SOMEWHERE,
+    STILL,
+    Scene,
+    busy_process,
+    calls,
+    frame,
+    going_round,
+    look,
+    looks,
+)
 
 
 def causes(look, **scene):
@@ -30,11 +40,15 @@ def test_each_way_to_get_nowhere_is_seen(look, cause, scene):
 
 
 def test_a_spin_is_found_within_two_seconds_and_began_before():
-    scene = busy_process(POLL, seconds=2)
+    scene = busy_process(POLL | SOMEWHERE, seconds=2)
     finding = scene.finding
     assert (finding.flagged_ns - finding.onset_ns) / 1e9 < 2
     assert finding.severity is Severity.WARNING
     assert finding.confidence > 0.8
+
+
+def test_what_is_nowhere_in_the_users_files_is_said_quietly():
+    assert busy_process(POLL).finding.severity is Severity.INFORMATION
 
 
 def test_what_is_collected_without_end_is_about_memory():

@@ -3,7 +3,7 @@
 import pytest
 
 from linnix_ls.core.findings import Severity, State
-from tests.core.scenes import Scene
+from tests.core.scenes import SOMEWHERE, Scene
 
 PORT = ("127.0.0.1:8080",)
 
@@ -26,7 +26,7 @@ class Afterwards:
 
 
 def test_a_server_that_outlives_its_run_is_a_warning_with_its_address():
-    after = Afterwards(listening=PORT)
+    after = Afterwards(listening=PORT, **SOMEWHERE)
     assert after.run_ends() == [("leaked_child", "orphan_server", after.server)]
     finding = after.scene.finding
     assert finding.severity is Severity.WARNING

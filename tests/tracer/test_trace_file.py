@@ -28,11 +28,14 @@ from linnix_ls.core.events import (
 from linnix_ls.core.examination import (
     Depth,
     Examination,
+    MemoryGrowth,
+    MemoryProgress,
     PlaceHint,
     ProcessFacts,
     StackFrame,
     StackSnapshot,
     SyscallCount,
+    ThreadMotion,
     Wait,
 )
 from linnix_ls.core.ids import ProcessKey
@@ -49,10 +52,14 @@ EXAMINATION = Examination(
     3, CHILD, Depth.MEASURE, False, 0.7, FACTS, (FACTS,),
     on_cpu_cores=0.98, runnable_cores=1.0, user_share=0.5, n_threads=1,
     voluntary_switches_per_s=0.0, rss_bytes=1 << 40, rss_growth_bytes_per_s=-1.5,
-    syscalls=(SyscallCount("read", 1, 2, 3, 4),), language="python",
+    syscalls=(SyscallCount("openat", 1, 2, 3, 4, 1, "/ws/\udcff", 1),), language="python",
+    memory=MemoryProgress(9, 8, 7, 6, 5), growth=MemoryGrowth(9, 8, 0.5, 64, 7, 0.25),
+    motions=(ThreadMotion(11, 12, 0),), interpreter_share=0.25,
     stacks=(
         StackSnapshot(
-            11, (StackFrame("f", "/ws/a.py", 3, True, ((1, 9),), False),), -(1 << 62), True, "regex"
+            11, (StackFrame("f", "/ws/a.py", 3, True, ((1, 9),), False, ("g",), True),),
+            -(1 << 62), True, "regex",
+            condition_hash=3, instruction=1 << 40, round_hashes=(4, 5),
         ),
     ),
     hints=(PlaceHint("/ws/Makefile", 3, None, 0.5, "why", end_line=4),),
