@@ -223,6 +223,7 @@ class _Asked:
     n_fruitless: int
     n_productive: int
     n_locking: int
+    productive_per_s: float
     per_cpu_s: float
     top: SyscallCount
     lookups: SyscallCount | None
@@ -242,7 +243,10 @@ class _Asked:
     def is_fruitless(self, scene: Scene) -> bool:
         """Whether nothing, or next to nothing, comes of so many of them."""
         policy = scene.policy.spin
-        if self.n_productive > policy.max_productive_share * self.n_calls:
+        if (
+            self.n_productive > policy.max_productive_share * self.n_calls
+            or self.productive_per_s > policy.max_productive_calls_per_s
+        ):
             return False
         return self.per_cpu_s >= policy.storm_of_syscalls_per_cpu_s or (
             self.per_cpu_s >= policy.fruitless_syscalls_per_cpu_s
@@ -273,6 +277,7 @@ def _asked(examination: Examination) -> _Asked | None:
         n_fruitless=sum(_n_fruitless(count) for count in syscalls),
         n_productive=n_productive,
         n_locking=sum(count.n_calls for count in syscalls if count.name in _LOCKING),
+        productive_per_s=n_productive / examination.window_s,
         # Of a loaded machine it gets less, and asks less often.
         per_cpu_s=n_calls / (examination.window_s * (examination.on_cpu_cores or 1.0)),
         top=max(syscalls, key=lambda count: count.n_calls),
