@@ -232,6 +232,8 @@ class Examination:
         hints: places found without a stack.
         waits: of it and of the processes around it, each thread one.
         motions: of the threads that ran; none for languages whose variables are in `memory`.
+        deadlock: threads that wait for each other, by the word of the runtime that they run in: who
+            for whom.
         listening: addresses that it accepts connections at.
         notes: what could not be done and why, for people.
     """
@@ -263,5 +265,6 @@ class Examination:
     growth: MemoryGrowth | None = None
     motions: tuple[ThreadMotion, ...] = ()
     waits: tuple[Wait, ...] = ()
+    deadlock: tuple[tuple[str, str], ...] = ()
     listening: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ class Reading:
         bystanders: looks that tell no place, but perhaps the test: at its other threads, or
             without a line of the user's.
         motions: of its threads, where the reader has looked at registers and stack itself.
+        deadlock: threads that wait for each other, by the runtime's own word: who for whom.
     """
 
     language: str
@@ -36,6 +37,7 @@ class Reading:
     notes: tuple[str, ...] = ()
     bystanders: tuple[StackSnapshot, ...] = ()
     motions: tuple[ThreadMotion, ...] = ()
+    deadlock: tuple[tuple[str, str], ...] = ()
 
 
 class LanguageReader(Protocol):

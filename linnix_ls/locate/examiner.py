@@ -175,6 +175,7 @@ class Examiner:
             memory=memory,
             growth=growth,
             motions=reading.motions or looks.motions,
+            deadlock=reading.deadlock,
             waits=read_waits(request.around) if request.depth is Depth.WAITS else (),
             listening=_listening(pid) if request.depth is Depth.GLANCE else (),
             notes=reading.notes,

@@ -29,6 +29,7 @@ from linnix_ls.locate.owner import Owner, owner_of
 from linnix_ls.locate.source import resolve
 
 MAX_LOOKS = 4
+MAX_DEADLOCKED = 6
 PAUSE_BETWEEN_LOOKS_S = 0.04
 DUMP_TIMEOUT_S = 1.5
 LISTENER_TIMEOUT_S = 1.0
@@ -44,6 +45,11 @@ _THREAD = re.compile(
 )
 _FRAME = re.compile(r"^\tat (?:[^/(]*/)?(?P<name>[^(]+)\((?P<file>[^:)]+):(?P<line>\d+)\)$")
 _FRAME_WITHOUT_LINE = re.compile(r"^\tat (?:[^/(]*/)?(?P<name>[^(]+)\(")
+# What the JVM itself says of threads that wait for each other's monitors, one after the other.
+_DEADLOCK = re.compile(
+    r'^"(?P<waiting>.{1,200})":\n\s+waiting .*\n\s+which is held by "(?P<holding>.{1,200})"$',
+    re.MULTILINE,
+)
 _GENERATED = re.compile(r"\$\$Lambda\b.*|0x[0-9a-f]+")
 _SOURCES = (".java", ".kt", ".scala", ".groovy", ".clj")
 _NO_SOURCES = frozenset({"node_modules", "__pycache__", "venv"})
@@ -60,6 +66,7 @@ class JavaReader:
 
     async def read(self, facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
         dumps: list[list[_Thread]] = []
+        deadlock: tuple[tuple[str, str], ...] = ()
         note: str | None = None
         if n_looks > 1:
             # What the JVM does for a dump would show in what is measured of it meanwhile.
@@ -69,7 +76,9 @@ class JavaReader:
                 await asyncio.sleep(PAUSE_BETWEEN_LOOKS_S)
             try:
                 async with asyncio.timeout(DUMP_TIMEOUT_S):
-                    dumps.append(list(_parse(await _thread_dump(facts))))
+                    dump = await _thread_dump(facts)
+                dumps.append(list(_parse(dump)))
+                deadlock = _deadlock(dump)
             except _RefusedError as error:
                 note = f"no Java stack: {error}"
                 break
@@ -88,7 +97,7 @@ class JavaReader:
         tid = stacks[0].tid
         others = [t.snapshot(sources) for t in dumps[-1][:MAX_BYSTANDERS] if t.tid != tid]
         hints = hints_of(stacks, self.language)
-        return Reading(self.language, tuple(stacks), hints, notes, tuple(others))
+        return Reading(self.language, tuple(stacks), hints, notes, tuple(others), deadlock=deadlock)
 
 
 class _RefusedError(Exception):
@@ -200,6 +209,13 @@ def _parse(dump: str) -> Iterator[_Thread]:
                 head["doing"],
                 tuple(frames[:MAX_FRAMES]),
             )
+
+
+def _deadlock(dump: str) -> tuple[tuple[str, str], ...]:
+    """Who waits for whom, by the JVM's own word; () when it found no circle."""
+    _, found, text = dump.partition("Java-level deadlock")
+    waits = [(match["waiting"], match["holding"]) for match in _DEADLOCK.finditer(text)]
+    return tuple(dict.fromkeys(waits))[:MAX_DEADLOCKED] if found else ()
 
 
 def _telling_thread(

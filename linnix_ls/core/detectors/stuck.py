@@ -37,16 +37,19 @@ class StuckDetector:
             # The innermost: whoever waits for it is part of its circle, or not stuck.
             if process.key in parents:
                 continue
-            if process.last_on_cpu_ns < since_ns:
+            # A runtime's own threads wake now and then, whatever those of the program do.
+            if process.on_cpu_ns(since_ns) <= scene.policy.stuck.idle_cores * idle_ns:
                 yield Suspicion(
                     kind=self.kind,
                     key=process.key,
                     depth=Depth.WAITS,
-                    onset_ns=max(process.last_on_cpu_ns, process.started_ns),
+                    onset_ns=max(min(process.last_on_cpu_ns, since_ns), process.started_ns),
                     weight=0.1,
                 )
 
     def judge(self, scene: Scene, suspicion: Suspicion, examination: Examination) -> Verdict | None:
+        if examination.deadlock:
+            return _by_its_runtime(scene, suspicion, examination)
         circle = hopeless(examination.waits)
         if suspicion.key not in circle:
             return None
@@ -100,11 +103,35 @@ class StuckDetector:
                 "Wait with a timeout, and raise with a message when it passes.",
             )
         why = f"{n_waiting} processes have used no CPU for {value['idle_s']} s. "
+        if n_threads := value["threads_waiting"]:
+            first = value["wait"]
+            why = f"{n_threads} of its threads wait for each other: {first}, and so on in a circle."
+            return Explanation("rules", summary, why, fix, value.ids)
         if n_waiting == "1":
             why = f"It has used no CPU for {value['idle_s']} s. "
         first = value["wait"]
         why += f"{first}; nothing with a timer is in the circle." if first else ""
         return Explanation("rules", summary, why.strip(), fix, value.ids)
+
+
+def _by_its_runtime(scene: Scene, suspicion: Suspicion, examination: Examination) -> Verdict:
+    """Threads that wait for each other, though others of the process may go on."""
+    evidence = EvidenceList()
+    source = f"{examination.language} thread dump"
+    evidence.add("idle_s", (scene.now_ns - suspicion.onset_ns) / NS_PER_S, "s", "cpu_clock samples")
+    evidence.add("threads_waiting", len(examination.deadlock), "threads", source)
+    for waiting, holding in examination.deadlock:
+        text = f"thread {waiting} waits for a lock that {holding} holds"
+        evidence.add("wait", text, "wait", source)
+    return Verdict(
+        kind=Kind.STUCK,
+        cause=Cause.DEADLOCK,
+        severity=Severity.WARNING,
+        confidence=0.95,
+        key=suspicion.key,
+        onset_ns=suspicion.onset_ns,
+        evidence=evidence.items(),
+    )
 
 
 def hopeless(waits: Iterable[Wait]) -> frozenset[ProcessKey]:
