@@ -97,12 +97,13 @@ class Examiner:
             syscalls = memory = growth = None
         else:
             is_python = READERS[0].recognises(facts)
+            is_java = JavaReader().recognises(facts)
             reading, looks, syscalls, memory, growth = await asyncio.gather(
                 _read(facts, n_looks=MEASURE_LOOKS, interval_s=MEASURE_INTERVAL_S),
                 _look_at_native_code(facts, n_looks=MEASURE_LOOKS, interval_s=MEASURE_INTERVAL_S),
                 self._count_syscalls(pid, MEASURE_WINDOW_S),
                 asyncio.to_thread(watch_memory, pid, counts_references=is_python),
-                asyncio.to_thread(watch_growth, pid),
+                asyncio.to_thread(watch_growth, pid, has_short_addresses=is_java),
             )
         if is_one_call(reading.stacks):  # it may be inside of native code of the user's own
             looks = await native.take_looks(pid, n_looks=6, interval_s=0.02)

@@ -35,12 +35,18 @@ MAX_ENTRIES_BYTES = 32 << 20
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PRESENT_BIT = 63  # of an entry of /proc/<pid>/pagemap (admin-guide/mm/pagemap.rst)
 _SLICE_ENTRIES = 512
+# Of short addresses, and where they end (HotSpot's -XX:ObjectAlignmentInBytes is 8).
+_SHIFT, _SHORT_END = 3, 1 << 35
 
 _Range = tuple[int, int]
 
 
-def watch_growth(pid: int) -> MemoryGrowth | None:
-    """Look for about 0.5 s. None when nothing can be read, or too little has come. Blocks."""
+def watch_growth(pid: int, *, has_short_addresses: bool = False) -> MemoryGrowth | None:
+    """Look for about 0.5 s. None when nothing can be read, or too little has come. Blocks.
+
+    Args:
+        has_short_addresses: its objects refer to one another by 32 bits, shifted, as a JVM's do.
+    """
     try:
         before = _entries(pid)
         time.sleep(WATCH_S)
@@ -48,7 +54,7 @@ def watch_growth(pid: int) -> MemoryGrowth | None:
         new_pages = _new_pages(before, after)
         if len(new_pages) < MIN_NEW_PAGES:
             return None
-        return _describe(pid, new_pages, list(after))
+        return _describe(pid, new_pages, list(after), has_short_addresses=has_short_addresses)
     except OSError:
         return None  # it has gone, or is not for us to read
 
@@ -110,15 +116,22 @@ def _new_pages(before: dict[_Range, bytes], after: dict[_Range, bytes]) -> list[
     return new
 
 
-def _describe(pid: int, pages: Sequence[int], ranges: list[_Range]) -> MemoryGrowth | None:
+def _describe(
+    pid: int, pages: Sequence[int], ranges: list[_Range], *, has_short_addresses: bool
+) -> MemoryGrowth | None:
     """Of some of the new pages, spread over all of them."""
+    word_type = "I" if has_short_addresses else "Q"
+    if has_short_addresses:
+        ranges = [
+            (start >> _SHIFT, end >> _SHIFT) for start, end in ranges if end >> _SHIFT + 32 == 0
+        ]
     ranges.sort()
     step = max(1, len(pages) // MAX_PAGES_READ)
     filled: list[array.array[int]] = []
     memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
     try:
         for page in pages[::step]:
-            words = array.array("Q")
+            words = array.array(word_type)
             try:
                 words.frombytes(os.pread(memory, _PAGE_BYTES, page))
             except OSError:
@@ -141,7 +154,7 @@ def _describe(pid: int, pages: Sequence[int], ranges: list[_Range]) -> MemoryGro
         n_new_pages=len(pages),
         n_read_pages=len(filled),
         repeated_share=round(share, 3),
-        period_bytes=period * 8,
+        period_bytes=period * filled[0].itemsize,
         n_sequences=n_sequences,
         seen_again_share=round(n_seen_again / max(1, n_sequences), 3),
     )
