@@ -52,6 +52,9 @@ class SpinPolicy:
             counts, hundreds of pages, or both.
         max_left_words: of memory, that change for good: results that are written.
         min_looks_at_registers: fewer say nothing.
+        min_looks_at_match, max_pages_changed_by_match: of a regular expression. A JVM's own
+            threads change up to 15 pages in the time; a program that matches many texts makes
+            objects, and changes hundreds.
         compile_s, compile_rss_bytes, compile_growth_bytes_per_cpu_s: a compiler at one file.
             Honest large sources take up to 60 MB with each second of CPU.
         look_again_s: after each look that found it busy, the time to the next.
@@ -85,6 +88,8 @@ class SpinPolicy:
     max_never_same_words: int = 12
     max_left_words: int = 4
     min_looks_at_registers: int = 8
+    min_looks_at_match: int = 4
+    max_pages_changed_by_match: int = 60
     compile_s: float = 5.0
     compile_rss_bytes: float = 300e6
     compile_growth_bytes_per_cpu_s: float = 75e6

@@ -50,6 +50,7 @@ _DEADLOCK = re.compile(
     r'^"(?P<waiting>.{1,200})":\n\s+waiting .*\n\s+which is held by "(?P<holding>.{1,200})"$',
     re.MULTILINE,
 )
+_REGEX = "java.util.regex."
 _GENERATED = re.compile(r"\$\$Lambda\b.*|0x[0-9a-f]+")
 _SOURCES = (".java", ".kt", ".scala", ".groovy", ".clj")
 _NO_SOURCES = frozenset({"node_modules", "__pycache__", "venv"})
@@ -115,7 +116,14 @@ class _Thread:
 
     def snapshot(self, sources: dict[str, list[str]]) -> StackSnapshot:
         frames = tuple(_frame(name, file, line, sources) for name, file, line in self.frames)
-        return StackSnapshot(self.tid, frames, is_running=self.doing.startswith("runnable"))
+        first_user = next((i for i, frame in enumerate(frames) if frame.is_user_code), 0)
+        is_in_regex = any(name.startswith(_REGEX) for name, _, _ in self.frames[:first_user])
+        return StackSnapshot(
+            self.tid,
+            frames,
+            is_running=self.doing.startswith("runnable"),
+            native_leaf="regex" if is_in_regex else None,
+        )
 
 
 async def _thread_dump(facts: ProcessFacts) -> str:

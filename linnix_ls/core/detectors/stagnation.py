@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from linnix_ls.core.detectors.base import Citations, EvidenceList, Scene, Suspicion
-from linnix_ls.core.examination import Depth, Examination, SyscallCount
+from linnix_ls.core.examination import Depth, Examination, StackSnapshot, SyscallCount
 from linnix_ls.core.findings import Cause, Finding, Kind
 from linnix_ls.core.ids import NS_PER_S
 from linnix_ls.core.tree import Process
@@ -47,7 +47,7 @@ _LOOKING = _IDLE | frozenset(
 )
 # Words that an interpreter counts up for itself: perl, how often a regular expression was of use.
 _OWN_COUNTERS = {"perl": 2}
-_REGEX_WORDS = ("regex", "regexp", "pcre", "re_search", "re_match", "regmatch")
+_REGEX_WORDS = ("regex", "regexp", "pcre", "re_search", "re_match", "regmatch", "::_executor")
 _POLL_WORDS = ("poll", "empty", "ready", "get_nowait", "wait", "qsize")
 # What standard libraries call it to try a lock, and to ask whether there is something.
 _LOCK_CALLS = frozenset(
@@ -117,6 +117,7 @@ def stagnation(scene: Scene, process: Process, examination: Examination) -> Stag
         _fruitless_syscalls(scene, process, examination)
         or _recurring_state(scene, examination)
         or _recurring_registers(scene, process, examination)
+        or _unfinished_regex(scene, examination)
         or _motionless(scene, examination)
     )
 
@@ -158,6 +159,8 @@ def reasons(finding: Finding, value: Citations) -> list[str]:
         if share := value["fruitless_share"]:
             text += f"; {share} fail or find nothing"
         why.append(text + ".")
+    if (n_looks := value["looks_at_match"]) and value["unfinished_call"]:
+        why.append(f"In {n_looks} looks it was in one and the same match of a regular expression.")
     if value["advancing_registers"] == "0":
         why.append(
             f"In {value['looks_at_registers']} looks at its registers and its stack nothing counts"
@@ -524,6 +527,51 @@ def _is_quiet(scene: Scene, examination: Examination) -> bool:
         and faults_per_s is not None
         and faults_per_s <= policy.max_quiet_faults_per_s
     )
+
+
+def _unfinished_regex(scene: Scene, examination: Examination) -> Stagnation | None:
+    """One match that does not end, in compiled code, whose variables are not seen. Who matches
+    line after line makes something for each: that shows in memory. Seen in two examinations."""
+    looks = [*(look for _, look in scene.history[-1:]), examination]
+    places = {_place_of_match(scene, look) for look in looks}
+    if len(looks) < 2 or len(places) != 1 or None in places:
+        return None
+    evidence = common_evidence(examination)
+    window_s = examination.window_s
+    n_looks = len(examination.stacks or examination.native_stacks)
+    source = f"{examination.language} stacks"
+    evidence.add("looks_at_match", n_looks, "looks", source, window_s)
+    evidence.add("unfinished_call", "regular expression", "kind", source, window_s)
+    if examination.memory is not None:
+        n_advancing = examination.memory.n_advancing_words
+        evidence.add("advancing_words", n_advancing, "words", "/proc/mem", window_s)
+    return Stagnation(Cause.REGEX_BACKTRACKING, 0.8, evidence)
+
+
+def _place_of_match(scene: Scene, examination: Examination) -> tuple[object, ...] | None:
+    """The user's frames from which all looks are in a regular expression; None without such."""
+    memory = examination.memory
+    looks = examination.stacks or examination.native_stacks
+    if (
+        len(looks) < scene.policy.spin.min_looks_at_match
+        or memory is None
+        or memory.n_advancing_words > 0
+        or memory.n_changed_pages > scene.policy.spin.max_pages_changed_by_match
+        or not all(_is_in_regex(look) for look in looks)
+    ):
+        return None
+    places = {
+        tuple((frame.path, frame.line) for frame in look.frames if frame.is_user_code)
+        for look in looks
+    }
+    return places.pop() if len(places) == 1 else None
+
+
+def _is_in_regex(look: StackSnapshot) -> bool:
+    if look.native_leaf == "regex":
+        return True
+    inner = takewhile(lambda frame: not frame.is_user_code, look.frames)
+    return any(word in frame.function.lower() for frame in inner for word in _REGEX_WORDS)
 
 
 def _motionless(scene: Scene, examination: Examination) -> Stagnation | None:
