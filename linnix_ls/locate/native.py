@@ -8,13 +8,13 @@ where the program keeps frame pointers, and dropped where they point at no code.
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
@@ -22,10 +22,12 @@ from elftools.elf.elffile import ELFFile
 from linnix_ls.core.examination import StackFrame, StackSnapshot
 from linnix_ls.locate.owner import owner_of
 from linnix_ls.locate.source import is_user_file
+from linnix_ls.locate.tool import ask
 
 SYMBOLISE_TIMEOUT_S = 5.0
 MAX_STACKS = 64
 MAX_ADDRESSES = 200
+MAX_NAMES_BYTES = 4 << 20
 _ADDRESS = re.compile(r"0x([0-9a-f]{1,16})")
 _PLACE = re.compile(r"(.*):([0-9]{1,9}|\?)(?: \(discriminator \d+\))?$")
 _MAPS_LINE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) ..(.). ([0-9a-f]+) \S+ \d+\s*(.*)")
@@ -47,13 +49,15 @@ async def symbolise(pid: int, stacks: Sequence[tuple[int, ...]]) -> tuple[StackS
     # A caller goes on behind its call, which may be on the next line: the call is before that.
     stacks = [(*stack[:1], *(address - 1 for address in stack[1:])) for stack in stacks]
     common = [stack for stack, _ in Counter(stacks).most_common(MAX_STACKS)]
-    mappings = _executable_mappings(pid)
+    mappings = await asyncio.to_thread(_executable_mappings, pid)
+    starts = [mapping.start for mapping in mappings]
     wanted: dict[str, set[int]] = {}
     in_file: dict[int, tuple[str, int]] = {}
     for address in _some(address for stack in common for address in stack):
-        mapping = next((m for m in mappings if m.start <= address < m.end), None)
-        if mapping is None:
+        at = bisect.bisect_right(starts, address) - 1
+        if at < 0 or address >= mappings[at].end:
             continue
+        mapping = mappings[at]
         in_file[address] = (mapping.path, address - mapping.start + mapping.offset)
         wanted.setdefault(mapping.path, set()).add(in_file[address][1])
     named: dict[tuple[str, int], tuple[StackFrame, ...]] = {}
@@ -103,29 +107,18 @@ async def _names(
     owner = owner_of(pid)
     if owner is None:
         return {}
-    # The file is its owner's to craft, and addr2line's parser has had its bugs: it gets no
-    # rights that the owner has not.
-    as_owner: dict[str, Any] = (
-        {} if owner.is_us else {"user": owner.uid, "group": owner.gid, "extra_groups": []}
-    )
     try:
-        process = await asyncio.create_subprocess_exec(
+        # The file is its owner's to craft, and addr2line's parser has had its bugs: it gets no
+        # rights that the owner has not.
+        out, _ = await ask(
             *("addr2line", "-a", "-f", "-i", "-C", "-e", readable),
             *(hex(address) for address in addresses.values()),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            **as_owner,
+            timeout_s=SYMBOLISE_TIMEOUT_S,
+            max_bytes=MAX_NAMES_BYTES,
+            owner=owner,
         )
-    except OSError:
+    except (OSError, ValueError):  # a TimeoutError is one
         return {}  # no binutils: functions stay unknown
-    try:
-        out, _ = await asyncio.wait_for(process.communicate(), SYMBOLISE_TIMEOUT_S)
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        return {}
     by_address = _parse_addr2line(out.decode(errors="replace"))
     return {
         (path, offset): by_address[address]

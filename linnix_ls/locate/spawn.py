@@ -10,12 +10,14 @@ import ast
 import os
 import warnings
 from collections.abc import Iterator
+from itertools import islice
 
 from linnix_ls.core.examination import PlaceHint, ProcessFacts
 from linnix_ls.core.tree import script_argument
 from linnix_ls.locate.source import is_user_file, read_lines
 
 MAX_FILES = 400
+MAX_FOLDERS = 2_000
 MAX_DEPTH = 6
 _STARTERS = frozenset(
     {
@@ -57,8 +59,10 @@ def _token(facts: ProcessFacts) -> str | None:
 
 
 def _python_files(folder: str) -> Iterator[str]:
+    if folder == "/":
+        return  # where daemons go to be nowhere
     n_files = 0
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in islice(os.walk(folder), MAX_FOLDERS):
         depth = root[len(folder) :].count(os.sep)
         folders[:] = sorted(
             name
