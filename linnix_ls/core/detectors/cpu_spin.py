@@ -48,11 +48,11 @@ _ASKING = frozenset(
 )
 _YIELDING = frozenset({"sched_yield"})
 _LOCKING = frozenset({"futex", "sched_yield", "semop", "semtimedop", "flock", "fcntl"})
-# Calls that look at the world and change nothing in it.
+# Calls that look at the world and change nothing in it, or only what the process is called.
 _LOOKING = frozenset(
     "stat lstat fstat newfstatat statx access faccessat faccessat2 lseek getpid getppid gettid"
     " clock_gettime gettimeofday getrusage times sched_getaffinity rt_sigprocmask rt_sigaction"
-    " restart_syscall sched_yield clock_nanosleep nanosleep futex".split()
+    " prctl restart_syscall sched_yield clock_nanosleep nanosleep futex".split()
 )
 _CLOCKS = frozenset({"clock_gettime", "gettimeofday", "time", "times", "getrusage"})
 _POLL_WORDS = ("poll", "empty", "ready", "get_nowait", "wait", "qsize")
