@@ -63,7 +63,7 @@ class JavaReader:
 
     async def read(self, facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
         if not self._may_attach:
-            return Reading(self.language, notes=("no Java stack: attach_to_jvm is off",))
+            return Reading(self.language, notes=("no Java stack: linnix.attach_to_jvm is off",))
         dumps: list[list[_Thread]] = []
         note: str | None = None
         if n_looks > 1:

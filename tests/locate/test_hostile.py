@@ -128,32 +128,62 @@ def python(folder, script):
 
 # -- what changes under our eyes -----------------------------------------------------------------
 
+RENAMER = """\
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/time.h>
+
+static char *words, name[] = "\\x1b[2J\\n";
+static unsigned long n_words;
+
+static void rename_us(int _) {
+    name[1] ^= 1;
+    prctl(PR_SET_NAME, name);
+    memset(words, name[1], n_words);
+}
+
+void start(char *first, unsigned long n) {
+    struct itimerval each_ms = {{0, 1000}, {0, 1000}};
+    words = first, n_words = n;
+    struct sigaction action = {.sa_handler = rename_us, .sa_flags = SA_RESTART};
+    sigaction(SIGALRM, &action, 0);
+    setitimer(ITIMER_REAL, &each_ms, 0);
+}
+"""
 RENAMING = """\
-import ctypes, threading, time
-libc = ctypes.CDLL(None)
+import ctypes
 with open("/proc/self/stat") as file:
     first, last = map(int, file.read().rpartition(")")[2].split()[45:47])
-
-
-def rename():
-    n = 0
-    while True:
-        n += 1
-        libc.prctl(15, b"\\x1b[%d\\n" % n, 0, 0, 0)
-        ctypes.memset(first, 32 + n % 200, last - first)
-        time.sleep(0.001)
-
-
-threading.Thread(target=rename, daemon=True).start()
+ctypes.CDLL("./renamer.so").start(ctypes.c_void_p(first), ctypes.c_ulong(last - first))
 """
 
 
+def write_renamer(folder):
+    """A library, so that nothing of its own shows among the script's variables."""
+    (folder / "renamer.c").write_text(RENAMER)
+    command = ["cc", "-shared", "-fPIC", "-o", folder / "renamer.so", folder / "renamer.c"]
+    subprocess.run(command, check=True)
+
+
 def test_one_that_renames_itself_every_millisecond_is_found(tmp_path):
+    write_renamer(tmp_path)
     with python(tmp_path, RENAMING + SPIN + "spin()\n") as pid:
         found = examine(pid)
+        names = {procfs.read_stat(pid).comm for _ in range(100_000)}
+        assert len(names) == 2
         assert goes_on(pid)
     assert place(found).path == str(tmp_path / "pump.py")
     assert place(found).function == "spin"
+
+
+def test_of_threads_that_want_the_interpreters_lock_the_one_that_has_it_is_meant(tmp_path):
+    script = (
+        "import threading, time\ndef wake():\n    while True:\n        time.sleep(0.0001)\n"
+        "threading.Thread(target=wake, daemon=True).start()\n"
+    )
+    with python(tmp_path, script + SPIN + "spin()\n") as pid:
+        assert place(examine(pid)).function == "spin"
 
 
 def test_a_program_that_deletes_its_own_binary_is_measured(tmp_path):
@@ -241,18 +271,31 @@ def test_variables_that_are_huge_or_contain_themselves_do_no_harm(tmp_path):
     assert place(found).function == "spin"
 
 
-def test_of_many_native_threads_none_is_forgotten_to_be_unknown(tmp_path):
-    program = compiled(
-        tmp_path,
-        "#include <pthread.h>\n#include <stdio.h>\n#include <unistd.h>\n"
-        "static void *wait_(void *_) { for (;;) pause(); }\n"
-        "int main(void) { pthread_attr_t a; pthread_attr_init(&a);\n"
-        "  pthread_attr_setstacksize(&a, 65536);\n"
-        f"  for (int i = 0; i < {N_THREADS}; i++)"
-        " { pthread_t t; pthread_create(&t, &a, wait_, 0); }\n"
-        '  puts("ready"); fflush(stdout); for (;;); }\n',
-        "-pthread",
-    )
+NATIVE_THREADS = f"""\
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void *wait_(void *_) {{ for (;;) pause(); }}
+
+int main(void) {{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 65536);
+    for (int i = 0; i < {N_THREADS}; i++) {{
+        pthread_t thread;
+        pthread_create(&thread, &attributes, wait_, 0);
+    }}
+    puts("ready");
+    fflush(stdout);
+    for (;;)
+        ;
+}}
+"""
+
+
+def test_of_many_native_threads_those_that_are_not_looked_at_are_unknown(tmp_path):
+    program = compiled(tmp_path, NATIVE_THREADS, "-pthread")
     with running(program) as pid:
         measured = examine(pid)
         waits = examine(pid, Depth.WAITS).waits
@@ -509,6 +552,11 @@ def test_one_that_is_frozen_is_no_trouble(tmp_path, argv):
 
 # -- what ends, and who else looks ---------------------------------------------------------------
 
+JAVA_SPIN = (
+    "class Spin { public static void main(String[] a)"
+    ' { System.out.println("ready"); for (;;); } }\n'
+)
+
 ENDING = {
     "python": (sys.executable, "-S", "-c", SPIN + "spin()"),
     "bash": ("bash", "-c", "echo ready; while :; do :; done"),
@@ -521,10 +569,7 @@ ENDING = {
 
 @pytest.mark.parametrize("language", ENDING)
 def test_one_that_is_killed_in_the_midst_is_gone_and_nothing_is_left(tmp_path, language):
-    (tmp_path / "Spin.java").write_text(
-        "class Spin { public static void main(String[] a)"
-        ' { System.out.println("ready"); for (;;); } }\n'
-    )
+    (tmp_path / "Spin.java").write_text(JAVA_SPIN)
     for after_s in (0.0, 0.004, 0.02, 0.1, 0.4):
         with running(*ENDING[language], cwd=tmp_path) as pid:
             killing = threading.Timer(after_s, os.kill, (pid, 9))
@@ -576,6 +621,29 @@ def test_a_zombie_with_threads_that_live_on_is_looked_at(tmp_path):
     finally:
         process.kill()
         process.communicate()
+
+
+@needs("java")
+def test_a_jvm_that_may_not_be_attached_to_is_left_as_it_is(tmp_path):
+    (tmp_path / "Spin.java").write_text(JAVA_SPIN)
+    with running("java", "-Xshare:auto", "Spin.java", cwd=tmp_path) as pid:
+        key = procfs.read_stat(pid).key
+        request = ExaminationRequest(7, key, Depth.MEASURE)
+        examiner = Examiner(no_syscalls, lambda _key: (), may_attach_to_jvm=lambda: False)
+        threads = thread_names(pid)
+        found = asyncio.run(examiner.examine(request, ()))
+        assert thread_names(pid) == threads
+        assert not Path(f"/tmp/.java_pid{pid}").exists()
+        assert (found.language, found.stacks) == ("java", ())
+        assert found.notes == ("no Java stack: linnix.attach_to_jvm is off",)
+        assert place(found).path == str(tmp_path / "Spin.java")
+        examine(pid)
+        assert Path(f"/tmp/.java_pid{pid}").exists()
+
+
+def thread_names(pid):
+    tids = os.listdir(f"/proc/{pid}/task")
+    return sorted(Path(f"/proc/{pid}/task/{tid}/comm").read_text().strip() for tid in tids)
 
 
 def test_two_clients_look_one_after_the_other(tmp_path):
