@@ -52,6 +52,7 @@ JAVA_LEFT_ALONE = JavaReader(may_attach=False)
 MEASURE_WINDOW_S = 0.7
 MEASURE_LOOKS = 12
 MAX_ANCESTORS_READ = 8
+MAX_NOTE_CHARS = 200
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 CountSyscalls = Callable[[int, float], Awaitable[tuple[SyscallCount, ...] | None]]
@@ -117,6 +118,10 @@ class Examiner:
         test = facts.test or testcase.test_on_stack(reading.stacks, facts.cwd)
         facts = replace(facts, test=test)
         hints = list(reading.hints) or await self._nearest_hints(lineage)
+        if reading.notes and not reading.stacks:
+            # Why it is only this place.
+            note = reading.notes[0][:MAX_NOTE_CHARS]
+            hints = [replace(hint, reason=f"{hint.reason}; {note}") for hint in hints]
         if not any(above.argv for above in lineage):
             site = await asyncio.to_thread(find_spawn_site, facts)
             hints += [site] if site else []

@@ -128,3 +128,4 @@ def test_a_jvm_is_found_without_being_attached_to(tmp_path):
         tmp_path, "timeout", "60", "java", "Spin.java", options=["--no-attach-to-jvm"]
     )
     assert finding["location"]["path"] == str(tmp_path / "Spin.java")
+    assert "linnix.attach_to_jvm is off" in finding["location"]["reason"]
