@@ -63,6 +63,9 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 #elif defined(__aarch64__)
     key.syscall = regs->syscallno;
 #endif
+    /* Back from a signal handler: that call's number has made room for those before the signal. */
+    if ((int)key.syscall < 0)
+        return 0;
     counts = syscall_counts.lookup_or_try_init(&key, &zero);
     if (!counts)
         return 0;

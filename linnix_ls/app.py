@@ -59,7 +59,15 @@ async def open_feed(settings: Settings, *, on_progress: Progress = _say_nothing)
 
     Raises:
         TracerUnavailable: only when the settings ask for eBPF and it cannot be had.
+        AgentError: the agent does not know what the settings forbid, or went at once.
     """
+    feed = await _best_feed(settings, on_progress)
+    if not settings.attach_to_jvm:
+        await feed.allow_jvm_attach(False)
+    return feed
+
+
+async def _best_feed(settings: Settings, on_progress: Progress) -> Feed:
     if settings.tracer == "psutil":
         return await _own_feed(None, None)
     problem: AgentError | TracerUnavailable | None = None
@@ -108,8 +116,12 @@ async def _own_feed(degraded: str | None, fix: str | None) -> Feed:
 
 def _examiner_maker(tracer: Tracer) -> Callable[[LocalFeed], Examiner]:
     from linnix_ls.locate.examiner import Examiner  # takes 50 ms, and a client does without
+    from linnix_ls.locate.turns import Turns
 
-    return lambda feed: Examiner(tracer.count_syscalls, feed.recent_user_stacks)
+    turns = Turns()
+    return lambda feed: Examiner(
+        tracer.count_syscalls, feed.recent_user_stacks, turns, lambda: feed.may_attach_to_jvm
+    )
 
 
 async def _start_agent(settings: Settings) -> Feed:

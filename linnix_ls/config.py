@@ -23,6 +23,7 @@ class Settings(BaseModel):
     Attributes:
         severity: per kind, a severity or ``off``.
         exclude: globs of paths that are never accused.
+        attach_to_jvm: whether a JVM may be asked for its stacks, which starts a thread in it.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -34,6 +35,7 @@ class Settings(BaseModel):
     min_severity: Severity = Severity.HINT
     exclude: tuple[str, ...] = ()
     watch_workspace_processes: bool = True
+    attach_to_jvm: bool = True
 
 
 def parse_settings(raw: object) -> tuple[Settings, list[str]]:

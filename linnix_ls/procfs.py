@@ -207,12 +207,12 @@ def read_counters(pid: int) -> Counters | None:
     if stat is None:
         return None
     run_ns = wait_ns = n_voluntary = 0
-    is_complete = True
     try:
-        tids = os.listdir(f"/proc/{pid}/task")[:MAX_THREADS_READ]
+        tids = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return None
-    for tid in tids:
+    is_complete = len(tids) <= MAX_THREADS_READ
+    for tid in tids if is_complete else ():
         schedstat = read_bytes(f"/proc/{pid}/task/{tid}/schedstat", 256)
         status = read_bytes(f"/proc/{pid}/task/{tid}/status", 1 << 14)
         if not schedstat or not status:
@@ -228,7 +228,8 @@ def read_counters(pid: int) -> Counters | None:
     return Counters(
         stat=stat,
         monotonic_ns=time.monotonic_ns(),
-        # A thread that came or went between two readings would look like time jumping.
+        # A thread that came or went between two readings would look like time jumping, and of a
+        # part of very many threads nothing follows.
         run_ns=run_ns if is_complete else None,
         wait_ns=wait_ns if is_complete else None,
         n_voluntary_switches=n_voluntary if is_complete else None,

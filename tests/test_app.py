@@ -74,6 +74,22 @@ def open_folder():
         yield Path(folder)
 
 
+class TestWhatTheSettingsForbid:
+    @pytest.mark.parametrize("is_allowed", [True, False])
+    async def test_is_forbidden_to_an_agent(self, path, is_allowed):
+        async with Serving(path) as serving:
+            settings = Settings(agent_socket=str(path), attach_to_jvm=is_allowed)
+            feed = await open_feed(settings)
+            [theirs] = serving.hub._feeds
+            assert theirs.may_attach_to_jvm is is_allowed
+            await feed.close()
+
+    async def test_is_forbidden_to_a_feed_of_our_own(self):
+        feed = await open_feed(Settings(tracer="psutil", attach_to_jvm=False))
+        assert not feed.may_attach_to_jvm
+        await feed.close()
+
+
 class TestTheLadder:
     async def test_psutil_when_it_is_asked_for(self, path):
         feed = await open_feed(Settings(tracer="psutil", agent_socket=str(path)))

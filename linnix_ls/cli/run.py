@@ -63,6 +63,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--stop-runaways", action="store_true", help="stop the processes that run away"
     )
+    parser.add_argument(
+        "--no-attach-to-jvm",
+        dest="attach_to_jvm",
+        action="store_false",
+        help="do not ask JVMs for their stacks, which starts a thread in them",
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
 

@@ -90,7 +90,7 @@ class RunWatch:
         self._begin_recording()
 
     async def _connect(self) -> None:
-        settings = Settings(tracer=self._args.tracer)
+        settings = Settings(tracer=self._args.tracer, attach_to_jvm=self._args.attach_to_jvm)
         self._feed = await self._open_feed(settings, on_progress=self._proceed)
         self._feed.subscribe(self._take)
         if self._args.record:

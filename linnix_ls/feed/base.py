@@ -141,6 +141,10 @@ class Feed(Protocol):
         """Also watch the user's processes that start in one of these folders (replaces)."""
         ...
 
+    async def allow_jvm_attach(self, is_allowed: bool) -> None:
+        """Whether JVMs may be asked for their stacks; they may unless this says no."""
+        ...
+
     async def status(self) -> FeedStatus:
         """With counters as of now; those of `snapshot()` may be older."""
         ...

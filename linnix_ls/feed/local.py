@@ -178,6 +178,7 @@ class LocalFeed:
         self._folders: tuple[str, ...] = ()
         self._ignored_pids: set[int] = {os.getpid()}
         self._is_recording = False
+        self.may_attach_to_jvm = True
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- what the hub asks ---------------------------------------------------------------------
@@ -276,7 +277,8 @@ class LocalFeed:
         # Not if it runs with another's rights meanwhile: its memory is not this client's to read.
         if self.uid in (0, procfs.read_uid(request.key.pid)):
             with contextlib.suppress(TracerUnavailable, TimeoutError, OSError):
-                # Else the tracer has died under it; the engine asks again if it wants to know.
+                # Else the tracer has died under it, or other clients look at it all the time; the
+                # engine asks again if it wants to know.
                 examination = await self._examiner.examine(request, ancestors)
         self.receive((Examined(time.monotonic_ns(), examination),))
 
@@ -367,6 +369,9 @@ class LocalFeed:
     async def watch_folders(self, folders: Sequence[str]) -> None:
         self._folders = tuple(os.path.realpath(folder) for folder in folders if folder)
         await self._hub.update_users()
+
+    async def allow_jvm_attach(self, is_allowed: bool) -> None:
+        self.may_attach_to_jvm = is_allowed
 
     async def process_tree(self) -> tuple[ProcessView, ...]:
         now_ns = time.monotonic_ns()

@@ -38,6 +38,7 @@ METHODS = frozenset(
         "unwatch",
         "ignore",
         "watch_folders",
+        "allow_jvm_attach",
         "status",
         "process_tree",
         "stop_process",

@@ -124,6 +124,9 @@ class RemoteFeed:
     async def watch_folders(self, folders: Sequence[str]) -> None:
         await self._request("watch_folders", folders=list(folders))
 
+    async def allow_jvm_attach(self, is_allowed: bool) -> None:
+        await self._request("allow_jvm_attach", is_allowed=is_allowed)
+
     async def status(self) -> FeedStatus:
         self._status = protocol.STATUS.validate_python(await self._request("status"))
         return self._status

@@ -57,6 +57,10 @@ class _Folders(_Params):
     folders: list[Annotated[str, Field(pattern=r"^[^\x00]*$")]]  # no path has a NUL in it
 
 
+class _Permission(_Params):
+    is_allowed: bool
+
+
 class _FindingId(_Params):
     finding_id: str
 
@@ -237,6 +241,9 @@ class _Connection:
 
     async def _watch_folders(self, params: Any) -> None:
         await self._feed.watch_folders(_Folders.model_validate(params).folders)
+
+    async def _allow_jvm_attach(self, params: Any) -> None:
+        await self._feed.allow_jvm_attach(_Permission.model_validate(params).is_allowed)
 
     async def _status(self, params: Any) -> Any:
         _Params.model_validate(params)

@@ -65,5 +65,8 @@ class Examiner(Protocol):
 
         Args:
             ancestors: of the suspect, nearest first, as far as they belong to its run.
+
+        Raises:
+            TimeoutError: others look at it all the time.
         """
         ...

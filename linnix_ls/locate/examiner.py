@@ -19,6 +19,7 @@ from linnix_ls.core.examination import (
     ProcessFacts,
     StackSnapshot,
     SyscallCount,
+    Wait,
 )
 from linnix_ls.core.ids import NS_PER_S, TICKS_PER_S, ProcessKey
 from linnix_ls.locate import native
@@ -37,6 +38,7 @@ from linnix_ls.locate.runners.registry import find_test, observe
 from linnix_ls.locate.script import ScriptReader
 from linnix_ls.locate.shell import ShellReader
 from linnix_ls.locate.spawn import find_spawn_site
+from linnix_ls.locate.turns import Turns
 from linnix_ls.locate.waits import read_waits
 
 # The first that recognises a process reads it. A new language is one file and one line here.
@@ -51,13 +53,15 @@ READERS: tuple[LanguageReader, ...] = (
     ScriptReader(),
 )
 
+JAVA_LEFT_ALONE = JavaReader(may_attach=False)
+
 MEASURE_WINDOW_S = 0.7
 MEASURE_LOOKS = 12
 GLANCE_LOOKS = 3
 GLANCE_INTERVAL_S = 0.08
 RECENT_STACKS = 60
-MEASURE_INTERVAL_S = MEASURE_WINDOW_S / MEASURE_LOOKS
 MAX_ANCESTORS_READ = 8
+MAX_NOTE_CHARS = 200
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 CountSyscalls = Callable[[int, float], Awaitable[tuple[SyscallCount, ...] | None]]
@@ -70,11 +74,21 @@ class Examiner:
     Args:
         count_syscalls: the tracer's.
         recent_user_stacks: what the sampler has seen of a process, innermost address first.
+        turns: those of all examiners that share the tracer.
+        may_attach_to_jvm: whether a JVM may be asked for a thread dump.
     """
 
-    def __init__(self, count_syscalls: CountSyscalls, recent_user_stacks: RecentUserStacks) -> None:
+    def __init__(
+        self,
+        count_syscalls: CountSyscalls,
+        recent_user_stacks: RecentUserStacks,
+        turns: Turns | None = None,
+        may_attach_to_jvm: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._count_syscalls = count_syscalls
         self._recent_user_stacks = recent_user_stacks
+        self._turns = turns or Turns()
+        self._may_attach_to_jvm = may_attach_to_jvm
 
     async def examine(
         self, request: ExaminationRequest, ancestors: Sequence[ProcessKey]
@@ -83,52 +97,68 @@ class Examiner:
 
         Args:
             ancestors: of the suspect, nearest first, as far as they belong to its run.
+
+        Raises:
+            TimeoutError: others look at it all the time.
         """
         pid = request.key.pid
-        before = procfs.read_counters(pid)
-        if before is None or before.stat.key != request.key:
-            return await _without_suspect(request, ancestors)
-        facts = _facts(request.key)
-        if request.depth is not Depth.MEASURE:
-            reading, looks = await asyncio.gather(
-                _read(facts, n_looks=GLANCE_LOOKS, interval_s=GLANCE_INTERVAL_S),
-                _look_at_native_code(facts, n_looks=2, interval_s=0.05),
-            )
-            syscalls = memory = growth = None
-        else:
-            is_python = READERS[0].recognises(facts)
-            is_java = JavaReader().recognises(facts)
-            reading, looks, syscalls, memory, growth = await asyncio.gather(
-                _read(facts, n_looks=MEASURE_LOOKS, interval_s=MEASURE_INTERVAL_S),
-                _look_at_native_code(facts, n_looks=MEASURE_LOOKS, interval_s=MEASURE_INTERVAL_S),
-                self._count_syscalls(pid, MEASURE_WINDOW_S),
-                asyncio.to_thread(watch_memory, pid, counts_references=is_python),
-                asyncio.to_thread(watch_growth, pid, has_short_addresses=is_java),
-            )
-        if is_one_call(reading.stacks):  # it may be inside of native code of the user's own
-            looks = await native.take_looks(pid, n_looks=6, interval_s=0.02)
+        async with self._turns.at(request.key):
+            before = procfs.read_counters(pid)
+            if before is None or before.stat.key != request.key:
+                return await self._without_suspect(request, ancestors)
+            facts = _facts(request.key)
+            if request.depth is not Depth.MEASURE:
+                reading, looks = await asyncio.gather(
+                    self._read(facts, n_looks=GLANCE_LOOKS, interval_s=GLANCE_INTERVAL_S),
+                    _look_at_native_code(facts, n_looks=2, interval_s=0.05),
+                )
+                syscalls = memory = growth = None
+            else:
+                interval_s = MEASURE_WINDOW_S / MEASURE_LOOKS
+                is_python = READERS[0].recognises(facts)
+                is_java = JavaReader().recognises(facts)
+                reading, looks, syscalls, memory, growth = await asyncio.gather(
+                    self._read(facts, n_looks=MEASURE_LOOKS, interval_s=interval_s),
+                    _look_at_native_code(facts, n_looks=MEASURE_LOOKS, interval_s=interval_s),
+                    self._count_syscalls(pid, MEASURE_WINDOW_S),
+                    asyncio.to_thread(watch_memory, pid, counts_references=is_python),
+                    asyncio.to_thread(watch_growth, pid, has_short_addresses=is_java),
+                )
+            if is_one_call(reading.stacks):  # it may be inside of native code of the user's own
+                looks = await native.take_looks(pid, n_looks=6, interval_s=0.02)
         samples = self._recent_user_stacks(request.key)
         native_stacks = await native.native_stacks(pid, looks.looks, samples)
         lineage = [_facts(key) for key in ancestors[:MAX_ANCESTORS_READ]]
-        lineage = await _with_spawn_site(lineage)
+        lineage = await self._with_spawn_site(lineage)
         after = procfs.read_counters(pid)
         if after is None or after.stat.key != request.key:
-            return await _without_suspect(request, ancestors)
+            return await self._without_suspect(request, ancestors)
 
         seen = (*reading.stacks, *native_stacks, *reading.bystanders)
         test = await asyncio.to_thread(_test_of, [replace(facts, stacks=seen), *lineage])
         facts = replace(facts, test=test.id if test else None)
-        hints = list(reading.hints) or await _nearest_hints(lineage)
-        if not any(above.argv for above in lineage) and (site := find_spawn_site(facts)):
-            hints.append(site)
+        hints = list(reading.hints) or await self._nearest_hints(lineage)
+        if reading.notes and not reading.stacks:
+            # Why it is only this place.
+            note = reading.notes[0][:MAX_NOTE_CHARS]
+            hints = [replace(hint, reason=f"{hint.reason}; {note}") for hint in hints]
+        if not any(above.argv for above in lineage):
+            site = await asyncio.to_thread(find_spawn_site, facts)
+            hints += [site] if site else []
         if request.child_argv and not any(
             frame.is_user_code for stack in reading.stacks for frame in stack.frames
         ):
             started = replace(facts, argv=request.child_argv)
-            if site := find_spawn_site(started, role="culprit"):
-                hints.append(site)
+            site = await asyncio.to_thread(find_spawn_site, started, role="culprit")
+            hints += [site] if site else []
         if test and test.place:
             hints.append(test.place)
+        waits: tuple[Wait, ...] = ()
+        listening: tuple[str, ...] = ()
+        if request.depth is Depth.WAITS:
+            waits = await asyncio.to_thread(read_waits, request.around)
+        elif request.depth is Depth.GLANCE:
+            listening = await asyncio.to_thread(_listening, pid)
         window_s = (after.monotonic_ns - before.monotonic_ns) / NS_PER_S
 
         def per_s(earlier: int | None, later: int | None) -> float | None:
@@ -177,44 +207,98 @@ class Examiner:
             growth=growth,
             motions=reading.motions or looks.motions,
             deadlock=reading.deadlock,
-            waits=read_waits(request.around) if request.depth is Depth.WAITS else (),
-            listening=_listening(pid) if request.depth is Depth.GLANCE else (),
+            waits=waits,
+            listening=listening,
             notes=reading.notes,
         )
 
+    async def _without_suspect(
+        self, request: ExaminationRequest, ancestors: Sequence[ProcessKey]
+    ) -> Examination:
+        """It has gone. Of a storm, whose processes do not live long, the nearest one above that is
+        still there and stands somewhere in the user's files tells the place as well."""
+        lineage = [_facts(key) for key in ancestors[:MAX_ANCESTORS_READ]]
+        with_stacks = lineage.copy()
+        reading = Reading("none")
+        for generation, facts in enumerate(lineage if request.depth is Depth.GLANCE else ()):
+            if facts.argv:
+                reading = await self._read_in_turn(facts, n_looks=2, interval_s=0.02)
+                with_stacks[generation] = replace(facts, stacks=reading.stacks)
+                if reading.stacks or reading.hints:
+                    break
+        hints = list(reading.hints)
+        if lineage:
+            test = await asyncio.to_thread(_test_of, with_stacks)
+            lineage[0] = replace(lineage[0], test=test.id if test else None)
+            if test and test.place:
+                hints.append(test.place)
+        return Examination(
+            request_id=request.id,
+            key=request.key,
+            depth=request.depth,
+            is_gone=True,
+            window_s=0.0,
+            process=None,
+            ancestors=tuple(lineage),
+            language=reading.language,
+            stacks=reading.stacks,
+            hints=tuple(hints),
+        )
 
-async def _without_suspect(
-    request: ExaminationRequest, ancestors: Sequence[ProcessKey]
-) -> Examination:
-    """It has gone. Of a storm, whose processes do not live long, the nearest one above that is
-    still there and stands somewhere in the user's files tells the place as well."""
-    lineage = [_facts(key) for key in ancestors[:MAX_ANCESTORS_READ]]
-    with_stacks = lineage.copy()
-    reading = Reading("none")
-    for generation, facts in enumerate(lineage if request.depth is Depth.GLANCE else ()):
-        if facts.argv:
-            reading = await _read(facts, n_looks=2, interval_s=0.02)
-            with_stacks[generation] = replace(facts, stacks=reading.stacks)
-            if reading.stacks or reading.hints:
+    async def _read(self, facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
+        reader = next(reader for reader in READERS if reader.recognises(facts))
+        if reader.language == JAVA_LEFT_ALONE.language and not self._may_attach_to_jvm():
+            reader = JAVA_LEFT_ALONE
+        reading = await reader.read(facts, n_looks=n_looks, interval_s=interval_s)
+        if reading.stacks or reading.hints or reader is READERS[-1]:
+            return reading
+        named = await READERS[-1].read(facts, n_looks=1, interval_s=0)
+        return replace(reading, hints=named.hints)
+
+    async def _read_in_turn(
+        self, facts: ProcessFacts, *, n_looks: int, interval_s: float
+    ) -> Reading:
+        """Of another process than the suspect: one that is never free has no stacks."""
+        try:
+            async with self._turns.at(facts.key):
+                return await self._read(facts, n_looks=n_looks, interval_s=interval_s)
+        except TimeoutError:
+            return Reading("none")
+
+    async def _with_spawn_site(self, lineage: list[ProcessFacts]) -> list[ProcessFacts]:
+        """The nearest ancestor that runs a language whose stacks can be read, or has native ones in
+        the user's code, with one look."""
+        for position, facts in enumerate(lineage):
+            stacks: tuple[StackSnapshot, ...] = ()
+            if not facts.argv:
+                continue
+            is_python = READERS[0].recognises(facts)
+            if is_python:
+                stacks = (await self._read_in_turn(facts, n_looks=1, interval_s=0)).stacks
+            elif is_user_program(facts.exe):
+                looks = await _look_at_native_code(facts, n_looks=1, interval_s=0)
+                stacks = await native.native_stacks(facts.key.pid, looks.looks, ())
+            if is_python or any(frame.is_user_code for stack in stacks for frame in stack.frames):
+                lineage = lineage.copy()
+                lineage[position] = replace(facts, stacks=stacks)
                 break
-    hints = list(reading.hints)
-    if lineage:
-        test = await asyncio.to_thread(_test_of, with_stacks)
-        lineage[0] = replace(lineage[0], test=test.id if test else None)
-        if test and test.place:
-            hints.append(test.place)
-    return Examination(
-        request_id=request.id,
-        key=request.key,
-        depth=request.depth,
-        is_gone=True,
-        window_s=0.0,
-        process=None,
-        ancestors=tuple(lineage),
-        language=reading.language,
-        stacks=reading.stacks,
-        hints=tuple(hints),
-    )
+        return lineage
+
+    async def _nearest_hints(self, lineage: list[ProcessFacts]) -> list[PlaceHint]:
+        """Of the nearest ancestor that has any: where the process itself has no source to show."""
+        for facts in lineage:
+            if facts.argv and not READERS[0].recognises(facts):
+                reading = await self._read_in_turn(facts, n_looks=1, interval_s=0)
+                if reading.hints:
+                    return [
+                        replace(
+                            hint,
+                            confidence=hint.confidence * 0.7,
+                            reason=f"{hint.reason}, of the process that started it",
+                        )
+                        for hint in reading.hints
+                    ]
+        return []
 
 
 def _facts(key: ProcessKey) -> ProcessFacts:
@@ -249,52 +333,6 @@ async def _look_at_native_code(
     if reader is not READERS[-1]:
         return native.Looks([])
     return await native.take_looks(facts.key.pid, n_looks=n_looks, interval_s=interval_s)
-
-
-async def _read(facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
-    reader = next(reader for reader in READERS if reader.recognises(facts))
-    reading = await reader.read(facts, n_looks=n_looks, interval_s=interval_s)
-    if reading.stacks or reading.hints or reader is READERS[-1]:
-        return reading
-    named = await READERS[-1].read(facts, n_looks=1, interval_s=0)
-    return replace(reading, hints=named.hints)
-
-
-async def _with_spawn_site(lineage: list[ProcessFacts]) -> list[ProcessFacts]:
-    """The nearest ancestor that runs a language whose stacks can be read, or has native ones in
-    the user's code, with one look."""
-    for position, facts in enumerate(lineage):
-        stacks: tuple[StackSnapshot, ...] = ()
-        if not facts.argv:
-            continue
-        is_python = READERS[0].recognises(facts)
-        if is_python:
-            stacks = (await READERS[0].read(facts, n_looks=1, interval_s=0)).stacks
-        elif is_user_program(facts.exe):
-            looks = await _look_at_native_code(facts, n_looks=1, interval_s=0)
-            stacks = await native.native_stacks(facts.key.pid, looks.looks, ())
-        if is_python or any(frame.is_user_code for stack in stacks for frame in stack.frames):
-            lineage = lineage.copy()
-            lineage[position] = replace(facts, stacks=stacks)
-            break
-    return lineage
-
-
-async def _nearest_hints(lineage: list[ProcessFacts]) -> list[PlaceHint]:
-    """Of the nearest ancestor that has any: where the process itself has no source to show."""
-    for facts in lineage:
-        if facts.argv and not READERS[0].recognises(facts):
-            reading = await _read(facts, n_looks=1, interval_s=0)
-            if reading.hints:
-                return [
-                    replace(
-                        hint,
-                        confidence=hint.confidence * 0.7,
-                        reason=f"{hint.reason}, of the process that started it",
-                    )
-                    for hint in reading.hints
-                ]
-    return []
 
 
 def _listening(pid: int) -> tuple[str, ...]:

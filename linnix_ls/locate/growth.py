@@ -32,6 +32,7 @@ MAX_PAGES_READ = 512
 SEQUENCE_WORDS = 8
 # 2 MB of entries say which pages of 1 GB are there; reading them takes 1 ms.
 MAX_ENTRIES_BYTES = 32 << 20
+MAX_MAPS_BYTES = 4 << 20
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PRESENT_BIT = 63  # of an entry of /proc/<pid>/pagemap (admin-guide/mm/pagemap.rst)
 _SLICE_ENTRIES = 512
@@ -64,7 +65,7 @@ def _entries(pid: int) -> dict[_Range, bytes]:
     found: dict[_Range, bytes] = {}
     n_bytes = 0
     with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as maps:
-        lines = maps.readlines()
+        lines = maps.readlines(MAX_MAPS_BYTES)
     with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
         for line in lines:
             addresses, permissions, *_rest = line.split(None, 5)

@@ -4,7 +4,8 @@ JVM of our own for each.
 For a dump the JVM stops its threads at three safepoints, 0.5 ms in all; where one of them is in a
 loop without a safepoint poll the others wait for it, and we do, but not longer than
 `DUMP_TIMEOUT_S`. The first dump starts the JVM's attach listener: a thread, and a socket
-``/tmp/.java_pid…``. It is asked for by a signal, which is sent only when it is handled.
+``/tmp/.java_pid…``. It is asked for by a signal, which is sent only when it is handled, and never
+where the user's settings forbid it.
 """
 
 from __future__ import annotations
@@ -61,11 +62,16 @@ class JavaReader:
 
     language = "java"
 
+    def __init__(self, *, may_attach: bool = True) -> None:
+        self._may_attach = may_attach
+
     def recognises(self, facts: ProcessFacts) -> bool:
         home = os.path.dirname(os.path.dirname(facts.exe or ""))
         return bool(home) and os.path.exists(os.path.join(home, "lib", "server", "libjvm.so"))
 
     async def read(self, facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
+        if not self._may_attach:
+            return Reading(self.language, notes=("no Java stack: linnix.attach_to_jvm is off",))
         dumps: list[list[_Thread]] = []
         deadlock: tuple[tuple[str, str], ...] = ()
         note: str | None = None

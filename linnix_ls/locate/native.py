@@ -20,7 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from linnix_ls import procfs
 from linnix_ls.core.examination import StackFrame, StackSnapshot, ThreadMotion
@@ -31,12 +31,14 @@ from linnix_ls.locate.memory import ProcessMemory, UnreadableError, mappings
 from linnix_ls.locate.motion import motion_of
 from linnix_ls.locate.owner import owner_of
 from linnix_ls.locate.registers import Moment, look_at_thread
+from linnix_ls.locate.tool import ask
 from linnix_ls.locate.unwind import Unwinder
 
 SYMBOLISE_TIMEOUT_S = 5.0
 MAX_STACKS = 64
 MAX_ADDRESSES = 600
 MAX_FILES = 32
+MAX_NAMES_BYTES = 4 << 20
 MAX_FUNCTION_CHARS = 60
 MAX_NAME_CHARS = 4096
 MAX_THREADS = 2048  # 20 ms to see which of them run
@@ -327,31 +329,18 @@ async def _ask(
     owner = owner_of(pid)
     if owner is None or not addresses:
         return {}
-    # The file is its owner's to craft, and such parsers have had their bugs: they get no rights
-    # that the owner has not.
-    as_owner: dict[str, Any] = (
-        {} if owner.is_us else {"user": owner.uid, "group": owner.gid, "extra_groups": []}
-    )
     try:
-        process = await asyncio.create_subprocess_exec(
+        # The file is its owner's to craft, and such parsers have had their bugs: they get no rights
+        # that the owner has not.
+        out, _ = await ask(
             *(*program, "-a", "-f", "-i", "-C", "-e", readable),
             *map(hex, addresses),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            **as_owner,
+            timeout_s=SYMBOLISE_TIMEOUT_S,
+            max_bytes=MAX_NAMES_BYTES,
+            owner=owner,
         )
-    except OSError:
+    except (OSError, ValueError):  # a TimeoutError is one
         return {}  # not installed: functions stay unknown
-    try:
-        out, _ = await asyncio.wait_for(process.communicate(), SYMBOLISE_TIMEOUT_S)
-    except TimeoutError:
-        return {}
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
     return _parse_addr2line(out.decode(errors="replace"))
 
 

@@ -10,7 +10,6 @@ known, and its source tells the loop, or the call that leads to the next functio
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import os
 import re
@@ -36,6 +35,7 @@ from linnix_ls.locate.owner import owner_of
 from linnix_ls.locate.registers import Moment
 from linnix_ls.locate.source import is_user_file
 from linnix_ls.locate.syntax import Lines, Syntax, syntax_of
+from linnix_ls.locate.tool import ask
 from linnix_ls.locate.v8_memory import JsFrame, JsStack, V8Process
 
 TRIES_PER_LOOK = 3
@@ -64,9 +64,9 @@ class NodeReader:
         return os.path.basename(facts.exe or "") in ("node", "nodejs")
 
     async def read(self, facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
-        library = _library(facts)
+        library = await asyncio.to_thread(_library, facts)
         try:
-            with V8Process(facts.key.pid, library) as process:
+            with await asyncio.to_thread(V8Process, facts.key.pid, library) as process:
                 looks = await _looks(process, facts, n_looks, interval_s)
         except UnreadableError as error:
             return Reading(self.language, notes=(f"no JavaScript stack: {error}",))
@@ -254,35 +254,16 @@ async def _list_bytecode(facts: ProcessFacts, function: str, path: str) -> str:
     if owner is None or not facts.exe or not re.fullmatch(r"[\w$.#]*", function):
         return ""
     try:
-        process = await asyncio.create_subprocess_exec(
+        out, _ = await ask(
             *(facts.exe, "--print-bytecode", f"--print-bytecode-filter={function}"),
             *("--no-enable-lazy-source-positions", "--no-lazy", "--check", path),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            cwd="/",
+            timeout_s=LISTING_TIMEOUT_S,
+            max_bytes=MAX_LISTING_BYTES,
+            owner=owner,
             env={"PATH": os.defpath},
-            user=None if owner.is_us else owner.uid,
-            group=None if owner.is_us else owner.gid,
-            extra_groups=None if owner.is_us else [],
         )
-    except (OSError, ValueError):
+    except (OSError, ValueError):  # a TimeoutError is one
         return ""
-    assert process.stdout is not None
-    out = bytearray()
-    try:
-        async with asyncio.timeout(LISTING_TIMEOUT_S):
-            while len(out) < MAX_LISTING_BYTES and (part := await process.stdout.read(1 << 16)):
-                out += part
-            if len(out) < MAX_LISTING_BYTES:
-                await process.wait()
-    except TimeoutError:
-        return ""
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
     return out.decode("utf-8", "replace")
 
 

@@ -83,7 +83,7 @@ class PerlReader:
                 # Uneven, so as not to meet a loop's own period each time.
                 await asyncio.sleep(interval_s * (0.7 + 0.3 * (n % 3)))
             try:
-                stacks.append(_look(facts))
+                stacks.append(await asyncio.to_thread(_look, facts))
             except UnreadableError as error:
                 note = f"no Perl stack: {error}"
                 if not stacks and n:

@@ -1,28 +1,57 @@
 """Python processes, by py-spy: it reads their memory from outside and takes 5 to 15 ms a look,
-for half of which the process stands still. Nothing in the process is changed."""
+for half of which the process stands still. Nothing in the process is changed.
+
+py-spy needs about 1 ms for each frame with its variables, of all threads, and by default the
+process waits for all of that. So a process with many frames is looked at while it runs, and one
+with very many without its variables: see `_Manner`. Where py-spy is ended in the midst, the kernel
+lets go of what it held (it holds by PTRACE_SEIZE).
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import enum
 import json
 import os
+import re
 import shutil
 import sys
+import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from linnix_ls import procfs
 from linnix_ls.core.examination import ProcessFacts, StackFrame, StackSnapshot
 from linnix_ls.locate.base import Reading
 from linnix_ls.locate.memory import mappings, symbol_spans
 from linnix_ls.locate.source import is_user_file, python_source, resolve
+from linnix_ls.locate.tool import ask
 
 LOOK_TIMEOUT_S = 3.0
+# No look begins later than this after the first.
+MAX_READ_S = 4.0
+MAX_ANSWER_BYTES = 8 << 20
 MAX_FRAMES = 128
 MAX_BYSTANDERS = 64
 MAX_ROUND_HASHES = 8
 MIN_TELLING_CHARS = 8
 _INTERPRETER = "_PyEval_EvalFrameDefault"
+# A process stands still for no longer than this, once a reading, on a machine under load.
+MAX_STANDSTILL_S = 0.3
+# About 50 ms of standstill: py-spy writes 1 KB for each frame with its variables.
+MAX_ANSWER_BYTES_STANDING_STILL = 48 << 10
+MAX_THREADS_STANDING_STILL = 128
+RUNNING_WITH_VARIABLES_TIMEOUT_S = 1.0
+
+
+class _Manner(enum.Enum):
+    """How to look: (options of py-spy, how long it may take). The next one asks less of the
+    process. A look at one that runs meanwhile may fail, or see a variable half written."""
+
+    STANDING_STILL = (("--locals",), MAX_STANDSTILL_S)
+    RUNNING = (("--locals", "--nonblocking"), RUNNING_WITH_VARIABLES_TIMEOUT_S)
+    WITHOUT_VARIABLES = (("--nonblocking",), LOOK_TIMEOUT_S)
 
 
 def py_spy_path() -> str | None:
@@ -46,11 +75,15 @@ class PythonReader:
             return Reading(self.language, notes=("py-spy is not installed: pip install py-spy",))
         per_look: list[list[StackSnapshot]] = []
         note: str | None = None
+        began = time.monotonic()
+        manners = _manners(facts.key.pid)
         for n in range(n_looks):
             if n:
                 # Uneven, so as not to meet a loop's own period each time.
                 await asyncio.sleep(interval_s * (0.7 + 0.3 * (n % 3)))
-            threads, failure = await _look(program, facts)
+            if time.monotonic() - began > MAX_READ_S:
+                break
+            threads, failure = await _look(program, facts, manners)
             # A look may fail once: the stack changed while it was read. Twice is for good.
             if failure is not None:
                 if note is not None:
@@ -70,47 +103,88 @@ class PythonReader:
         )
 
 
-async def _look(program: str, facts: ProcessFacts) -> tuple[list[StackSnapshot], str | None]:
-    """All threads of one look, or a note on why there is none."""
-    process = await asyncio.create_subprocess_exec(
-        program,
-        *("dump", "--json", "--locals", "--full-filenames", "--pid", str(facts.key.pid)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+def _manners(pid: int) -> list[_Manner]:
+    """Ways to look at this process, to be tried in this order. What stands still already, and what
+    a debugger holds, need not and cannot be stopped."""
+    status = procfs.read_bytes(f"/proc/{pid}/status", 1 << 14) or b""
+    found = dict(re.findall(rb"^(State|TracerPid|Threads):\s*(\w+)", status, re.MULTILINE))
+    manners = list(_Manner)
+    if (
+        found.get(b"State", b"R") not in (b"R", b"S")
+        or int(found.get(b"TracerPid", 0))
+        or int(found.get(b"Threads", 1)) > MAX_THREADS_STANDING_STILL
+    ):
+        manners.remove(_Manner.STANDING_STILL)
+    return manners
+
+
+async def _look(
+    program: str, facts: ProcessFacts, manners: list[_Manner]
+) -> tuple[list[StackSnapshot], str | None]:
+    """All threads of one look, or a note on why there is none. A manner that takes too long for
+    this process is taken out of `manners`."""
+    while True:
+        options, timeout_s = manners[0].value
+        try:
+            out, err = await ask(
+                *(program, "dump", "--json", "--full-filenames", *options),
+                *("--pid", str(facts.key.pid)),
+                timeout_s=timeout_s,
+                max_bytes=MAX_ANSWER_BYTES,
+                env={**os.environ, "RUST_BACKTRACE": "0"},
+            )
+        except TimeoutError:
+            if len(manners) > 1:
+                del manners[0]
+                continue
+            return [], f"py-spy took more than {timeout_s:.0f} s"
+        except (OSError, ValueError) as error:
+            return [], f"py-spy cannot be started: {error}"
+        if manners[0] is _Manner.STANDING_STILL and len(out) > MAX_ANSWER_BYTES_STANDING_STILL:
+            del manners[0]
+        if len(out) < MAX_ANSWER_BYTES:
+            return await asyncio.to_thread(_snapshots, out, err, facts)
+        if len(manners) == 1:
+            return [], f"its stacks are more than {MAX_ANSWER_BYTES >> 20} MB"
+        del manners[0]
+
+
+def _snapshots(
+    out: bytes, err: bytes, facts: ProcessFacts
+) -> tuple[list[StackSnapshot], str | None]:
+    """The threads, with the one first that holds the interpreter's lock, or what went wrong."""
+    known: dict[tuple[str, str, int], StackFrame] = {}
     try:
-        out, err = await asyncio.wait_for(process.communicate(), LOOK_TIMEOUT_S)
-    except TimeoutError:
-        return [], f"py-spy took more than {LOOK_TIMEOUT_S:.0f} s"
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    try:
-        threads = json.loads(out)
-        return [_snapshot(thread, facts) for thread in threads], None
-    except (ValueError, KeyError, TypeError):
+        threads = sorted(json.loads(out), key=lambda thread: not thread.get("owns_gil"))
+        return [_snapshot(thread, facts, known) for thread in threads], None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         reason = err.decode(errors="replace").strip().splitlines()
-        return [], f"py-spy: {reason[-1] if reason else 'no answer'}"
+        return [], f"py-spy: {reason[-1].strip() if reason else 'no answer'}"
 
 
-def _snapshot(thread: dict[str, Any], facts: ProcessFacts) -> StackSnapshot:
+def _snapshot(
+    thread: dict[str, Any], facts: ProcessFacts, known: dict[tuple[str, str, int], StackFrame]
+) -> StackSnapshot:
+    """
+    Args:
+        known: frames met before: most of many threads stand at the same places.
+    """
     raw_frames = thread["frames"][:MAX_FRAMES]
-    frames = tuple(_frame(raw, facts) for raw in raw_frames)
+    frames = tuple(_frame(raw, facts, known) for raw in raw_frames)
     state = tuple(
         (raw["filename"], raw["name"], raw["line"], _variables(raw))
         for raw, frame in zip(raw_frames, frames, strict=True)
         if frame.is_user_code
     )
+    # A look without variables says nothing about the state.
+    has_variables = any(raw.get("locals") is not None for raw in raw_frames)
     is_running = bool(thread.get("owns_gil") or thread.get("active"))
     return StackSnapshot(
         tid=int(thread.get("os_thread_id") or 0),
         frames=frames,
-        state_hash=hash(state) if state else None,
+        state_hash=hash(state) if state and has_variables else None,
         condition_hash=_condition_hash(raw_frames, frames),
-        round_hashes=_round_hashes(raw_frames, frames),
+        round_hashes=_round_hashes(raw_frames, frames) if has_variables else (),
         is_running=is_running,
         native_leaf=_native_leaf(frames),
     )
@@ -151,7 +225,16 @@ def _variables(raw: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((local["name"], local.get("repr") or "") for local in raw.get("locals") or ())
 
 
-def _frame(raw: dict[str, Any], facts: ProcessFacts) -> StackFrame:
+def _frame(
+    raw: dict[str, Any], facts: ProcessFacts, known: dict[tuple[str, str, int], StackFrame]
+) -> StackFrame:
+    place = (raw["filename"], raw["name"], raw["line"])
+    if place not in known:
+        known[place] = _new_frame(raw, facts)
+    return known[place]
+
+
+def _new_frame(raw: dict[str, Any], facts: ProcessFacts) -> StackFrame:
     path = resolve(raw["filename"], facts.cwd)
     line = raw["line"] or None
     is_user = is_user_file(path)
@@ -197,14 +280,22 @@ def interpreter_share(facts: ProcessFacts, stacks: Sequence[tuple[int, ...]]) ->
 
 def _busiest_thread(per_look: list[list[StackSnapshot]]) -> list[StackSnapshot]:
     """The looks at one thread: at the one that was most often running in the user's code; else
-    in user code at all, else running."""
+    in user code at all, else running. One that waits for the interpreter's lock counts as running
+    for py-spy: of such, the one that had it."""
+    n_first = Counter(threads[0].tid for threads in per_look if threads)
     by_thread: dict[int, list[StackSnapshot]] = {}
     for snapshot in (snapshot for threads in per_look for snapshot in threads):
         by_thread.setdefault(snapshot.tid, []).append(snapshot)
 
-    def rank(looks: list[StackSnapshot]) -> tuple[int, int, int]:
+    def rank(looks: list[StackSnapshot]) -> tuple[int, ...]:
         in_user_code = [look for look in looks if any(f.is_user_code for f in look.frames)]
         n_running_there = sum(bool(look.is_running) for look in in_user_code)
-        return n_running_there, len(in_user_code), sum(bool(look.is_running) for look in looks)
+        n_holding = n_first[looks[0].tid] if in_user_code else 0
+        return (
+            n_running_there,
+            n_holding,
+            len(in_user_code),
+            sum(bool(look.is_running) for look in looks),
+        )
 
     return max(by_thread.values(), key=rank, default=[])

@@ -13,6 +13,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from linnix_ls.core.examination import PlaceHint, ProcessFacts
@@ -21,6 +22,7 @@ from linnix_ls.locate.source import is_user_file, read_lines
 from linnix_ls.locate.syntax import syntax_of
 
 MAX_FILES = 400
+MAX_FOLDERS = 2_000
 MAX_DEPTH = 6
 _SUFFIXES = tuple(".py .js .mjs .cjs .ts .rs .java .c .cc .cpp .cxx .sh".split())
 _NOT_SOURCE = frozenset({"node_modules", "venv", "target", "build", "dist", "__pycache__"})
@@ -85,8 +87,10 @@ def _tokens(facts: ProcessFacts) -> list[str]:
 
 
 def _source_files(folder: str) -> Iterator[str]:
+    if folder == "/":
+        return  # where daemons go to be nowhere
     n_files = 0
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in islice(os.walk(folder), MAX_FOLDERS):
         depth = root[len(folder) :].count(os.sep)
         folders[:] = sorted(
             name

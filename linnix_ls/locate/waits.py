@@ -45,7 +45,8 @@ class _PipeEnds:
 
 
 def read_waits(keys: Collection[ProcessKey]) -> tuple[Wait, ...]:
-    """One `Wait` for each thread of the living among `keys`."""
+    """One `Wait` for each thread of the living among `keys`; of a process with more than
+    `MAX_THREADS` one more, unknown, for all the others."""
     living = [key for key in keys if (s := procfs.read_stat(key.pid)) and s.key == key]
     pipes = _pipes(living)
     children: dict[ProcessKey, list[ProcessKey]] = {}
@@ -54,14 +55,17 @@ def read_waits(keys: Collection[ProcessKey]) -> tuple[Wait, ...]:
         stat = procfs.read_stat(key.pid)
         if stat is not None and stat.ppid in by_pid:
             children.setdefault(by_pid[stat.ppid], []).append(key)
-    return tuple(
-        _wait(key, tid, children.get(key, []), pipes) for key in living for tid in _tids(key.pid)
-    )
+    waits: list[Wait] = []
+    for key in living:
+        tids = _tids(key.pid)
+        waits += (_wait(key, tid, children.get(key, []), pipes) for tid in tids[:MAX_THREADS])
+        waits += (Wait(key, tid, None, "", (), False) for tid in tids[MAX_THREADS:][:1])
+    return tuple(waits)
 
 
 def _tids(pid: int) -> list[int]:
     try:
-        return sorted(map(int, os.listdir(f"/proc/{pid}/task")))[:MAX_THREADS]
+        return sorted(map(int, os.listdir(f"/proc/{pid}/task")))
     except OSError:
         return []
 

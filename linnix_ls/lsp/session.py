@@ -105,7 +105,7 @@ class FeedSession:
     async def set_settings(self, settings: Settings) -> None:
         """Open another feed if these settings ask for that. Only after `start`."""
         before, self._settings = self._settings, settings
-        for name in ("enable", "tracer", "agent_socket"):
+        for name in ("enable", "tracer", "agent_socket", "attach_to_jvm"):
             if getattr(before, name) != getattr(settings, name):
                 self._reopen.set()
         if before.watch_workspace_processes != settings.watch_workspace_processes:

@@ -29,6 +29,7 @@ async def a_watch(feed=None, **options):
         explain="auto",
         min_severity="hint",
         stop_runaways=False,
+        attach_to_jvm=True,
     )
     vars(args).update(options)
     read_fd, write_fd = os.pipe()

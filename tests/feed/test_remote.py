@@ -137,7 +137,7 @@ class TestTheEnd:
         for call in (
             feed.status(), feed.watch(1, "x"), feed.unwatch(key), feed.ignore(1),
             feed.watch_folders([]), feed.process_tree(), feed.stop_process(key),
-            feed.dismiss("f1"), feed.record_inputs(),
+            feed.dismiss("f1"), feed.record_inputs(), feed.allow_jvm_attach(False),
         ):  # fmt: skip
             with pytest.raises(AgentError, match="the agent has gone"):
                 await call

@@ -135,6 +135,9 @@ class MemoryFeed:
     async def watch_folders(self, folders):
         self.calls.append(("watch_folders", *folders))
 
+    async def allow_jvm_attach(self, is_allowed):
+        self.calls.append(("allow_jvm_attach", is_allowed))
+
     async def process_tree(self):
         return self.processes
 

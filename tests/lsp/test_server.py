@@ -228,6 +228,21 @@ class TestSettings:
             await client.until(lambda: client.diagnostics(uri(pump)))
             assert len(opened) == 2
 
+    async def test_what_is_allowed_to_be_done_to_processes_opens_another_feed(self):
+        opened = []
+
+        async def open_feed(settings, *, on_progress):
+            opened.append(settings.attach_to_jvm)
+            return MemoryFeed()
+
+        async with a_client(open_feed=open_feed) as client:
+            await client.initialize()
+            await client.told("linnix/didChangeStatus", lambda s: s["state"] == "watching")
+            settings = {"attach_to_jvm": False}
+            client.notify("workspace/didChangeConfiguration", {"settings": settings})
+            await client.until(lambda: len(opened) == 2)
+            assert opened == [True, False]
+
 
 class TestWatching:
     async def test_ignores_itself_and_then_watches_the_editor_and_the_folders(self, tmp_path):

@@ -29,12 +29,12 @@ _OPENING = frozenset({"open", "openat", "openat2"})
 _READING = frozenset({"read", "pread64", "getdents64"})
 _YIELDING = frozenset({"sched_yield"})
 _LOCKING = frozenset({"futex", "sched_yield", "semop", "semtimedop", "flock", "fcntl"})
-# Calls that ask nothing of the world: what time it is, who we are. A computation with a deadline
-# asks for the time, too.
+# Calls that ask nothing of the world: what time it is, who we are; or change only what the process
+# is called. A computation with a deadline asks for the time, too.
 _IDLE = frozenset(
     "clock_gettime gettimeofday time times getrusage getpid getppid gettid getuid geteuid getgid"
     " getegid rt_sigprocmask rt_sigaction rt_sigreturn sigaltstack restart_syscall getcpu uname"
-    " sched_getaffinity".split()
+    " prctl sched_getaffinity".split()
 )
 # Calls that look at the world and change nothing in it, and those that only prepare for or clean
 # up after others. That something is ready is no news to who does not take it.
