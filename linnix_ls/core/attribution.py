@@ -168,7 +168,11 @@ def _common_depth(looks: list[_Look]) -> tuple[int, list[_Look]]:
         if not functions:
             return depth, agreeing
         common, n = functions.most_common(1)[0]
-        if depth >= 0 and (n < 0.8 * (len(deeper) + n_executing) or n < 2 <= len(looks)):
+        if depth >= 0 and (
+            n < 0.8 * (len(deeper) + n_executing)
+            or n < 2 <= len(looks)
+            or _goes_round(agreeing, depth, common)
+        ):
             return depth, agreeing
         depth += 1
         agreeing = [
@@ -176,6 +180,19 @@ def _common_depth(looks: list[_Look]) -> tuple[int, list[_Look]]:
             for look in deeper
             if (look.frames[depth].path, look.frames[depth].function) == common
         ]
+
+
+def _goes_round(looks: list[_Look], depth: int, common: tuple[str | None, str]) -> bool:
+    """Whether the function at that depth is in a loop of which the commonest callee was left: it
+    is this loop that goes on, however long a round's call takes."""
+    was_called = False
+    for look in looks:
+        callee = look.frames[depth + 1] if len(look.frames) > depth + 1 else None
+        if callee is not None and (callee.path, callee.function) == common:
+            was_called = True
+        elif was_called and look.frames[depth].loops:
+            return True
+    return False
 
 
 def _by_thread(
