@@ -110,7 +110,7 @@ class Examiner:
             if request.depth is not Depth.MEASURE:
                 reading, looks = await asyncio.gather(
                     self._read(facts, n_looks=GLANCE_LOOKS, interval_s=GLANCE_INTERVAL_S),
-                    _look_at_native_code(facts, n_looks=2, interval_s=0.05),
+                    _look_at_native_code(facts, n_looks=4, interval_s=0.03),
                 )
                 syscalls = memory = growth = None
             else:
@@ -127,7 +127,7 @@ class Examiner:
             if is_one_call(reading.stacks):  # it may be inside of native code of the user's own
                 looks = await native.take_looks(pid, n_looks=6, interval_s=0.02)
         samples = self._recent_user_stacks(request.key)
-        native_stacks = await native.native_stacks(pid, looks.looks, samples)
+        native_stacks = await native.native_stacks(pid, looks, samples)
         lineage = [_facts(key) for key in ancestors[:MAX_ANCESTORS_READ]]
         lineage = await self._with_spawn_site(lineage)
         after = procfs.read_counters(pid)
@@ -277,7 +277,7 @@ class Examiner:
                 stacks = (await self._read_in_turn(facts, n_looks=1, interval_s=0)).stacks
             elif is_user_program(facts.exe):
                 looks = await _look_at_native_code(facts, n_looks=1, interval_s=0)
-                stacks = await native.native_stacks(facts.key.pid, looks.looks, ())
+                stacks = await native.native_stacks(facts.key.pid, looks, ())
             if is_python or any(frame.is_user_code for stack in stacks for frame in stack.frames):
                 lineage = lineage.copy()
                 lineage[position] = replace(facts, stacks=stacks)
