@@ -19,6 +19,8 @@ class SpinPolicy:
         storm_of_syscalls_per_cpu_s, max_productive_share: system calls with each second of CPU.
             Innocents stay below 62,000, pollers of cheap calls start at 100,000. Of theirs, none
             moves data or changes anything; in a benchmark of latency that polls, 3 % do.
+        max_answers_per_s: the same by the second, as on a loaded machine both ask more often than
+            they are answered. node wakes itself up to 300 times.
         fruitless_share, fruitless_syscalls_per_cpu_s: of the calls from which something could
             have come, those that fail or find nothing. Innocent builds reach 45 %. Who does 0.1
             ms of work between two of them may only be looking up from it.
@@ -66,6 +68,7 @@ class SpinPolicy:
     max_waits_per_s: float = 2_000
     storm_of_syscalls_per_cpu_s: float = 90_000
     max_productive_share: float = 0.01
+    max_answers_per_s: float = 1_000
     fruitless_share: float = 0.9
     fruitless_syscalls_per_cpu_s: float = 10_000
     min_lookups_per_path: int = 20
@@ -166,10 +169,12 @@ class StuckPolicy:
     Attributes:
         idle_s: shorter waits are common.
         idle_cores: CPU used all the same: the JVM's own threads take 1 % of one.
+        busy_cores: CPU used by who started it, above which nobody waits for it.
     """
 
     idle_s: float = 4.0
     idle_cores: float = 0.02
+    busy_cores: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
