@@ -96,7 +96,7 @@ class SpinPolicy:
     compile_s: float = 5.0
     compile_rss_bytes: float = 300e6
     compile_growth_bytes_per_cpu_s: float = 75e6
-    look_again_s: tuple[float, ...] = (0.3, 0.5, 1.0, 2.0, 3.0, 5.0)
+    look_again_s: tuple[float, ...] = (0.3, 0.5, 1.0, 1.5, 2.0, 2.0, 3.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,9 @@ class MemoryPolicy:
             before in the same order. 99 % and more where the same records are added again; at
             most 53 % in tables, fixtures, parsed files that differ.
         repeated_share: of words in new memory, which part repeats those a record before. 95 %
-            and more only where nothing but the same is added; up to 91 % in honest tables.
+            and more only where nothing but the same is added; up to 92 % in honest tables.
+        mostly_repeated_share, partly_seen_again_share: of both somewhat less, where each record
+            has a number of its own. Honest tables have one of them, but not both.
     """
 
     growth_bytes_per_s: float = 15e6
@@ -120,6 +122,8 @@ class MemoryPolicy:
     min_sequences: int = 500
     seen_again_share: float = 0.97
     repeated_share: float = 0.96
+    mostly_repeated_share: float = 0.9
+    partly_seen_again_share: float = 0.4
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,16 @@ class Examiner:
             # Why it is only this place.
             note = reading.notes[0][:MAX_NOTE_CHARS]
             hints = [replace(hint, reason=f"{hint.reason}; {note}") for hint in hints]
-        if not any(above.argv for above in lineage):
+        is_started_here = any(
+            frame.is_user_code
+            for above in lineage
+            for stack in above.stacks
+            for frame in stack.frames
+        )
+        # Who waits in an event loop stands nowhere: of a circle of waits, the source tells.
+        if not any(above.argv for above in lineage) or (
+            request.depth is Depth.WAITS and not is_started_here
+        ):
             site = await asyncio.to_thread(find_spawn_site, facts)
             hints += [site] if site else []
         if request.child_argv and not any(
