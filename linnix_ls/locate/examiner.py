@@ -103,7 +103,7 @@ class Examiner:
         """
         pid = request.key.pid
         async with self._turns.at(request.key):
-            before = procfs.read_counters(pid)
+            before = await asyncio.to_thread(procfs.read_counters, pid)
             if before is None or before.stat.key != request.key:
                 return await self._without_suspect(request, ancestors)
             facts = _facts(request.key)
@@ -130,7 +130,7 @@ class Examiner:
         native_stacks = await native.native_stacks(pid, looks, samples)
         lineage = [_facts(key) for key in ancestors[:MAX_ANCESTORS_READ]]
         lineage = await self._with_spawn_site(lineage)
-        after = procfs.read_counters(pid)
+        after = await asyncio.to_thread(procfs.read_counters, pid)
         if after is None or after.stat.key != request.key:
             return await self._without_suspect(request, ancestors)
 
