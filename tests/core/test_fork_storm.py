@@ -371,6 +371,27 @@ def test_recursion_in_width_is_recursion(scene):
     assert [cause for _, cause, _ in scene.verdicts] == ["process_recursion"]
 
 
+ROUND = ("sh -c npm run assets", "npm run assets", "sh -c npm run build", "npm run build")
+
+
+def rounds_of_npm(scene, n_rounds):
+    tip = scene.run("npm run build")
+    for command in ROUND * n_rounds:
+        tip = scene.start(tip, command)
+        scene.passes(0.4)
+    scene.passes(3)
+
+
+def test_programs_that_start_one_another_in_a_circle_are_found_in_the_second_round(scene):
+    rounds_of_npm(scene, 2)
+    assert [cause for _, cause, _ in scene.verdicts] == ["process_recursion"]
+
+
+def test_a_build_that_first_builds_its_tools_with_the_same_commands_is_silent(scene):
+    rounds_of_npm(scene, 1)
+    assert scene.findings == []
+
+
 # -- oversubscription ----------------------------------------------------------------------------
 
 

@@ -111,6 +111,9 @@ def stagnation(scene: Scene, process: Process, examination: Examination) -> Stag
     cores = examination.runnable_cores or examination.on_cpu_cores
     if cores is None or cores < policy.min_runnable_cores:
         return None
+    on_cpu_cores = examination.on_cpu_cores
+    if on_cpu_cores is not None and on_cpu_cores * examination.window_s < policy.min_on_cpu_s:
+        return None  # it wants to, but hardly ran: who gets no CPU stands still in every look
     if (examination.voluntary_switches_per_s or 0) > policy.max_waits_per_s:
         return None  # it does wait: a busy server
     return (
