@@ -250,7 +250,7 @@ class _Asked:
         policy = scene.policy.spin
         if (
             self.n_productive > policy.max_productive_share * self.n_calls
-            or self.productive_per_s > policy.max_productive_calls_per_s
+            or self.productive_per_s > policy.max_answers_per_s
         ):
             return False
         return self.per_cpu_s >= policy.storm_of_syscalls_per_cpu_s or (
