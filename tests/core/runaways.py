@@ -128,6 +128,9 @@ SAME_WORDS = {
     **GROWING,
     "growth": replace(FILLED, repeated_share=0.99, n_sequences=20, seen_again_share=0.2),
 }
+SAME_BUT_FOR_A_NUMBER = {
+    **GROWING, "growth": replace(FILLED, repeated_share=0.93, seen_again_share=0.6),
+}  # fmt: skip
 
 RUNAWAYS = {
     "polls that find nothing": (POLL, "busy_poll", {}),
@@ -160,6 +163,9 @@ RUNAWAYS = {
     "compiled code of which nothing moves, at a poll": (MOTIONLESS_AT_A_POLL, "busy_poll", {}),
     "a match in compiled code": (MATCHING, "regex_backtracking", {}),
     "the same records again": (SAME_RECORDS, "unbounded_growth", {"seconds": 8}),
+    "the same records but for their number": (
+        SAME_BUT_FOR_A_NUMBER, "unbounded_growth", {"seconds": 8},
+    ),
     "the same words again": (SAME_WORDS, "unbounded_growth", {"seconds": 8}),
     "a list without end": (COLLECTING, "unbounded_growth", {"seconds": 12}),
     "templates that multiply": (

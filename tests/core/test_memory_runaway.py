@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 
 from linnix_ls.core.findings import Severity, State
-from tests.core.runaways import COLLECTING, FILLED, GROWING, MB, SAME_RECORDS, SAME_WORDS
+from tests.core.runaways import (
+    COLLECTING,
+    FILLED,
+    GROWING,
+    MB,
+    SAME_BUT_FOR_A_NUMBER,
+    SAME_RECORDS,
+    SAME_WORDS,
+)
 from tests.core.scenes import SOMEWHERE, STILL, Scene, busy_process
 
 
@@ -39,9 +47,17 @@ def test_the_surer_of_the_two_signs_is_told():
     assert "99% " in finding.explanation.why
 
 
+def test_records_that_differ_by_their_number_are_said_quietly():
+    scene = busy_process(SAME_BUT_FOR_A_NUMBER | SOMEWHERE, seconds=8)
+    assert scene.finding.severity is Severity.INFORMATION
+    assert scene.finding.confidence == 0.5
+    assert "93% " in scene.finding.explanation.why
+
+
 INNOCENTS = {
-    "a table of rows that differ": filled(seen_again_share=0.5, repeated_share=0.91),
+    "a table of rows that differ": filled(seen_again_share=0.3, repeated_share=0.92),
     "rows of which most have come before": filled(seen_again_share=0.95),
+    "records of a few kinds, in any order": filled(seen_again_share=0.53, repeated_share=0.8),
     "little text and few numbers, that repeat": filled(n_sequences=400, repeated_share=0.9),
     "pages of which nothing is known": GROWING,
     "the same records, in memory that hardly grows": {
