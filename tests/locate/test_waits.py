@@ -191,10 +191,10 @@ def test_who_is_suspended_or_frozen_does_not_wait(halted):
         assert len(hopeless(waits)) == 2
         keys = [procfs.read_stat(each).key for each in procfs.descendants(pid)]
         with halted(keys[1].pid):
-            waits = {wait.key: wait for wait in read_waits(keys)}
-        assert waits[keys[0]].is_closed
-        assert not waits[keys[1]].is_closed
-        assert not hopeless(waits.values())
+            now = {wait.key: wait for wait in read_waits(keys)}
+        assert now[keys[0]].is_closed
+        assert not now[keys[1]].is_closed
+        assert not hopeless(now.values())
 
 
 def test_who_wants_a_cpu_and_gets_none_does_not_wait():
@@ -208,7 +208,7 @@ hog = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"],
 os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 while True: pass
 """
-    with tree(script, is_settled=lambda waits: len(waits) == 2) as (pid, waits):
+    with tree(script, is_settled=lambda waits: len(waits) == 2) as (_, waits):
         assert calls(waits) == ["None", "None"]
         assert not hopeless(waits)
 
