@@ -41,7 +41,8 @@ class SpinPolicy:
             87 % in such loops, at most 69 % in innocents.
         min_samples: in which registers were seen; a look at a spinner takes 70, and of fewer than
             20 shares say little.
-        max_distinct_states_share: of looks at a program's variables, how many differ.
+        max_distinct_states_share: of looks at a program's variables, how many differ. A loop
+            without progress has few states, however often it is looked at.
         max_distinct_rounds: of looks at a loop from which it calls others. A few where an object
             is made each time in one of a few places.
         max_words_advancing_in_rounds: that rise or fall all the time in such a loop's memory.
@@ -67,7 +68,8 @@ class SpinPolicy:
         compile_s, compile_rss_bytes, compile_growth_bytes_per_cpu_s: a compiler at one file.
             Honest large sources take up to 60 MB with each second of CPU. The time scales with
             load.
-        look_again_s: after each look that found it busy, the time to the next.
+        look_again_s: after each look that found it busy, the time to the next. The longer it gets
+            on, the less likely it is a runaway, and each look costs it a little.
     """
 
     suspicion_window_s: float = 0.6
