@@ -93,9 +93,7 @@ AT_A_CALL = {"function": "run_program", "line": 9, "path": "/ws/tests/helper.py"
 def suite_at(scene, *frames, states="AAA"):
     """A suite that runs the same failing command, with other input each time; where it is."""
     suite = scene.start(scene.run("make check"), "python3 check.py")
-    scene.shows(
-        suite, language="python", stacks=tuple(look(*frames, state=ord(s)) for s in states)
-    )
+    scene.shows(suite, language="python", stacks=tuple(look(*frames, state=ord(s)) for s in states))
     retries(scene, suite, "./parse -", per_s=50, seconds=3)
     return [cause for _, cause, _ in scene.verdicts]
 
