@@ -36,9 +36,10 @@ bench: ## time to diagnostic, accuracy on the corpus, innocents: an hour on a qu
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.innocents
 
-generate: ## write tracer/wire.py anew from bpf/events.h
+generate: ## write tracer/wire.py anew from bpf/events.h, docs/thresholds.md from core/policy.py
 	@deploy/setup.sh test
 	$(BIN)/python -m linnix_ls.tracer.generate_wire
+	$(BIN)/python -m linnix_ls.generate_thresholds
 
 picture: ## draw docs/run.svg anew from a real run
 	@deploy/setup.sh test

@@ -22,6 +22,7 @@ from linnix_ls.config import (
 )
 from linnix_ls.core.examination import Examination, ExaminationRequest
 from linnix_ls.core.ids import ProcessKey
+from linnix_ls.core.policy import Policy
 from linnix_ls.errors import AgentError, AlreadyServing, TracerUnavailable
 from linnix_ls.feed.base import Feed, FeedChange, FeedState
 from linnix_ls.feed.local import Hub, LocalFeed
@@ -59,11 +60,13 @@ async def open_feed(settings: Settings, *, on_progress: Progress = _say_nothing)
 
     Raises:
         TracerUnavailable: only when the settings ask for eBPF and it cannot be had.
-        AgentError: the agent does not know what the settings forbid, or went at once.
+        AgentError: the agent does not know what the settings ask for, or went at once.
     """
     feed = await _best_feed(settings, on_progress)
     if not settings.attach_to_jvm:
         await feed.allow_jvm_attach(False)
+    if settings.thresholds != Policy():
+        await feed.use_thresholds(settings.thresholds)
     return feed
 
 
@@ -250,12 +253,15 @@ def _report_ready(ready_fd: int | None, outcome: dict[str, object]) -> bool:
 
 
 async def replay_feed(
-    path: Path, on_change: Callable[[FeedChange], None] | None = None
+    path: Path,
+    on_change: Callable[[FeedChange], None] | None = None,
+    policy: Policy | None = None,
 ) -> tuple[Feed, Trace]:
     """Play a recording: the feed's snapshot then holds its findings, as live did.
 
     Args:
         on_change: called for each change, in order, as a subscriber would have been.
+        policy: thresholds. Suspects that live did not look at were not recorded closely.
 
     Raises:
         TraceFileError: it cannot be read.
@@ -265,7 +271,7 @@ async def replay_feed(
 
     trace = read_trace(path)
     hub = Hub(ReplayTracer(trace), lambda _feed: _RecordedExaminer(), stops_with_last_feed=True)
-    feed = hub.open(0)
+    feed = hub.open(0, policy)
     if on_change is not None:
         feed.subscribe(on_change)
     await hub.start()

@@ -1,18 +1,25 @@
 """Settings: one declaration, the same in every editor (`linnix.*`) and on the command line.
 
-Unknown names are ignored and wrong values fall back to the default with a warning, because a
-typing mistake in an editor's settings must not switch the tool off.
+Unknown names are ignored (but for thresholds, of which there are many) and wrong values fall back
+to the default with a warning, because a typing mistake in an editor's settings must not switch
+the tool off.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from linnix_ls.core.findings import Kind, Severity
+from linnix_ls.core.policy import Policy
+from linnix_ls.thresholds import MAX_NAME_CHARS, Thresholds, nearest
+
+MAX_PROBLEMS_TOLD = 20
 
 TracerChoice = Literal["auto", "bcc", "psutil"]
 
@@ -24,6 +31,7 @@ class Settings(BaseModel):
         severity: per kind, a severity or ``off``.
         exclude: globs of paths that are never accused.
         attach_to_jvm: whether a JVM may be asked for its stacks, which starts a thread in it.
+        thresholds: those that differ from `core.policy`'s.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -36,28 +44,100 @@ class Settings(BaseModel):
     exclude: tuple[str, ...] = ()
     watch_workspace_processes: bool = True
     attach_to_jvm: bool = True
+    thresholds: Thresholds = Policy()
 
 
 def parse_settings(raw: object) -> tuple[Settings, list[str]]:
     """Read settings as an editor sends them (with or without the ``linnix`` wrapper).
 
-    Returns the settings and what was wrong with them, in words.
+    Returns the settings and what was wrong with them, in words. What is wrong is left out; what
+    stands beside it, in the same object or list, is used.
     """
     if isinstance(raw, dict) and isinstance(raw.get("linnix"), dict):
         raw = raw["linnix"]
     if not isinstance(raw, dict):
         return Settings(), [] if raw is None else ["settings are not an object; defaults are used"]
-    problems: list[str] = []
-    accepted: dict[str, Any] = dict(raw)
+    settings, mistakes = _parse(raw)
+    problems = [
+        f"linnix.{mistake.where}: {mistake.what}; {mistake.instead}"
+        for mistake in mistakes[:MAX_PROBLEMS_TOLD]
+    ]
+    more = len(mistakes) - MAX_PROBLEMS_TOLD
+    return settings, [*problems, *([f"and {more} more"] if more > 0 else [])]
+
+
+def parse_thresholds(raw: dict[str, Any]) -> tuple[Policy, list[str]]:
+    """Read `Settings.thresholds` alone; what was wrong, in words for who will correct it."""
+    settings, mistakes = _parse({"thresholds": raw})
+    return settings.thresholds, [
+        f"{mistake.where.removeprefix('thresholds.')}: {mistake.what}" for mistake in mistakes
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Mistake:
+    """What is wrong in some settings, and what is done about it."""
+
+    where: str
+    what: str
+    instead: str
+
+
+def _parse(raw: dict[str, Any]) -> tuple[Settings, list[_Mistake]]:
+    mistakes: list[_Mistake] = []
+    accepted: Any = raw
     while True:
         try:
-            return Settings.model_validate(accepted), problems
+            return Settings.model_validate(accepted), mistakes
         except ValidationError as error:
-            names = {str(detail["loc"][0]) for detail in error.errors()}
-            for detail in error.errors():
-                where = ".".join(str(part) for part in detail["loc"])
-                problems.append(f"linnix.{where}: {detail['msg']}; the default is used")
-            accepted = {k: v for k, v in accepted.items() if k not in names}
+            wrong: dict[_Path, list[ErrorDetails]] = {}
+            for detail in error.errors(include_url=False):
+                wrong.setdefault(_path_within(accepted, detail["loc"]), []).append(detail)
+            mistakes += [_mistake(path, details) for path, details in wrong.items()]
+            # From behind, so that positions in a list stay what they are.
+            for path in reversed(wrong):
+                accepted = _without(accepted, path)
+
+
+_Path = tuple[int | str, ...]
+
+
+def _path_within(value: Any, loc: _Path) -> _Path:
+    """The part of an error's place that leads through `value`; pydantic adds names of its own."""
+    path: list[int | str] = []
+    for step in loc:
+        if isinstance(value, dict):
+            if step not in value:
+                break
+        elif not (isinstance(value, list | tuple) and isinstance(step, int)):
+            break
+        value = value[step]
+        path.append(step)
+    return tuple(path)
+
+
+def _without(value: Any, path: _Path) -> Any:
+    """A copy in which that is left out; what it shares with `value` stays untouched."""
+    step, *rest = path
+    copy: Any = dict(value) if isinstance(value, dict) else list(value)
+    if rest:
+        copy[step] = _without(copy[step], tuple(rest))
+    else:
+        del copy[step]
+    return copy
+
+
+def _mistake(path: _Path, details: list[ErrorDetails]) -> _Mistake:
+    steps = [str(step)[:MAX_NAME_CHARS] for step in path]
+    is_left_out = isinstance(path[-1], int)
+    if all(detail["type"] == "extra_forbidden" for detail in details):
+        is_left_out = True
+        what = f"there is none; did you mean {nearest(*steps[1:])}"
+    else:
+        # Of a value that may be one of several things: why it is none of them.
+        what = " or ".join(dict.fromkeys(detail["msg"] for detail in details))
+    instead = "it is left out" if is_left_out else "the default is used"
+    return _Mistake(".".join(steps), what, instead)
 
 
 def default_socket_path() -> Path:

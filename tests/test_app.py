@@ -14,6 +14,7 @@ import pytest
 from linnix_ls.app import open_feed
 from linnix_ls.config import Settings
 from linnix_ls.core.findings import Kind
+from linnix_ls.core.policy import Policy
 from linnix_ls.feed.local import LocalFeed
 from linnix_ls.feed.remote import RemoteFeed
 from tests.feed.scenes import Serving, nobody_command, run_as_nobody, sleeping, until
@@ -87,6 +88,21 @@ class TestWhatTheSettingsForbid:
     async def test_is_forbidden_to_a_feed_of_our_own(self):
         feed = await open_feed(Settings(tracer="psutil", attach_to_jvm=False))
         assert not feed.may_attach_to_jvm
+        await feed.close()
+
+
+class TestThresholds:
+    @pytest.mark.parametrize("policy", [Policy(), Policy(calm_s=9)])
+    async def test_are_those_of_an_agent_for_this_client(self, path, policy):
+        async with Serving(path) as serving:
+            feed = await open_feed(Settings(agent_socket=str(path), thresholds=policy))
+            [theirs] = serving.hub._feeds
+            assert theirs.engine.policy == policy
+            await feed.close()
+
+    async def test_are_those_of_a_feed_of_our_own(self):
+        feed = await open_feed(Settings(tracer="psutil", thresholds={"calm_s": 9}))
+        assert feed.engine.policy == Policy(calm_s=9)
         await feed.close()
 
 

@@ -1,4 +1,5 @@
-"""What `run` and `replay` share: the options that say where findings go, and sending them there.
+"""What `run` and `replay` share: the options that say what is found and where it goes, and sending
+it there.
 
 Not here: where findings come from.
 """
@@ -6,15 +7,17 @@ Not here: where findings come from.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from linnix_ls.errors import UsageError
 
 if TYPE_CHECKING:
     from linnix_ls.cli.screen import Screen
     from linnix_ls.core.findings import Finding
+    from linnix_ls.core.policy import Policy
     from linnix_ls.feed.base import FeedStatus
     from linnix_ls.report.document import Document, RunFacts
 
@@ -32,6 +35,41 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="hint",
         help="leave out what is less grave (default: hint, nothing)",
     )
+    parser.add_argument(
+        "--threshold",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="judge by another threshold: spin.suspicion_cores=0.9; may be given again",
+    )
+
+
+def policy_of(assignments: Sequence[str]) -> Policy:
+    """The thresholds, with those that `--threshold` sets.
+
+    Raises:
+        UsageError: there is no such threshold, or it takes no such value.
+    """
+    from linnix_ls.core.policy import Policy
+
+    if not assignments:
+        return Policy()
+    from linnix_ls.config import parse_thresholds  # pydantic takes 0.2 s
+
+    fix = "--threshold GROUP.NAME=NUMBER; docs/thresholds.md has all of them"
+    raw: dict[str, Any] = {}
+    for assignment in assignments:
+        name, _, value = assignment.partition("=")
+        group, _, last = name.strip().rpartition(".")
+        within = raw.setdefault(group, {}) if group else raw
+        try:
+            within[last] = json.loads(value)
+        except (ValueError, TypeError, RecursionError):
+            raise UsageError(f"--threshold {assignment}: that is no NAME=NUMBER", fix=fix) from None
+    policy, problems = parse_thresholds(raw)
+    if problems:
+        raise UsageError(f"--threshold {problems[0]}", fix=fix)
+    return policy
 
 
 class Outputs:

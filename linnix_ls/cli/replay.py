@@ -16,6 +16,7 @@ from linnix_ls.cli import output
 from linnix_ls.cli.screen import Screen
 
 if TYPE_CHECKING:
+    from linnix_ls.core.policy import Policy
     from linnix_ls.report.document import RunFacts
     from linnix_ls.tracer.trace_file import Trace
 
@@ -36,16 +37,18 @@ def run(args: argparse.Namespace) -> int:
     """0, or 1 where a document could not be written.
 
     Raises:
+        UsageError: an option makes no sense.
         TraceFileError: it is no trace, or nothing in it is whole.
     """
-    return asyncio.run(_replay(args, output.Outputs(args)))
+    policy = output.policy_of(args.threshold)
+    return asyncio.run(_replay(args, output.Outputs(args), policy))
 
 
-async def _replay(args: argparse.Namespace, outputs: output.Outputs) -> int:
+async def _replay(args: argparse.Namespace, outputs: output.Outputs, policy: Policy) -> int:
     from linnix_ls import app
     from linnix_ls.report import text
 
-    feed, trace = await app.replay_feed(args.trace)
+    feed, trace = await app.replay_feed(args.trace, policy=policy)
     snapshot = feed.snapshot()
     await feed.close()
     facts = _facts(trace)

@@ -87,6 +87,7 @@ def run(args: argparse.Namespace, open_feed: OpenFeed | None = None) -> int:
         raise UsageError(
             f"--explain {args.explain} is not available in this version", fix="--explain rules"
         )
+    args.policy = output.policy_of(args.threshold)
     keep_standard_fds_free()
     outputs = output.Outputs(args)
     if args.record:

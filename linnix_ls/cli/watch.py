@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from linnix_ls import procfs
 from linnix_ls.cli.output import is_grave_enough
 from linnix_ls.cli.screen import Screen
 from linnix_ls.config import Settings
@@ -39,7 +40,7 @@ OpenFeed = Callable[..., Awaitable[Feed]]
 # After CMD's end: until the feed tells of it, and for what its last processes may still show.
 NEWS_TIMEOUT_S = 0.5
 SETTLE_TIMEOUT_S = 0.5
-LEAK_TIMEOUT_S = 2.0
+LOOK_TIMEOUT_S = 1.0
 STOP_TIMEOUT_S = 3.0
 CLOSE_TIMEOUT_S = 2.0
 
@@ -90,7 +91,11 @@ class RunWatch:
         self._begin_recording()
 
     async def _connect(self) -> None:
-        settings = Settings(tracer=self._args.tracer, attach_to_jvm=self._args.attach_to_jvm)
+        settings = Settings(
+            tracer=self._args.tracer,
+            attach_to_jvm=self._args.attach_to_jvm,
+            thresholds=self._args.policy,
+        )
         self._feed = await self._open_feed(settings, on_progress=self._proceed)
         self._feed.subscribe(self._take)
         if self._args.record:
@@ -127,8 +132,11 @@ class RunWatch:
         await self._until(lambda: self._has_run_ended, NEWS_TIMEOUT_S)
         await self._until(lambda: not self._is_any_raised(), SETTLE_TIMEOUT_S)
         if await self._has_living_processes():
-            # What outlives the run by a second has been left behind: that is a finding too.
-            await self._until(lambda: self.has_found((Kind.LEAKED_CHILD,)), LEAK_TIMEOUT_S)
+            # What outlives the run by a second has been left behind: that is a finding too. More
+            # than a second where much wants to run.
+            load = max(1.0, (procfs.read_n_runnable() or 1) / (os.cpu_count() or 1))
+            timeout_s = self._args.policy.leak.grace_at(load) + LOOK_TIMEOUT_S
+            await self._until(lambda: self.has_found((Kind.LEAKED_CHILD,)), timeout_s)
         if self._stopping:
             await asyncio.wait(self._stopping, timeout=STOP_TIMEOUT_S)
 

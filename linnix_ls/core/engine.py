@@ -7,6 +7,7 @@ FindingChanged <── attribution <── detectors judge <── Examined
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -51,6 +52,7 @@ DETECTORS: tuple[Detector, ...] = (
 
 
 _OF_A_RUN = frozenset({Kind.FORK_STORM, Kind.STUCK})
+MAX_LOADS = 50  # with each tick; no threshold looks back further than some seconds
 # Of one process either is the whole story.
 _OF_A_LOOP = frozenset({Kind.CPU_SPIN, Kind.MEMORY_RUNAWAY})
 
@@ -76,7 +78,7 @@ class Engine:
     """See the module.
 
     Args:
-        policy: thresholds.
+        policy: thresholds. It may be replaced at any time; what is found stays found.
         detectors: those that look, in this order; of one storm the first to see it speaks.
     """
 
@@ -97,7 +99,7 @@ class Engine:
         self._n_examinations = 0
         self._now_ns = 0
         self._n_cpus = 1
-        self._n_runnable: int | None = None
+        self._loads: deque[tuple[int, float]] = deque(maxlen=MAX_LOADS)
 
     # -- input ---------------------------------------------------------------------------------
 
@@ -144,7 +146,9 @@ class Engine:
             case Examined():
                 return self._conclude(event.examination)
             case Ticked():
-                self._n_cpus, self._n_runnable = max(1, event.n_cpus), event.n_runnable
+                self._n_cpus = max(1, event.n_cpus)
+                if event.n_runnable is not None:
+                    self._loads.append((event.ktime_ns, event.n_runnable / self._n_cpus))
                 return self._look_around()
 
     def run_of(self, key: ProcessKey) -> Process | None:
@@ -397,7 +401,7 @@ class Engine:
             policy=self.policy,
             now_ns=self._now_ns,
             n_cpus=self._n_cpus,
-            n_runnable=self._n_runnable,
+            loads=self._loads,
             ended_runs=tuple(
                 process
                 for key in self._runs

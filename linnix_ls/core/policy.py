@@ -1,4 +1,8 @@
-"""The thresholds, each with its reason. Figures are from bench/corpus on two cores."""
+"""The thresholds, each with its reason. Figures are from bench/corpus on two cores.
+
+Users can set each of them (`linnix_ls.thresholds`); docs/thresholds.md is made from this file, so
+names end in their unit and every name stands before a reason.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,11 @@ class SpinPolicy:
     Attributes:
         suspicion_window_s: shorter bursts than this are nobody's business.
         suspicion_cores: CPU, as a part of the fair share, above which a process is suspected. A
-            spinner uses all it gets; 0.85 leaves room for the sampler's grain.
+            spinner uses all it gets; 0.85 leaves room for the sampler's grain. Scales with load:
+            where four tasks want each CPU, a quarter of it is enough.
         min_runnable_cores: running or waiting for a CPU. Near 1.0 for a spinner at any load, but
             a reader of stacks makes it stand still for up to a quarter of the time.
+        min_on_cpu_s: CPU used within a look; with less, nothing follows from what did not change.
         max_waits_per_s: voluntary switches. Who sleeps that often waits as it should.
         storm_of_syscalls_per_cpu_s, max_productive_share: system calls with each second of CPU.
             Innocents stay below 62,000, pollers of cheap calls start at 100,000. Of theirs, none
@@ -29,13 +35,17 @@ class SpinPolicy:
         max_contender_registers_share: threads that contend for a lock yield 330,000 times a
             second without being runaways; their registers are new in 90 % of samples and more,
             those of one that waits for ever in a few.
-        max_quiet_syscalls_per_s, max_quiet_productive_calls_per_s: a loop without progress asks
-            the kernel for nothing. A JVM's own threads make up to 100 a second for nothing.
+        max_quiet_syscalls_per_s, max_quiet_productive_calls_per_s, max_quiet_faults_per_s: a loop
+            without progress asks the kernel for nothing. A JVM's own threads make up to 100 calls
+            a second for nothing. Scale with load: who is starved gets on as well, but slowly.
         max_new_registers_share: of sampled register sets, how many differ. Native loops without
             progress show 0.7 to 3.4 %, innocents 50 % and more.
         min_top_leaves_share: of samples, in the four commonest instruction addresses. At least
             87 % in such loops, at most 69 % in innocents.
-        max_distinct_states_share: of looks at a program's variables, how many differ.
+        min_samples: in which registers were seen; a look at a spinner takes 70, and of fewer than
+            20 shares say little.
+        max_distinct_states_share: of looks at a program's variables, how many differ. A loop
+            without progress has few states, however often it is looked at.
         max_distinct_rounds: of looks at a loop from which it calls others. A few where an object
             is made each time in one of a few places.
         max_words_advancing_in_rounds: that rise or fall all the time in such a loop's memory.
@@ -46,7 +56,8 @@ class SpinPolicy:
             `locate.python`), and what gets on does not come back to the very same.
         min_interpreter_share: of samples, in the loop that executes bytecode itself. Next to
             none while a program is inside one long native call; a third and more in a loop.
-        max_productive_calls_per_s: more system calls that achieve something are work.
+        max_productive_calls_per_s: more system calls that achieve something are work. Scales
+            with load, as those of who is starved are fewer.
         min_looks: fewer say nothing.
         max_changed_pages, max_never_same_words: of memory, in a loop without progress. Such
             loops change 4 to 30 pages between the same few contents; up to 4 words are never
@@ -58,13 +69,16 @@ class SpinPolicy:
             threads change up to 15 pages in the time; a program that matches many texts makes
             objects, and changes hundreds.
         compile_s, compile_rss_bytes, compile_growth_bytes_per_cpu_s: a compiler at one file.
-            Honest large sources take up to 60 MB with each second of CPU.
-        look_again_s: after each look that found it busy, the time to the next.
+            Honest large sources take up to 60 MB with each second of CPU. The time scales with
+            load.
+        look_again_s: after each look that found it busy, the time to the next. The longer it gets
+            on, the less likely it is a runaway, and each look costs it a little.
     """
 
     suspicion_window_s: float = 0.6
     suspicion_cores: float = 0.85
     min_runnable_cores: float = 0.7
+    min_on_cpu_s: float = 0.12
     max_waits_per_s: float = 2_000
     storm_of_syscalls_per_cpu_s: float = 90_000
     max_productive_share: float = 0.01
@@ -105,7 +119,7 @@ class MemoryPolicy:
 
     Attributes:
         growth_bytes_per_s, growth_looks: it has grown so fast, from each of so many looks to
-            the next.
+            the next. Test suites and builds seldom keep that up. Scales with load.
         severe_rss_bytes: when it is that large it is a warning, before that a notice.
         min_sequences, seen_again_share: of text and numbers in new memory, which part has come
             before in the same order. 99 % and more where the same records are added again; at
@@ -131,8 +145,9 @@ class StormPolicy:
     """When starts of processes are a storm.
 
     Attributes:
-        window_s: over which starts are counted.
-        min_starts, min_starts_per_s: below these nothing is a storm yet.
+        window_s: over which starts are counted: long enough to see a pause.
+        min_starts, min_starts_per_s: below these nothing is a storm yet. They do not scale with
+            load: what tells an endless retry from a polite one is its pace.
         long_window_s, min_slow_starts: of programs that take their time to fail, over which and
             from how many on, if each is started at once when another has ended.
         same_argv_share, failed_exits_share: a retry that fails at once repeats itself: 95 % and
@@ -141,13 +156,16 @@ class StormPolicy:
         recursion_depth: a program under that many copies of itself. Innocents reach 12.
         same_command_depth: the same, with the very same arguments in the same folder. A wrapper
             or a re-exec makes one or two; four have no way to end.
+        same_round_depth: the same, where other commands come between them, and the same ones each
+            time: programs that start one another in a circle.
         bare_forks_per_s: forks without exec; configure scripts peak at 933.
         nested_copies, nested_copies_above: processes alive at once that have at least so many
             copies of themselves above: recursion in width. Innocents have 28 processes at most.
         busy_copies_per_cpu: copies of one program that all want a CPU at once. `make -j` without
-            a number reaches 28 for each in an honest build of 60 files.
+            a number reaches 28 for each in an honest build of 60 files. Scales with the number of
+            CPUs.
         busy_nested_copies_per_cpu: the same of workers that were started by workers, which
-            nobody means.
+            nobody means. Scales with the number of CPUs.
     """
 
     window_s: float = 2.0
@@ -159,6 +177,7 @@ class StormPolicy:
     failed_exits_share: float = 0.9
     recursion_depth: int = 16
     same_command_depth: int = 4
+    same_round_depth: int = 2
     bare_forks_per_s: float = 1_000
     nested_copies: int = 36
     nested_copies_above: int = 3
@@ -171,7 +190,8 @@ class StuckPolicy:
     """When a process that does nothing is looked at.
 
     Attributes:
-        idle_s: shorter waits are common.
+        idle_s: shorter waits are common. It need not scale with load: who is starved, suspended
+            or frozen uses no CPU either, but does not wait, and that is looked at.
         idle_cores: CPU used all the same: the JVM's own threads take 1 % of one.
         busy_cores: CPU used by who started it, above which nobody waits for it.
     """
@@ -183,9 +203,20 @@ class StuckPolicy:
 
 @dataclass(frozen=True, slots=True)
 class LeakPolicy:
-    """`grace_s`: what a run leaves behind may take that long to end by itself."""
+    """When what a run leaves behind is a leak.
+
+    Attributes:
+        grace_s: it may take that long to end by itself. Scales with load: on a loaded machine a
+            server takes longer to shut down.
+        max_grace_s: but no longer than this, however loaded the machine is.
+    """
 
     grace_s: float = 1.0
+    max_grace_s: float = 2.0
+
+    def grace_at(self, load: float) -> float:
+        """The grace when there are so many tasks for each CPU."""
+        return min(self.grace_s * load, max(self.grace_s, self.max_grace_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +225,9 @@ class Policy:
 
     Attributes:
         max_examinations: at once; each costs the machine some CPU.
-        calm_s: a raised finding ends when it has been calm for this long.
+        calm_s, calm_cores: a raised finding of a busy process ends when it has used less CPU than
+            that for this long; so little is no loop. The CPU scales with load. A storm ends when
+            nothing has been started for this long.
     """
 
     spin: SpinPolicy = SpinPolicy()
@@ -204,3 +237,4 @@ class Policy:
     leak: LeakPolicy = LeakPolicy()
     max_examinations: int = 2
     calm_s: float = 3.0
+    calm_cores: float = 0.3

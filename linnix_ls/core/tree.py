@@ -11,8 +11,10 @@ from linnix_ls.core.events import CpuUsed, Execed, Exited, Forked, ProcessSeen, 
 from linnix_ls.core.findings import ProcessInfo
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 
-# How much of the past is kept: enough for every rate that detectors look at.
+# How much of the past is kept: enough for every rate that detectors look at; beyond it, for those
+# who want to wait longer, only what each second took.
 CPU_WINDOW_NS = 4 * NS_PER_S
+MAX_SECONDS_KEPT = 60
 DEAD_KEPT_NS = 60 * NS_PER_S
 MAX_DEAD_KEPT = 20_000
 MAX_ANCESTORS = 64
@@ -31,6 +33,7 @@ class Process:
         n_copies_above: how many of its ancestors run the same program.
         n_same_command_above: how many of them with the same arguments in the same folder, too.
         cpu: recent (ktime_ns, on_cpu_ns).
+        earlier_cpu: the same before that, in steps of a second.
         samples: recent ones, as far as the tracer has a sampler.
     """
 
@@ -54,6 +57,9 @@ class Process:
     term_signal: int | None = None
     children: dict[ProcessKey, None] = field(default_factory=dict)  # an ordered set
     cpu: deque[tuple[int, int]] = field(default_factory=deque)
+    earlier_cpu: deque[tuple[int, int]] = field(
+        default_factory=lambda: deque(maxlen=MAX_SECONDS_KEPT)
+    )
     samples: deque[Sampled] = field(default_factory=lambda: deque(maxlen=400))
 
     @property
@@ -62,7 +68,21 @@ class Process:
 
     def on_cpu_ns(self, since_ns: int) -> int:
         """CPU time used since then, as far as samples tell."""
-        return sum(used for at, used in self.cpu if at > since_ns)
+        used_ns = sum(used for at, used in self.cpu if at > since_ns)
+        if self.earlier_cpu and self.earlier_cpu[-1][0] > since_ns:
+            used_ns += sum(used for at, used in self.earlier_cpu if at > since_ns)
+        return used_ns
+
+    def add_cpu(self, at_ns: int, used_ns: int) -> None:
+        self.cpu.append((at_ns, used_ns))
+        self.last_on_cpu_ns = at_ns
+        while self.cpu[0][0] < at_ns - CPU_WINDOW_NS:
+            earlier_at_ns, earlier_ns = self.cpu.popleft()
+            if self.earlier_cpu and earlier_at_ns - self.earlier_cpu[-1][0] < NS_PER_S:
+                began_ns, so_far_ns = self.earlier_cpu[-1]
+                self.earlier_cpu[-1] = began_ns, so_far_ns + earlier_ns
+            else:
+                self.earlier_cpu.append((earlier_at_ns, earlier_ns))
 
     def info(self) -> ProcessInfo:
         """A frozen picture."""
@@ -284,13 +304,10 @@ class ProcessTree:
         if process is None:
             return None
         if isinstance(event, Sampled):
-            process.cpu.append((event.ktime_ns, event.period_ns))
+            process.add_cpu(event.ktime_ns, event.period_ns)
             process.samples.append(event)
         else:
-            process.cpu.append((event.ktime_ns, event.on_cpu_ns))
-        process.last_on_cpu_ns = event.ktime_ns
-        while process.cpu[0][0] < event.ktime_ns - CPU_WINDOW_NS:
-            process.cpu.popleft()
+            process.add_cpu(event.ktime_ns, event.on_cpu_ns)
         return process
 
     def forget_old(self, now_ns: int, kept: frozenset[ProcessKey]) -> None:

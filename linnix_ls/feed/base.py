@@ -16,6 +16,7 @@ from linnix_ls.core.changes import FindingChanged, RunBegan, RunEnded
 from linnix_ls.core.events import Event
 from linnix_ls.core.findings import Finding
 from linnix_ls.core.ids import ProcessKey
+from linnix_ls.core.policy import Policy
 
 
 class FeedState(enum.StrEnum):
@@ -143,6 +144,10 @@ class Feed(Protocol):
 
     async def allow_jvm_attach(self, is_allowed: bool) -> None:
         """Whether JVMs may be asked for their stacks; they may unless this says no."""
+        ...
+
+    async def use_thresholds(self, policy: Policy) -> None:
+        """Judge by these from now on. What was found stays found."""
         ...
 
     async def status(self) -> FeedStatus:

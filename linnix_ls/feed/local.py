@@ -373,6 +373,9 @@ class LocalFeed:
     async def allow_jvm_attach(self, is_allowed: bool) -> None:
         self.may_attach_to_jvm = is_allowed
 
+    async def use_thresholds(self, policy: Policy) -> None:
+        self.engine.policy = policy
+
     async def process_tree(self) -> tuple[ProcessView, ...]:
         now_ns = time.monotonic_ns()
         views = []

@@ -39,6 +39,7 @@ METHODS = frozenset(
         "ignore",
         "watch_folders",
         "allow_jvm_attach",
+        "use_thresholds",
         "status",
         "process_tree",
         "stop_process",

@@ -16,6 +16,7 @@ from linnix_ls.codec import CodecError
 from linnix_ls.core.changes import FindingChanged
 from linnix_ls.core.findings import Finding, State
 from linnix_ls.core.ids import ProcessKey
+from linnix_ls.core.policy import Policy
 from linnix_ls.errors import AgentError
 from linnix_ls.feed import protocol
 from linnix_ls.feed.base import (
@@ -28,6 +29,7 @@ from linnix_ls.feed.base import (
     StopOutcome,
     hand_out,
 )
+from linnix_ls.thresholds import changed
 
 CONNECT_TIMEOUT_S = 5.0
 REQUEST_TIMEOUT_S = 15.0
@@ -126,6 +128,9 @@ class RemoteFeed:
 
     async def allow_jvm_attach(self, is_allowed: bool) -> None:
         await self._request("allow_jvm_attach", is_allowed=is_allowed)
+
+    async def use_thresholds(self, policy: Policy) -> None:
+        await self._request("use_thresholds", thresholds=changed(policy))
 
     async def status(self) -> FeedStatus:
         self._status = protocol.STATUS.validate_python(await self._request("status"))

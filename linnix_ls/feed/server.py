@@ -20,6 +20,7 @@ from linnix_ls.errors import AgentError, AlreadyServing, LinnixError
 from linnix_ls.feed import protocol
 from linnix_ls.feed.base import FeedChange
 from linnix_ls.feed.local import Hub, LocalFeed
+from linnix_ls.thresholds import Thresholds
 
 MAX_CLIENTS = 64
 # A client that reads no more is let go: what it misses it would never make up.
@@ -59,6 +60,10 @@ class _Folders(_Params):
 
 class _Permission(_Params):
     is_allowed: bool
+
+
+class _Thresholds(_Params):
+    thresholds: Thresholds
 
 
 class _FindingId(_Params):
@@ -244,6 +249,9 @@ class _Connection:
 
     async def _allow_jvm_attach(self, params: Any) -> None:
         await self._feed.allow_jvm_attach(_Permission.model_validate(params).is_allowed)
+
+    async def _use_thresholds(self, params: Any) -> None:
+        await self._feed.use_thresholds(_Thresholds.model_validate(params).thresholds)
 
     async def _status(self, params: Any) -> Any:
         _Params.model_validate(params)

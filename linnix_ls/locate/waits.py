@@ -3,6 +3,10 @@
 Read from /proc: the system call a thread sleeps in and its arguments (proc(5), syscall), and who
 holds the other ends of the pipes and sockets in question. Nothing is stopped. Needs the right to
 trace the processes; without it a wait is unknown, and an unknown wait is never hopeless.
+
+Only who sleeps waits. A thread that wants a CPU and gets none on a loaded machine, one that is
+suspended (SIGSTOP, a debugger) or frozen by its control group also uses no CPU, and /proc tells in
+which call it was; but what it waited for may have come.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ _READS = frozenset({"read", "readv", "recvfrom", "recvmsg"})
 _WRITES = frozenset({"write", "writev", "sendto", "sendmsg"})
 _FUTEX_COMMAND = 0x7F
 _FUTEX_WAITS = frozenset({0, 6, 9, 11})  # WAIT, LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI
+_STOPPED_IN = frozenset({b"get_signal", b"do_freezer_trap", b"do_signal_stop"})
 _POLLFD = struct.Struct("ihh")
 
 # Numbers of the calls that wait (asm/unistd.h); the generic table serves arm64 and riscv.
@@ -75,9 +80,27 @@ def read_waits(keys: Collection[ProcessKey]) -> tuple[Wait, ...]:
     waits: list[Wait] = []
     for key in living:
         tids = _tids(key)
-        waits += (_wait(key, tid, children.get(key, []), pipes) for tid in tids[:MAX_THREADS])
-        waits += (Wait(key, tid, None, "", (), False) for tid in tids[MAX_THREADS:][:1])
+        for tid in tids[:MAX_THREADS]:
+            wait = _wait(key, tid, children.get(key, []), pipes)
+            # Asked afterwards: what it slept in before it was stopped would not count.
+            waits.append(wait if _is_asleep(key.pid, tid) else _unknown(key, tid))
+        waits += (_unknown(key, tid) for tid in tids[MAX_THREADS:][:1])
     return tuple(waits)
+
+
+def _unknown(key: ProcessKey, tid: int) -> Wait:
+    return Wait(key, tid, None, "", (), False)
+
+
+def _is_asleep(pid: int, tid: int) -> bool:
+    """Whether it waits for something, and not for a CPU or for being continued."""
+    stat = procfs.read_bytes(f"/proc/{pid}/task/{tid}/stat", 4096) or b""
+    if stat.rpartition(b")")[2].split()[:1] != [b"S"]:
+        return False
+    # Those that version 2 of control groups freezes are shown as asleep too: in the freezer, which
+    # is a part of taking signals.
+    where = procfs.read_bytes(f"/proc/{pid}/task/{tid}/wchan", 128) or b""
+    return where not in _STOPPED_IN
 
 
 def _tids(key: ProcessKey) -> list[int]:
@@ -125,7 +148,7 @@ def _wait(key: ProcessKey, tid: int, children: list[ProcessKey], pipes: dict[str
     raw = procfs.read_bytes(f"/proc/{key.pid}/task/{tid}/syscall", 512)
     fields = raw.split() if raw else []
     if len(fields) < 7:  # "running", "-1 …", or not for us to see
-        return Wait(key, tid, None, "", (), False)
+        return _unknown(key, tid)
     call = _CALLS.get(int(fields[0]))
     arguments = [int(field, 16) for field in fields[1:7]]
     if call in _READS or call in _WRITES:

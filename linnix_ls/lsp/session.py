@@ -103,13 +103,16 @@ class FeedSession:
             await asyncio.wait([self._task])
 
     async def set_settings(self, settings: Settings) -> None:
-        """Open another feed if these settings ask for that. Only after `start`."""
+        """Open another feed if these settings ask for that; thresholds the open one takes at once.
+        Only after `start`."""
         before, self._settings = self._settings, settings
         for name in ("enable", "tracer", "agent_socket", "attach_to_jvm"):
             if getattr(before, name) != getattr(settings, name):
                 self._reopen.set()
         if before.watch_workspace_processes != settings.watch_workspace_processes:
             await self._watch_folders()
+        if before.thresholds != settings.thresholds:
+            await self._use_thresholds()
 
     async def set_folders(self, folders: Sequence[str]) -> None:
         self._folders = tuple(folders)
@@ -176,15 +179,16 @@ class FeedSession:
         if not self._is_outage_told:
             self._listener.feed_opening()
             self._set_status(FeedStatus(FeedState.LOADING))
+        settings = self._settings
         try:
-            feed = await self._open_feed(self._settings, on_progress=self._listener.feed_progressed)
+            feed = await self._open_feed(settings, on_progress=self._listener.feed_progressed)
         except LinnixError as error:
             return error
         except Exception as error:  # tracers run foreign code: BCC, LLVM, stack readers
             logger.exception("opening the feed failed")
             return LinnixError(f"cannot watch processes: {error}")
         try:
-            return await self._use(feed)
+            return await self._use(feed, settings)
         except AgentError as error:
             return error
         finally:
@@ -192,7 +196,7 @@ class FeedSession:
             with contextlib.suppress(Exception):  # it may be broken; we are done with it
                 await asyncio.wait_for(feed.close(), _CLOSE_LIMIT_S)
 
-    async def _use(self, feed: Feed) -> LinnixError | None:
+    async def _use(self, feed: Feed, opened_with: Settings) -> LinnixError | None:
         lost = asyncio.Event()
 
         def on_change(change: FeedChange) -> None:
@@ -214,6 +218,8 @@ class FeedSession:
             for pid, watch in list(self._watches.items()):
                 await self._watch_again(feed, pid, watch)
             await self._watch_folders()
+            if self._settings.thresholds != opened_with.thresholds:  # changed meanwhile
+                await self._use_thresholds()
             if snapshot.status.state is FeedState.OFF:
                 lost.set()
             if not lost.is_set():
@@ -255,6 +261,14 @@ class FeedSession:
             self._listener.tell(
                 f"cannot watch the workspace folders: {error.message}", is_problem=True
             )
+
+    async def _use_thresholds(self) -> None:
+        if self._feed is None:
+            return
+        try:
+            await self._feed.use_thresholds(self._settings.thresholds)
+        except AgentError as error:
+            self._listener.tell(f"cannot use other thresholds: {error.message}", is_problem=True)
 
     def _take_in(self, finding: Finding) -> None:
         if finding.state is State.CLEARED:

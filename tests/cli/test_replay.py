@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +58,50 @@ def test_a_truncated_recording_is_replayed_as_far_as_it_is_whole(trace, capfd):
     assert exit_code == 0
     assert "linnix: degraded: the recording is cut off" in err
     assert "cut off" in json.loads(out)["degraded"]
+
+
+TRACES = Path(__file__).parents[1] / "traces"
+
+
+def kinds_found(capfd, *words):
+    exit_code, out, _ = replay(capfd, *words, "--json", "-")
+    assert exit_code == 0
+    return [finding["kind"] for finding in json.loads(out)["findings"]]
+
+
+def test_thresholds_decide_what_is_found_in_a_recording(capfd):
+    trace = TRACES / "parcels-supervisor.trace"
+    assert kinds_found(capfd, trace) == ["fork_storm"]
+    strict = ("--threshold", "storm.min_starts=100000", "--threshold", "storm.long_window_s=0.5")
+    assert kinds_found(capfd, *strict, trace) == []
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("storm.min_starts", "storm.min_starts: that is no NAME=NUMBER"),
+        ("storm.min_starts=", "storm.min_starts=: that is no NAME=NUMBER"),
+        ("storm.min_starts=many", "storm.min_starts=many: that is no NAME=NUMBER"),
+        ("storm.min_starts=" + "[" * 100_000, "that is no NAME=NUMBER"),
+        ("storm.min_starts=0", "storm.min_starts: Input should be greater than 0"),
+        ("storm.same_argv_share=1.5", "storm.same_argv_share: Input should be less than or equal"),
+        ("storm.min_start=3", "storm.min_start: there is none; did you mean storm.min_starts\n"),
+        ("=3", "did you mean"),
+        ("", ": that is no NAME=NUMBER"),
+        ("calm_s.x=3", "calm_s: Input should be a valid number"),
+        ("max_examinations=9", "max_examinations: Input should be less than or equal to 8"),
+    ],
+    ids=lambda text: text[:30],
+)
+@pytest.mark.parametrize("subcommand", ["replay", "run"])
+def test_a_threshold_that_makes_no_sense_is_refused(trace, capfd, subcommand, assignment, message):
+    words = {"replay": [trace], "run": ["--", "true"]}[subcommand]
+    exit_code = main([subcommand, "--threshold", assignment, *map(str, words)])
+    out, err = capfd.readouterr()
+    assert (exit_code, out) == (2, "")
+    assert err.startswith("linnix-ls: --threshold ")
+    assert message in err
+    assert "  fix: --threshold GROUP.NAME=NUMBER; docs/thresholds.md has all of them\n" in err
 
 
 @pytest.mark.parametrize("content", [b"", b"text\n", b"\x7fELF", b"\x1f\x8b"])

@@ -10,6 +10,7 @@ from linnix_ls.cli.screen import Screen
 from linnix_ls.cli.watch import RunWatch
 from linnix_ls.core.events import Exited, Watched
 from linnix_ls.core.findings import Kind, Severity
+from linnix_ls.core.policy import Policy
 from linnix_ls.errors import TracerUnavailable
 from linnix_ls.feed.base import FeedState, FeedStatus, ProcessView, StatusChanged
 from linnix_ls.tracer.trace_file import read_trace
@@ -30,6 +31,7 @@ async def a_watch(feed=None, **options):
         min_severity="hint",
         stop_runaways=False,
         attach_to_jvm=True,
+        policy=Policy(),
     )
     vars(args).update(options)
     read_fd, write_fd = os.pipe()
@@ -61,6 +63,19 @@ async def test_the_command_is_watched_as_a_run_and_judged():
         assert feed.watched == [(4400, "pytest", True, True)]
         assert watch.progress == "pretending"
     assert feed.is_closed
+
+
+async def test_the_feed_is_asked_for_with_what_the_options_say():
+    policy = Policy(calm_s=9)
+    asked = []
+
+    async def open_feed(settings, *, on_progress):
+        asked.append((settings.tracer, settings.attach_to_jvm, settings.thresholds))
+        return ToldFeed()
+
+    async with a_watch(tracer="psutil", attach_to_jvm=False, policy=policy) as (watch, _):
+        await watch.open(open_feed, 4400)
+    assert asked == [("psutil", False, policy)]
 
 
 async def test_a_finding_is_shown_once_when_it_is_raised_and_reported_as_it_ended():

@@ -283,9 +283,9 @@ SOMEWHERE = {"hints": (PlaceHint("/ws/pump.py", 41, "drain", 0.8, "its source"),
 STILL = MemoryProgress(n_pages=900, n_changed_pages=8, n_advancing_words=0, n_never_same_words=1)
 
 
-def busy_process(look, *, samples=varied, command="python3 pump.py", seconds=4):
+def busy_process(look, *, samples=varied, command="python3 pump.py", seconds=4, n_runnable=None):
     """A scene of one busy child of a test run, and what became of it."""
-    scene = Scene()
+    scene = Scene(n_runnable=n_runnable)
     child = scene.start(scene.run(), command)
     scene.shows(child, **ONE_CORE | look)
     scene.is_busy(child, samples)

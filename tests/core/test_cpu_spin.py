@@ -208,6 +208,37 @@ def test_who_uses_a_quarter_of_a_cpu_is_not_even_looked_at():
     assert [request for request in scene.asked if request.depth == "measure"] == []
 
 
+# What is too fast for a spin on a calm machine is so at a quarter of the speed with four times as
+# many tasks as CPUs: both get on.
+STARVED = {
+    "calls": {"syscalls": (calls("clock_gettime", 400),)},
+    "calls that achieve something": {"syscalls": (calls("write", 8),)},
+    "new memory": {"page_faults_per_s": 40.0},
+}
+
+
+@pytest.mark.parametrize("name", STARVED)
+def test_who_is_starved_gets_on_slowly_and_is_acquitted(name):
+    look = REGISTERS | STARVED[name]
+    assert causes(look, samples=going_round) == ["pure_loop"]
+    assert causes(look, samples=going_round, n_runnable=8) == []
+
+
+def test_on_a_loaded_machine_memory_grows_as_slowly_as_everything():
+    slowly = COLLECTING | {
+        "rss_bytes": lambda now_s: round(300 * MB + now_s % 1_000 * 6 * MB),
+        "rss_growth_bytes_per_s": 6.0 * MB,
+    }
+    assert "unbounded_growth" not in causes(slowly, seconds=12)
+    assert causes(slowly, seconds=12, n_runnable=8) == ["unbounded_growth"]
+
+
+def test_on_a_loaded_machine_a_compiler_is_given_more_time():
+    look, cause, scene = RUNAWAYS["templates that multiply"]
+    assert causes(look, **scene) == [cause]
+    assert causes(look, **scene, n_runnable=8) == []
+
+
 # -- absent is not zero --------------------------------------------------------------------------
 
 # For each way to be convicted, what it rests on: without that, it is not known.

@@ -1,7 +1,7 @@
 """The engine: the life of findings, and whom it looks at when."""
 
 import random
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise
 
 import pytest
@@ -352,6 +352,51 @@ def test_on_a_loaded_machine_a_smaller_share_is_all_there_is():
         scene.passes(3)
     assert quiet.asked == []
     assert loaded.verdicts == [("cpu_spin", "busy_poll", child)]
+
+
+def test_a_moment_without_load_does_not_end_a_spin_that_gets_its_share():
+    scene = Scene(n_runnable=12)
+    child = a_spinner(scene)
+    scene.is_busy(child, going_round, share=0.2)
+    scene.passes(4)
+    for n_runnable in (1, 12, 12, 12, 12) * 4:
+        scene.n_runnable = n_runnable
+        scene.passes(0.1)
+    assert scene.states == [State.RAISED]
+
+
+def test_it_has_ended_when_it_uses_little_of_its_share():
+    scene = Scene(n_runnable=12)
+    child = a_spinner(scene)
+    scene.passes(4)
+    scene.is_busy(child, going_round, share=0.02)
+    scene.passes(5)
+    assert scene.states == [State.ENDED]
+
+
+def test_what_the_load_was_long_ago_does_not_count():
+    scene = Scene(n_runnable=40)
+    scene.passes(10)
+    scene.n_runnable = 2
+    scene.passes(5)
+    child = a_spinner(scene)
+    scene.is_busy(child, going_round, share=0.25)
+    scene.passes(3)
+    assert scene.asked == []
+
+
+def test_other_thresholds_count_from_now_on_and_what_was_found_stays(scene):
+    policy = scene.engine.policy
+    first = a_spinner(scene)
+    scene.passes(4)
+    scene.engine.policy = replace(policy, spin=replace(policy.spin, suspicion_cores=2.0))
+    second = a_spinner(scene, first)
+    scene.passes(4)
+    assert [key for _, _, key in scene.verdicts] == [first]
+    assert scene.states == [State.RAISED]
+    scene.engine.policy = policy
+    scene.passes(4)
+    assert [key for _, _, key in scene.verdicts] == [first, second]
 
 
 def test_a_tracer_without_samples_raises_suspicion_too(scene):

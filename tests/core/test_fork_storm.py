@@ -93,9 +93,7 @@ AT_A_CALL = {"function": "run_program", "line": 9, "path": "/ws/tests/helper.py"
 def suite_at(scene, *frames, states="AAA"):
     """A suite that runs the same failing command, with other input each time; where it is."""
     suite = scene.start(scene.run("make check"), "python3 check.py")
-    scene.shows(
-        suite, language="python", stacks=tuple(look(*frames, state=ord(s)) for s in states)
-    )
+    scene.shows(suite, language="python", stacks=tuple(look(*frames, state=ord(s)) for s in states))
     retries(scene, suite, "./parse -", per_s=50, seconds=3)
     return [cause for _, cause, _ in scene.verdicts]
 
@@ -487,6 +485,27 @@ def test_recursion_in_width_is_recursion(scene):
         scene.passes(0.2)
     scene.passes(1)
     assert [cause for _, cause, _ in scene.verdicts] == ["process_recursion"]
+
+
+ROUND = ("sh -c npm run assets", "npm run assets", "sh -c npm run build", "npm run build")
+
+
+def rounds_of_npm(scene, n_rounds):
+    tip = scene.run("npm run build")
+    for command in ROUND * n_rounds:
+        tip = scene.start(tip, command)
+        scene.passes(0.4)
+    scene.passes(3)
+
+
+def test_programs_that_start_one_another_in_a_circle_are_found_in_the_second_round(scene):
+    rounds_of_npm(scene, 2)
+    assert [cause for _, cause, _ in scene.verdicts] == ["process_recursion"]
+
+
+def test_a_build_that_first_builds_its_tools_with_the_same_commands_is_silent(scene):
+    rounds_of_npm(scene, 1)
+    assert scene.findings == []
 
 
 # -- oversubscription ----------------------------------------------------------------------------

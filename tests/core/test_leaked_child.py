@@ -58,6 +58,19 @@ def test_what_ends_soon_after_the_run_was_ending_anyway():
     assert after.scene.findings == []
 
 
+@pytest.mark.parametrize(
+    ("n_runnable", "found_after_s"), [(None, 1), (1, 1), (2, 1), (3, 1.5), (10, 2), (400, 2)]
+)
+def test_on_a_loaded_machine_it_is_given_more_time_to_end_but_not_for_ever(
+    n_runnable, found_after_s
+):
+    after = Afterwards(listening=PORT)
+    after.scene.n_runnable = n_runnable
+    assert after.run_ends(seconds=found_after_s - 0.1) == []
+    after.scene.passes(0.5)
+    assert after.scene.verdicts == [("leaked_child", "orphan_server", after.server)]
+
+
 def test_of_a_tree_that_is_left_behind_the_top_is_accused():
     after = Afterwards(listening=PORT)
     workers = [after.scene.start(after.server, f"python3 worker{n}.py") for n in range(3)]

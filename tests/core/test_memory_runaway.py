@@ -18,7 +18,9 @@ from tests.core.scenes import SOMEWHERE, STILL, Scene, busy_process
 
 
 def verdicts(look, *, seconds=8, **scene):
-    return [(kind, cause) for kind, cause, _ in busy_process(look, seconds=seconds, **scene).verdicts]
+    return [
+        (kind, cause) for kind, cause, _ in busy_process(look, seconds=seconds, **scene).verdicts
+    ]
 
 
 def filled(**with_what):
@@ -28,7 +30,9 @@ def filled(**with_what):
 RUNAWAY = [("memory_runaway", "unbounded_growth")]
 
 
-@pytest.mark.parametrize("look", [SAME_RECORDS, SAME_WORDS, COLLECTING], ids="records words loop".split())
+@pytest.mark.parametrize(
+    "look", [SAME_RECORDS, SAME_WORDS, COLLECTING], ids="records words loop".split()
+)
 def test_what_fills_memory_with_the_same_is_about_memory_and_nothing_else(look):
     assert verdicts(look, seconds=12) == RUNAWAY
 

@@ -29,8 +29,8 @@ from tests.core.scenes import (
     frame,
     going_round,
     look,
-    lookups,
     looks,
+    lookups,
     motions,
     rounds,
 )

@@ -7,6 +7,7 @@ from linnix_ls.core.events import Unwatched
 from linnix_ls.core.examination import Wait
 from linnix_ls.core.findings import Severity, State
 from linnix_ls.core.ids import ProcessKey
+from linnix_ls.core.policy import Policy, StuckPolicy
 from tests.core.scenes import Scene
 
 A, B, C, SERVER = (ProcessKey(pid, 1) for pid in (11, 12, 13, 99))
@@ -89,6 +90,29 @@ def test_a_wait_that_could_not_be_seen_is_no_hang():
     assert hang.goes_quiet(on_pipe(hang.run, hang.child), unseen) == []
     hang = Hang()
     assert hang.goes_quiet() == []
+
+
+def test_who_wants_a_cpu_and_gets_none_is_not_stuck():
+    """It is as quiet as one that waits. What its threads do cannot be seen: they do not sleep."""
+    hang = Hang()
+    hang.scene.n_runnable = 100
+    starved = Wait(hang.child, hang.child.pid, None, "", (), False)
+    assert hang.goes_quiet(on_pipe(hang.run, hang.child), starved, seconds=20) == []
+
+
+@pytest.mark.parametrize(("idle_s", "is_found"), [(20, True), (40, False)])
+def test_who_wants_to_be_told_later_is_told_later(idle_s, is_found):
+    """And what it did in the meantime, however long that is, is not forgotten."""
+    hang = Hang()
+    hang.scene.engine.policy = Policy(stuck=StuckPolicy(idle_s=idle_s))
+    hang.scene.is_busy(hang.child)
+    hang.scene.passes(30)
+    hang.scene.is_idle(hang.child)
+    waits = on_pipe(hang.run, hang.child), on_pipe(hang.child, hang.run)
+    assert hang.goes_quiet(*waits) == []
+    assert [request for request in hang.scene.asked if request.depth == "waits"] == []
+    found = hang.goes_quiet(*waits, seconds=18)
+    assert found == ([("stuck", "pipe_deadlock", hang.run)] if is_found else [])
 
 
 def test_a_short_quiet_is_not_even_looked_at():

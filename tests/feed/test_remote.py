@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from linnix_ls.core.ids import ProcessKey
+from linnix_ls.core.policy import Policy
 from linnix_ls.errors import AgentError
 from linnix_ls.feed import remote
 from linnix_ls.feed.base import FeedState, StatusChanged
@@ -138,6 +139,7 @@ class TestTheEnd:
             feed.status(), feed.watch(1, "x"), feed.unwatch(key), feed.ignore(1),
             feed.watch_folders([]), feed.process_tree(), feed.stop_process(key),
             feed.dismiss("f1"), feed.record_inputs(), feed.allow_jvm_attach(False),
+            feed.use_thresholds(Policy()),
         ):  # fmt: skip
             with pytest.raises(AgentError, match="the agent has gone"):
                 await call

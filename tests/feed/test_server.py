@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from linnix_ls import procfs
+from linnix_ls.core.policy import LeakPolicy, Policy, SpinPolicy
 from linnix_ls.errors import AgentError, AlreadyServing
 from linnix_ls.feed import server
 from linnix_ls.feed.remote import RemoteFeed
@@ -129,6 +130,31 @@ class TestThePlace:
         await until(lambda: agent.n_idle == 1)
 
 
+class TestThresholds:
+    async def test_each_client_has_its_own(self, path, agent):
+        first, second, third = [await RemoteFeed.connect(path) for _ in range(3)]
+        policies = [
+            Policy(), Policy(calm_s=9),
+            Policy(spin=SpinPolicy(look_again_s=(1, 2), min_looks=9), leak=LeakPolicy(grace_s=7)),
+        ]  # fmt: skip
+        await second.use_thresholds(policies[1])
+        await third.use_thresholds(policies[2])
+        assert [feed.engine.policy for feed in agent.hub._feeds] == policies
+        await third.use_thresholds(Policy())
+        assert [feed.engine.policy for feed in agent.hub._feeds] == [*policies[:2], Policy()]
+        for feed in (first, second, third):
+            await feed.close()
+
+    async def test_those_that_are_refused_leave_the_ones_before(self, path, agent):
+        feed = await RemoteFeed.connect(path)
+        await feed.use_thresholds(Policy(calm_s=9))
+        with pytest.raises(AgentError, match="less than or equal to 8"):
+            await feed.use_thresholds(Policy(max_examinations=1_000))
+        [theirs] = agent.hub._feeds
+        assert theirs.engine.policy == Policy(calm_s=9)
+        await feed.close()
+
+
 class TestMalformed:
     @pytest.mark.parametrize(
         "line",
@@ -158,6 +184,15 @@ class TestMalformed:
             '{"id": 1, "method": "watch_folders", "params": {"folders": ["/a\\u0000b"]}}',
             '{"id": 1, "method": "watch_folders", "params": {"folders": ["\\ud800"]}}',
             '{"id": 1, "method": "dismiss", "params": {"finding_id": "\\u0000"}}',
+            '{"id": 1, "method": "use_thresholds", "params": {"thresholds": []}}',
+            '{"id": 1, "method": "use_thresholds", "params": {"thresholds": {"spin": {"x": 1}}}}',
+            '{"id": 1, "method": "use_thresholds", "params": {"thresholds": {"calm_s": NaN}}}',
+            '{"id": 1, "method": "use_thresholds", "params": {"thresholds": {"calm_s": "5"}}}',
+            '{"id": 1, "method": "use_thresholds", "params": {"thresholds": {"calm_s": 1e9}}}',
+            '{"id": 1, "method": "use_thresholds",'
+            ' "params": {"thresholds": {"max_examinations": 1000}}}',
+            f'{{"id": 1, "method": "use_thresholds", "params":'
+            f' {{"thresholds": {{"spin": {{"look_again_s": {[0.1] * 1_000}}}}}}}}}',
         ],
         ids=lambda line: str(line)[:60],
     )  # fmt: skip

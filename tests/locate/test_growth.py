@@ -185,7 +185,9 @@ def test_a_loop_that_keeps_the_same_again_is_told_by_what_it_keeps(tmp_path, ste
         found = watch_growth(pid)
     assert found is not None
     assert found.n_new_pages >= growth.MIN_NEW_PAGES
-    assert max(found.seen_again_share if found.n_sequences > 500 else 0, found.repeated_share) > 0.95
+    assert (
+        max(found.seen_again_share if found.n_sequences > 500 else 0, found.repeated_share) > 0.95
+    )
 
 
 @pytest.mark.e2e

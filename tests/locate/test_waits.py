@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from linnix_ls.core.detectors.stuck import hopeless
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.locate.waits import read_waits
 from tests.locate.specimens import NO_PID
+from tests.locate.test_hostile import FREEZERS, frozen, has_freezer
 
 pytestmark = [
     pytest.mark.e2e,
@@ -150,6 +152,64 @@ poll.poll()
 
 def test_a_program_that_runs_waits_for_nothing():
     with tree("while True: pass", is_settled=lambda waits: calls(waits) == ["None"]) as (_, waits):
+        assert not hopeless(waits)
+
+
+PIPE_CIRCLE = """
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-S", "-c", "import sys; sys.stdin.read()"],
+                         stdin=subprocess.PIPE)
+child.wait()
+"""
+
+
+@contextlib.contextmanager
+def suspended(pid):
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + PATIENCE_S
+    while procfs.read_stat(pid).state != "T":
+        assert time.monotonic() < deadline
+    yield
+
+
+def freezing_by(*freezer):
+    @contextlib.contextmanager
+    def freeze(pid):
+        with frozen(pid, [freezer]):
+            yield
+
+    return freeze
+
+
+@pytest.mark.parametrize(
+    "halted",
+    [suspended, *(pytest.param(freezing_by(*f), id=f[0]) for f in FREEZERS if has_freezer(*f[:2]))],
+)
+def test_who_is_suspended_or_frozen_does_not_wait(halted):
+    """Though /proc tells the call in which it was, and that it uses no CPU."""
+    with tree(PIPE_CIRCLE, is_settled=are_all(2, closed=True)) as (pid, waits):
+        assert len(hopeless(waits)) == 2
+        keys = [procfs.read_stat(each).key for each in procfs.descendants(pid)]
+        with halted(keys[1].pid):
+            now = {wait.key: wait for wait in read_waits(keys)}
+        assert now[keys[0]].is_closed
+        assert not now[keys[1]].is_closed
+        assert not hopeless(now.values())
+
+
+def test_who_wants_a_cpu_and_gets_none_does_not_wait():
+    """Starved by others of more importance, on the one CPU that it may use."""
+    script = """
+import os, subprocess, sys
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+hog = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"],
+                       preexec_fn=lambda: os.sched_setscheduler(0, os.SCHED_RR,
+                                                                os.sched_param(1)))
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+while True: pass
+"""
+    with tree(script, is_settled=lambda waits: len(waits) == 2) as (_, waits):
+        assert calls(waits) == ["None", "None"]
         assert not hopeless(waits)
 
 

@@ -81,7 +81,7 @@ class MemoryFeed:
     Attributes:
         calls: what was asked of it, in order.
         refused: pids that `watch` refuses.
-        failure: raised by `stop_process` and `dismiss` when set.
+        failure: raised by `stop_process`, `dismiss` and `use_thresholds` when set.
     """
 
     findings: dict[str, Finding] = field(default_factory=dict)
@@ -137,6 +137,11 @@ class MemoryFeed:
 
     async def allow_jvm_attach(self, is_allowed):
         self.calls.append(("allow_jvm_attach", is_allowed))
+
+    async def use_thresholds(self, policy):
+        if self.failure:
+            raise self.failure
+        self.calls.append(("use_thresholds", policy))
 
     async def process_tree(self):
         return self.processes

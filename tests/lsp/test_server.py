@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from linnix_ls.core.findings import Explanation, Kind, State
+from linnix_ls.core.policy import Policy
 from linnix_ls.errors import AgentError, TracerUnavailable
 from linnix_ls.feed.base import FeedState, FeedStatus, ProcessView, StatusChanged
 from linnix_ls.lsp.connection import Connection
@@ -242,6 +243,59 @@ class TestSettings:
             client.notify("workspace/didChangeConfiguration", {"settings": settings})
             await client.until(lambda: len(opened) == 2)
             assert opened == [True, False]
+
+    async def test_thresholds_are_taken_at_once_by_the_feed_that_is_open(self, pump):
+        opened = []
+
+        async def open_feed(settings, *, on_progress):
+            opened.append((settings.thresholds, MemoryFeed({"f1": a_finding(pump)})))
+            return opened[-1][1]
+
+        async with a_client(open_feed=open_feed) as client:
+            await client.initialize(initializationOptions={"thresholds": {"calm_s": 5}})
+            await client.until(lambda: client.diagnostics(uri(pump)))
+            settings = {"thresholds": {"calm_s": 9, "spin": {"min_looks": 0}}}
+            client.notify("workspace/didChangeConfiguration", {"settings": settings})
+            await client.told("window/logMessage", lambda m: "spin.min_looks" in m["message"])
+            [(first, feed)] = opened
+            await client.until(lambda: ("use_thresholds", Policy(calm_s=9)) in feed.calls)
+            assert first == Policy(calm_s=5)
+            assert client.diagnostics(uri(pump))
+            # And a change of something else is none of these.
+            settings = {"thresholds": {"calm_s": 9}, "exclude": ["*.py"]}
+            client.notify("workspace/didChangeConfiguration", {"settings": settings})
+            await client.until(lambda: client.diagnostics(uri(pump)) == [])
+            assert [call[0] for call in feed.calls].count("use_thresholds") == 1
+
+    async def test_thresholds_that_change_while_a_feed_is_opened_are_taken_too(self):
+        feed, may_open = MemoryFeed(), asyncio.Event()
+        asked = []
+
+        async def open_feed(settings, *, on_progress):
+            asked.append(settings.thresholds)
+            await may_open.wait()
+            return feed
+
+        async with a_client(open_feed=open_feed) as client:
+            await client.initialize()
+            await client.until(lambda: asked)
+            settings = {"thresholds": {"calm_s": 9}, "min_severity": "loud"}
+            client.notify("workspace/didChangeConfiguration", {"settings": settings})
+            await client.told("window/logMessage", lambda m: "min_severity" in m["message"])
+            may_open.set()
+            await client.until(lambda: ("use_thresholds", Policy(calm_s=9)) in feed.calls)
+            assert asked == [Policy()]
+
+    async def test_thresholds_that_an_agent_refuses_are_told(self):
+        async with a_client() as client:
+            await client.initialize()
+            await client.told("linnix/didChangeStatus", lambda s: s["state"] == "watching")
+            client.feed.failure = AgentError("there is no method 'use_thresholds'")
+            settings = {"thresholds": {"calm_s": 9}}
+            client.notify("workspace/didChangeConfiguration", {"settings": settings})
+            await client.told(
+                "window/logMessage", lambda m: "cannot use other thresholds" in m["message"]
+            )
 
 
 class TestWatching:

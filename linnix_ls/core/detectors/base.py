@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from linnix_ls.core.examination import Depth, Examination
 from linnix_ls.core.findings import Cause, Evidence, Explanation, Finding, Kind, Severity
-from linnix_ls.core.ids import ProcessKey
+from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.policy import Policy
 from linnix_ls.core.tree import Process, ProcessTree
 
@@ -18,7 +18,7 @@ class Scene:
     """The moment at which a detector looks.
 
     Attributes:
-        n_runnable: on the whole machine, None when unknown.
+        loads: of the whole machine, lately: (ktime_ns, tasks that run or wait, for each CPU).
         history: what earlier looks at the suspect saw, (ktime_ns, examination), oldest first.
         ended_runs: the outermost processes of runs that are over.
         run_of: the outermost process of the run that a process belongs to, None outside runs.
@@ -28,10 +28,17 @@ class Scene:
     policy: Policy
     now_ns: int
     n_cpus: int
-    n_runnable: int | None
+    loads: Sequence[tuple[int, float]]
     ended_runs: tuple[Process, ...]
     run_of: Callable[[ProcessKey], Process | None]
     history: tuple[tuple[int, Examination], ...] = ()
+
+    def load(self, window_s: float) -> float:
+        """How many tasks there were for each CPU, on average over the last seconds; at least one,
+        also when unknown. Thresholds scale by it: of a loaded machine everybody gets less."""
+        since_ns = self.now_ns - window_s * NS_PER_S
+        recent = [max(1.0, load) for at, load in self.loads if at >= since_ns]
+        return sum(recent) / len(recent) if recent else 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def _exploding_compilation(
     age_s = (scene.now_ns - process.started_ns) / NS_PER_S
     growth_per_cpu_s = growth / examination.on_cpu_cores
     if (
-        age_s < policy.compile_s
+        age_s < policy.compile_s * scene.load(age_s)
         or rss < policy.compile_rss_bytes
         or growth_per_cpu_s < policy.compile_growth_bytes_per_cpu_s
     ):

@@ -189,7 +189,10 @@ def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:
         child.is_alive and child.n_copies_above >= policy.nested_copies_above for child in started
     )
     repeated = max(started, key=lambda child: child.n_same_command_above)
-    if repeated.n_same_command_above >= policy.same_command_depth:
+    if repeated.n_same_command_above >= policy.same_command_depth or (
+        repeated.n_same_command_above >= policy.same_round_depth
+        and _goes_in_circles(scene, repeated)
+    ):
         deepest = repeated
     elif deepest.n_copies_above < policy.recursion_depth and n_nested < policy.nested_copies:
         return None
@@ -217,6 +220,14 @@ def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:
         evidence=evidence,
         child_argv=deepest.argv,
     )
+
+
+def _goes_in_circles(scene: Scene, process: Process) -> bool:
+    """Whether the commands above it are twice the same ones in the same order, several a time."""
+    lineage = [process, *scene.tree.ancestors(process.key)]
+    commands = [(p.argv, p.cwd) for p in lineage if not p.is_forked_copy]
+    period = next((i for i, c in enumerate(commands) if i and c == commands[0]), 0)
+    return period > 1 and commands[:period] == commands[period : 2 * period]
 
 
 def _crowds(scene: Scene) -> dict[ProcessKey, list[Process]]:

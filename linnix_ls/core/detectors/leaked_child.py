@@ -22,9 +22,12 @@ class LeakedChildDetector:
     kind = Kind.LEAKED_CHILD
 
     def suspicions(self, scene: Scene) -> Iterable[Suspicion]:
-        grace_ns = int(scene.policy.leak.grace_s * NS_PER_S)
         for run in scene.ended_runs:
-            if run.exited_ns is None or scene.now_ns - run.exited_ns < grace_ns:
+            if run.exited_ns is None:
+                continue
+            since_s = (scene.now_ns - run.exited_ns) / NS_PER_S
+            # A server that shuts down takes longer on a loaded machine.
+            if since_s < scene.policy.leak.grace_at(scene.load(since_s)):
                 continue
             for process in _outermost_living(scene, run):
                 yield Suspicion(

@@ -115,7 +115,8 @@ def _has_grown_steadily(scene: Scene, examination: Examination) -> bool:
     sizes = [(at_ns, look.rss_bytes) for at_ns, look in looks if look.rss_bytes is not None]
     if len(sizes) <= policy.growth_looks or examination.rss_bytes is None:
         return False
+    limit = policy.growth_bytes_per_s / scene.load((scene.now_ns - sizes[0][0]) / NS_PER_S)
     return all(
-        after - before > policy.growth_bytes_per_s * (then_ns - since_ns) / NS_PER_S
+        after - before > limit * (then_ns - since_ns) / NS_PER_S
         for (since_ns, before), (then_ns, after) in pairwise(sizes)
     )

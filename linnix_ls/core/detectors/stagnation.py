@@ -77,7 +77,7 @@ def suspicions_of_the_busy(scene: Scene, kind: Kind) -> Iterable[Suspicion]:
     policy = scene.policy.spin
     window_ns = int(policy.suspicion_window_s * NS_PER_S)
     # On a loaded machine everybody gets less, and a spinner all of its share.
-    threshold_ns = window_ns * policy.suspicion_cores / load(scene)
+    threshold_ns = window_ns * policy.suspicion_cores / scene.load(policy.suspicion_window_s)
     for process in scene.tree.alive():
         if not process.is_judged or not process.cpu:
             continue
@@ -96,13 +96,10 @@ def is_calm(scene: Scene, process: Process | None) -> bool:
     """Whether a process that was busy has ended, or has used little CPU for some seconds."""
     if process is None or not process.is_alive:
         return True
-    calm_ns = int(scene.policy.calm_s * NS_PER_S)
-    return process.on_cpu_ns(scene.now_ns - calm_ns) < 0.3 * calm_ns / load(scene)
-
-
-def load(scene: Scene) -> float:
-    """How many tasks there are for each CPU; at least one."""
-    return max(1.0, (scene.n_runnable or 1) / scene.n_cpus)
+    policy = scene.policy
+    calm_ns = int(policy.calm_s * NS_PER_S)
+    threshold_ns = calm_ns * policy.calm_cores / scene.load(policy.calm_s)
+    return process.on_cpu_ns(scene.now_ns - calm_ns) < threshold_ns
 
 
 def stagnation(scene: Scene, process: Process, examination: Examination) -> Stagnation | None:
@@ -111,6 +108,9 @@ def stagnation(scene: Scene, process: Process, examination: Examination) -> Stag
     cores = examination.runnable_cores or examination.on_cpu_cores
     if cores is None or cores < policy.min_runnable_cores:
         return None
+    on_cpu_cores = examination.on_cpu_cores
+    if on_cpu_cores is not None and on_cpu_cores * examination.window_s < policy.min_on_cpu_s:
+        return None  # it wants to, but hardly ran: who gets no CPU stands still in every look
     if (examination.voluntary_switches_per_s or 0) > policy.max_waits_per_s:
         return None  # it does wait: a busy server
     return (
@@ -125,7 +125,8 @@ def stagnation(scene: Scene, process: Process, examination: Examination) -> Stag
 def is_growing(scene: Scene, examination: Examination) -> bool:
     """Whether it takes more memory at such a rate that memory is what this is about."""
     growth = examination.rss_growth_bytes_per_s
-    return growth is not None and growth > scene.policy.memory.growth_bytes_per_s
+    limit = scene.policy.memory.growth_bytes_per_s / scene.load(examination.window_s)
+    return growth is not None and growth > limit
 
 
 def reasons(finding: Finding, value: Citations) -> list[str]:
@@ -190,7 +191,7 @@ def _fruitless_syscalls(
 ) -> Stagnation | None:
     policy = scene.policy.spin
     asked = _asked(examination)
-    if asked is None or not asked.is_fruitless(scene):
+    if asked is None or not asked.is_fruitless(scene, examination.window_s):
         return None
     if not asked.is_waiting and not asked.is_about_the_same(policy.min_lookups_per_path):
         return None  # it searches
@@ -245,12 +246,12 @@ class _Asked:
             return not self.is_opening_anew
         return lookups.n_calls >= min_lookups_per_path * (lookups.n_paths or 1)
 
-    def is_fruitless(self, scene: Scene) -> bool:
+    def is_fruitless(self, scene: Scene, window_s: float) -> bool:
         """Whether nothing, or next to nothing, comes of so many of them."""
         policy = scene.policy.spin
         if (
             self.n_productive > policy.max_productive_share * self.n_calls
-            or self.productive_per_s > policy.max_answers_per_s
+            or self.productive_per_s > policy.max_answers_per_s / scene.load(window_s)
         ):
             return False
         return self.per_cpu_s >= policy.storm_of_syscalls_per_cpu_s or (
@@ -309,7 +310,8 @@ def _recurring_state(scene: Scene, examination: Examination) -> Stagnation | Non
     if len(states) < policy.min_looks:
         return None
     productive_per_s = _productive_calls_per_s(examination)
-    if productive_per_s is not None and productive_per_s > policy.max_productive_calls_per_s:
+    max_productive_per_s = policy.max_productive_calls_per_s / scene.load(examination.window_s)
+    if productive_per_s is not None and productive_per_s > max_productive_per_s:
         return None  # what it does shows outside its variables
     n_distinct = len(set(states))
     is_same = n_distinct <= max(1, policy.max_distinct_states_share * len(states))
@@ -518,16 +520,18 @@ def _registers(process: Process, examination: Examination, now_ns: int) -> _Regi
 def _is_quiet(scene: Scene, examination: Examination) -> bool:
     """Whether it asks the kernel for nothing: neither by calls nor by touching new memory."""
     policy = scene.policy.spin
+    # Who is starved by others gets on too, but asks less often.
+    load = scene.load(examination.window_s)
     calls_per_s = _calls_per_s(examination)
     productive_per_s = _productive_calls_per_s(examination)
     faults_per_s = examination.page_faults_per_s
     return (
         calls_per_s is not None
-        and calls_per_s <= policy.max_quiet_syscalls_per_s
+        and calls_per_s * load <= policy.max_quiet_syscalls_per_s
         and productive_per_s is not None
-        and productive_per_s <= policy.max_quiet_productive_calls_per_s
+        and productive_per_s * load <= policy.max_quiet_productive_calls_per_s
         and faults_per_s is not None
-        and faults_per_s <= policy.max_quiet_faults_per_s
+        and faults_per_s * load <= policy.max_quiet_faults_per_s
     )
 
 
