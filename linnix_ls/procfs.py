@@ -17,7 +17,7 @@ from linnix_ls.core.ids import ProcessKey
 
 MAX_CMDLINE_BYTES = 128 * 1024
 MAX_ENVIRON_BYTES = 2 << 20
-MAX_THREADS_READ = 256
+MAX_THREADS_READ = 4_096  # 50 us each
 _HAS_CHILDREN_FILES = Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
 

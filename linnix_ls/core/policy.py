@@ -24,6 +24,8 @@ class SpinPolicy:
         storm_of_syscalls_per_cpu_s, max_productive_share: system calls with each second of CPU.
             Innocents stay below 62,000, pollers of cheap calls start at 100,000. Of theirs, none
             moves data or changes anything; in a benchmark of latency that polls, 3 % do.
+        max_answers_per_s: the same by the second, as on a loaded machine both ask more often than
+            they are answered. node wakes itself up to 300 times.
         fruitless_share, fruitless_syscalls_per_cpu_s: of the calls from which something could
             have come, those that fail or find nothing. Innocent builds reach 45 %. Who does 0.1
             ms of work between two of them may only be looking up from it.
@@ -78,6 +80,7 @@ class SpinPolicy:
     max_waits_per_s: float = 2_000
     storm_of_syscalls_per_cpu_s: float = 90_000
     max_productive_share: float = 0.01
+    max_answers_per_s: float = 1_000
     fruitless_share: float = 0.9
     fruitless_syscalls_per_cpu_s: float = 10_000
     min_lookups_per_path: int = 20
@@ -105,7 +108,7 @@ class SpinPolicy:
     compile_s: float = 5.0
     compile_rss_bytes: float = 300e6
     compile_growth_bytes_per_cpu_s: float = 75e6
-    look_again_s: tuple[float, ...] = (0.3, 0.5, 1.0, 2.0, 3.0, 5.0)
+    look_again_s: tuple[float, ...] = (0.3, 0.5, 1.0, 1.5, 2.0, 2.0, 3.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,9 @@ class MemoryPolicy:
             before in the same order. 99 % and more where the same records are added again; at
             most 53 % in tables, fixtures, parsed files that differ.
         repeated_share: of words in new memory, which part repeats those a record before. 95 %
-            and more only where nothing but the same is added; up to 91 % in honest tables.
+            and more only where nothing but the same is added; up to 92 % in honest tables.
+        mostly_repeated_share, partly_seen_again_share: of both somewhat less, where each record
+            has a number of its own. Honest tables have one of them, but not both.
     """
 
     growth_bytes_per_s: float = 15e6
@@ -129,6 +134,8 @@ class MemoryPolicy:
     min_sequences: int = 500
     seen_again_share: float = 0.97
     repeated_share: float = 0.96
+    mostly_repeated_share: float = 0.9
+    partly_seen_again_share: float = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +188,12 @@ class StuckPolicy:
         idle_s: shorter waits are common. It need not scale with load: who is starved, suspended
             or frozen uses no CPU either, but does not wait, and that is looked at.
         idle_cores: CPU used all the same: the JVM's own threads take 1 % of one.
+        busy_cores: CPU used by who started it, above which nobody waits for it. Scales with load.
     """
 
     idle_s: float = 4.0
     idle_cores: float = 0.02
+    busy_cores: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,14 +103,14 @@ class Examiner:
         """
         pid = request.key.pid
         async with self._turns.at(request.key):
-            before = procfs.read_counters(pid)
+            before = await asyncio.to_thread(procfs.read_counters, pid)
             if before is None or before.stat.key != request.key:
                 return await self._without_suspect(request, ancestors)
             facts = _facts(request.key)
             if request.depth is not Depth.MEASURE:
                 reading, looks = await asyncio.gather(
                     self._read(facts, n_looks=GLANCE_LOOKS, interval_s=GLANCE_INTERVAL_S),
-                    _look_at_native_code(facts, n_looks=2, interval_s=0.05),
+                    _look_at_native_code(facts, n_looks=4, interval_s=0.03),
                 )
                 syscalls = memory = growth = None
             else:
@@ -127,10 +127,10 @@ class Examiner:
             if is_one_call(reading.stacks):  # it may be inside of native code of the user's own
                 looks = await native.take_looks(pid, n_looks=6, interval_s=0.02)
         samples = self._recent_user_stacks(request.key)
-        native_stacks = await native.native_stacks(pid, looks.looks, samples)
+        native_stacks = await native.native_stacks(pid, looks, samples)
         lineage = [_facts(key) for key in ancestors[:MAX_ANCESTORS_READ]]
         lineage = await self._with_spawn_site(lineage)
-        after = procfs.read_counters(pid)
+        after = await asyncio.to_thread(procfs.read_counters, pid)
         if after is None or after.stat.key != request.key:
             return await self._without_suspect(request, ancestors)
 
@@ -142,7 +142,16 @@ class Examiner:
             # Why it is only this place.
             note = reading.notes[0][:MAX_NOTE_CHARS]
             hints = [replace(hint, reason=f"{hint.reason}; {note}") for hint in hints]
-        if not any(above.argv for above in lineage):
+        is_started_here = any(
+            frame.is_user_code
+            for above in lineage
+            for stack in above.stacks
+            for frame in stack.frames
+        )
+        # Who waits in an event loop stands nowhere: of a circle of waits, the source tells.
+        if not any(above.argv for above in lineage) or (
+            request.depth is Depth.WAITS and not is_started_here
+        ):
             site = await asyncio.to_thread(find_spawn_site, facts)
             hints += [site] if site else []
         if request.child_argv and not any(
@@ -277,7 +286,7 @@ class Examiner:
                 stacks = (await self._read_in_turn(facts, n_looks=1, interval_s=0)).stacks
             elif is_user_program(facts.exe):
                 looks = await _look_at_native_code(facts, n_looks=1, interval_s=0)
-                stacks = await native.native_stacks(facts.key.pid, looks.looks, ())
+                stacks = await native.native_stacks(facts.key.pid, looks, ())
             if is_python or any(frame.is_user_code for stack in stacks for frame in stack.frames):
                 lineage = lineage.copy()
                 lineage[position] = replace(facts, stacks=stacks)

@@ -54,11 +54,12 @@ _CONTENDED = 2  # the value of a lock that others wait for: glibc's, musl's, Rus
 
 
 class Looks(NamedTuple):
-    """What looking at a process gave: `looks` at one thread, or at those that wait; `motions` of
-    all that ran."""
+    """What looking at a process gave: `looks` at one thread, or at those that wait; `waiting`,
+    the latter, where there are both; `motions` of all that ran."""
 
     looks: list[Look]
     motions: tuple[ThreadMotion, ...] = ()
+    waiting: tuple[Look, ...] = ()
 
 
 class Look(NamedTuple):
@@ -98,7 +99,7 @@ async def take_looks(pid: int, *, n_looks: int, interval_s: float) -> Looks:
                 # Uneven, so as not to meet a loop's own period each time.
                 await asyncio.sleep(interval_s * (0.7 + 0.3 * (n % 3)))
             await asyncio.to_thread(watch.look)
-        return Looks(watch.result(), watch.motions())
+        return Looks(watch.result(), watch.motions(), tuple(watch.waiting))
 
 
 class _Watch:
@@ -110,7 +111,7 @@ class _Watch:
         self._unwinder = Unwinder(pid, memory)
         self._first = self._last = _threads(pid)
         self._looks: list[Look] = []
-        self._waiting: list[Look] = []
+        self.waiting: list[Look] = []
         self._moments: dict[int, list[tuple[float, Moment]]] = {}
 
     def look(self) -> None:
@@ -119,14 +120,14 @@ class _Watch:
         chosen = [tid for tid in by_use if self._last[tid].state == "R"][:MAX_RUNNING_THREADS]
         if not chosen:
             chosen = [tid for tid in by_use[:1] if self._cpu_ticks(tid)]
-        if not chosen and not self._looks and not self._waiting:
+        if not chosen and not self.waiting:
             tids = sorted(self._last, key=lambda tid: (self._rank(tid), tid))
-            self._waiting = list(filter(None, map(self._take, tids[:MAX_WAITING_THREADS])))
+            self.waiting = list(filter(None, map(self._take, tids[:MAX_WAITING_THREADS])))
         self._looks += filter(None, map(self._take, chosen))
 
     def result(self) -> list[Look]:
         if not self._looks:
-            return self._waiting
+            return self.waiting
         n_looks = Counter(look.tid for look in self._looks)
         busiest = max(n_looks, key=lambda tid: (self._cpu_ticks(tid), n_looks[tid]))
         return [look for look in self._looks if look.tid == busiest]
@@ -186,19 +187,22 @@ def _threads(pid: int) -> dict[int, _Thread]:
 
 
 async def native_stacks(
-    pid: int, looks: Sequence[Look], samples: Sequence[tuple[int, ...]]
+    pid: int, looks: Looks, samples: Sequence[tuple[int, ...]]
 ) -> tuple[StackSnapshot, ...]:
-    """The looks with names; the samples, if no look found a line of the user's."""
-    names = await _name(pid, (address for look in looks for address in look.addresses))
-    stacks = [
-        StackSnapshot(look.tid, frames, is_running=look.is_running, is_complete=True)
-        for look in looks
-        if (frames := _frames(look.addresses, names))
-    ]
-    with_lines = [stack for stack in stacks if any(frame.is_user_code for frame in stack.frames)]
-    if with_lines:
-        is_one_thread = len({look.tid for look in looks}) == 1
-        return tuple(stacks if is_one_thread else with_lines)
+    """The looks with names; those at who waits, or the samples, if no look found a line of the
+    user's. A thread that starts a program and waits for it is met between the two."""
+    every = (*looks.looks, *looks.waiting)
+    names = await _name(pid, (address for look in every for address in look.addresses))
+    for some in (looks.looks, looks.waiting):
+        stacks = [
+            StackSnapshot(look.tid, frames, is_running=look.is_running, is_complete=True)
+            for look in some
+            if (frames := _frames(look.addresses, names))
+        ]
+        with_lines = [stack for stack in stacks if any(f.is_user_code for f in stack.frames)]
+        if with_lines:
+            is_one_thread = len({look.tid for look in some}) == 1
+            return tuple(stacks if is_one_thread else with_lines)
     return await symbolise(pid, samples) or tuple(stacks)
 
 

@@ -58,6 +58,28 @@ def test_a_try_may_take_two_programs(scene):
     assert evidence(scene.finding)["command"] == "grep"
 
 
+@pytest.mark.parametrize("pause_s", [0.03, 0.1, 0.3])
+def test_a_try_that_is_followed_by_a_sleep_is_polite(scene, pause_s):
+    script = scene.start(scene.run(), "bash wait.sh")
+    for _ in range(round(8 / pause_s)):
+        scene.call(script, "curl -sf localhost", 7)
+        pause = scene.start(script, f"sleep {pause_s}")
+        scene.passes(pause_s)
+        scene.exit(pause, 0)
+    assert scene.findings == []
+
+
+def test_tries_that_take_their_time_to_fail_are_a_storm_without_a_pause(scene):
+    pool = scene.start(scene.run("npm test"), "node pool.js")
+    for _ in range(40):
+        worker = scene.start(pool, "node worker.js 3")
+        scene.is_busy(worker)
+        scene.passes(0.18)
+        scene.exit(worker, 1)
+        scene.passes(0.02)
+    assert scene.verdicts[0][:2] == ("fork_storm", "retry_loop")
+
+
 def test_one_failure_between_many_different_programs_is_silent(scene):
     script = scene.start(scene.run(), "bash checks.sh")
     for n in range(200):

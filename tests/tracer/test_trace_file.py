@@ -54,7 +54,7 @@ EXAMINATION = Examination(
     voluntary_switches_per_s=0.0, rss_bytes=1 << 40, rss_growth_bytes_per_s=-1.5,
     syscalls=(SyscallCount("openat", 1, 2, 3, 4, 1, "/ws/\udcff", 1),), language="python",
     memory=MemoryProgress(9, 8, 7, 6, 5), growth=MemoryGrowth(9, 8, 0.5, 64, 7, 0.25),
-    motions=(ThreadMotion(11, 12, 0),), interpreter_share=0.25,
+    motions=(ThreadMotion(11, 12, 0),), interpreter_share=0.25, deadlock=(("up", "down"),),
     stacks=(
         StackSnapshot(
             11, (StackFrame("f", "/ws/a.py", 3, True, ((1, 9),), False, ("g",), True),),

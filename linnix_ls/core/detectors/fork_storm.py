@@ -28,6 +28,7 @@ from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.tree import Process, program_name
 
 AT_ONCE_NS = 50_000_000
+PAUSE_NS = 20_000_000
 _MAKES = frozenset({"make", "gmake", "ninja"})
 
 
@@ -139,8 +140,12 @@ def _storms_of_run(scene: Scene, by_parent: dict[ProcessKey, list[Process]]) -> 
 
 
 def _is_without_a_pause(children: list[Process]) -> bool:
-    """Whether nearly each was started at once when another one had ended."""
-    ends_ns = sorted(child.exited_ns for child in children if child.exited_ns is not None)
+    """Whether nearly each was started at once when another one had failed."""
+    ends_ns = sorted(
+        child.exited_ns
+        for child in children
+        if child.exited_ns is not None and child.exit_code != 0
+    )
     n_at_once = 0
     for child in children:
         at = bisect_left(ends_ns, child.started_ns)
@@ -286,8 +291,12 @@ def _repetition(scene: Scene, spawner: Process, children: list[Process]) -> _Sto
         # A try may take several programs: one that asks, and one that looks at the answer.
         n_in_rounds = sum(len(same) for same in by_command.values() if len(same) > 0.5 * n_rounds)
         same_share = n_in_rounds / len(children)
+        is_paced = any(
+            _is_pause(same) for same in by_command.values() if len(same) > 0.5 * n_rounds
+        )
         if (
-            same_share >= policy.same_argv_share
+            not is_paced
+            and same_share >= policy.same_argv_share
             and n_rounds >= min_starts
             and n_rounds / window_s >= min_starts_per_s
         ):
@@ -332,6 +341,18 @@ def _failing(
         ):
             found = command, failed_share
     return found
+
+
+def _is_pause(same: list[Process]) -> bool:
+    """Whether these do nothing but let time go by: `sleep 0.05`."""
+    lives_ns = sorted(c.exited_ns - c.started_ns for c in same if c.exited_ns is not None)
+    on_cpu_ns = sum(child.on_cpu_ns(child.started_ns) for child in same)
+    return (
+        bool(lives_ns)
+        and lives_ns[len(lives_ns) // 2] >= PAUSE_NS
+        and on_cpu_ns < 0.1 * sum(lives_ns)
+        and all(child.exit_code == 0 for child in same if child.exited_ns is not None)
+    )
 
 
 def _is_enumeration(same: list[Process]) -> bool:

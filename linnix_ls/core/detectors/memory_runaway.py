@@ -46,7 +46,7 @@ class MemoryRunawayDetector:
         evidence = found.evidence
         evidence.add("rss_growth", growth / 1e6, "MB/s", "/proc/stat", examination.window_s)
         evidence.add("rss", rss_bytes / 1e6, "MB", "/proc/stat")
-        is_severe = rss_bytes > scene.policy.memory.severe_rss_bytes
+        is_severe = rss_bytes > scene.policy.memory.severe_rss_bytes and found.confidence > 0.5
         return Verdict(
             kind=self.kind,
             cause=Cause.UNBOUNDED_GROWTH,
@@ -86,19 +86,25 @@ def _repetition(scene: Scene, examination: Examination) -> Stagnation | None:
     growth = examination.growth
     if growth is None:
         return None
-    if (
-        growth.n_sequences >= policy.min_sequences
-        and growth.seen_again_share >= policy.seen_again_share
-    ):
+    confidence = 0.8
+    is_telling = growth.n_sequences >= policy.min_sequences
+    if is_telling and growth.seen_again_share >= policy.seen_again_share:
         share = growth.seen_again_share
     elif growth.repeated_share >= policy.repeated_share:
         share = growth.repeated_share
+    elif (
+        is_telling
+        and growth.repeated_share >= policy.mostly_repeated_share
+        and growth.seen_again_share >= policy.partly_seen_again_share
+    ):
+        # The same but for a number in it: each record says how many there are.
+        share, confidence = growth.repeated_share, 0.5
     else:
         return None
     evidence = common_evidence(examination)
     evidence.add("repeated_growth", share, "share", "/proc/mem", examination.window_s)
     evidence.add("read_pages", growth.n_read_pages, "pages", "/proc/mem", examination.window_s)
-    return Stagnation(Cause.UNBOUNDED_GROWTH, 0.8, evidence)
+    return Stagnation(Cause.UNBOUNDED_GROWTH, confidence, evidence)
 
 
 def _has_grown_steadily(scene: Scene, examination: Examination) -> bool:

@@ -186,7 +186,7 @@ def _fruitless_syscalls(
 ) -> Stagnation | None:
     policy = scene.policy.spin
     asked = _asked(examination)
-    if asked is None or not asked.is_fruitless(scene, examination.window_s):
+    if asked is None or not asked.is_fruitless(scene):
         return None
     if not asked.is_waiting and not asked.is_about_the_same(policy.min_lookups_per_path):
         return None  # it searches
@@ -241,13 +241,12 @@ class _Asked:
             return not self.is_opening_anew
         return lookups.n_calls >= min_lookups_per_path * (lookups.n_paths or 1)
 
-    def is_fruitless(self, scene: Scene, window_s: float) -> bool:
+    def is_fruitless(self, scene: Scene) -> bool:
         """Whether nothing, or next to nothing, comes of so many of them."""
         policy = scene.policy.spin
-        max_productive_per_s = policy.max_productive_calls_per_s / scene.load(window_s)
         if (
             self.n_productive > policy.max_productive_share * self.n_calls
-            or self.productive_per_s > max_productive_per_s
+            or self.productive_per_s > policy.max_answers_per_s
         ):
             return False
         return self.per_cpu_s >= policy.storm_of_syscalls_per_cpu_s or (

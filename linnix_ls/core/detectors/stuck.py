@@ -59,6 +59,10 @@ class StuckDetector:
             return None
         waits = [wait for wait in examination.waits if wait.key in circle]
         accused = _outermost(scene, members)
+        if accused is not None and not _is_waited_for(scene, accused):
+            return None
+        # Alone, it may be meant to stay until a signal ends it.
+        is_alone = len(waits) == 1
         has_pipe = any("pipe" in wait.what for wait in waits)
         evidence = EvidenceList()
         quiet_since_ns = max(max(p.last_on_cpu_ns, p.started_ns) for p in members)
@@ -72,8 +76,8 @@ class StuckDetector:
         return Verdict(
             kind=self.kind,
             cause=Cause.PIPE_DEADLOCK if has_pipe else Cause.DEADLOCK,
-            severity=Severity.WARNING,
-            confidence=0.9,
+            severity=Severity.INFORMATION if is_alone else Severity.WARNING,
+            confidence=0.5 if is_alone else 0.9,
             key=accused.key if accused else suspicion.key,
             onset_ns=suspicion.onset_ns,
             evidence=evidence.items(),
@@ -156,6 +160,18 @@ def hopeless(waits: Iterable[Wait]) -> frozenset[ProcessKey]:
         if not free:
             return frozenset(remaining)
         remaining -= free
+
+
+def _is_waited_for(scene: Scene, process: Process) -> bool:
+    """Whether who started it does nothing either. A helper may wait for ever, until who works
+    meanwhile ends it."""
+    parent = scene.tree.get(process.parent) if process.parent else None
+    if parent is None or not parent.is_judged or not parent.is_alive:
+        return True
+    policy = scene.policy.stuck
+    idle_ns = int(policy.idle_s * NS_PER_S)
+    busy_ns = idle_ns * policy.busy_cores / scene.load(policy.idle_s)
+    return parent.on_cpu_ns(scene.now_ns - idle_ns) <= busy_ns
 
 
 def _outermost(scene: Scene, members: list[Process]) -> Process | None:

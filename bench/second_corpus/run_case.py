@@ -1,0 +1,1 @@
+../corpus/run_case.py

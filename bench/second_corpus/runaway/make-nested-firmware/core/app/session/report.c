@@ -1,0 +1,7 @@
+#include <stdio.h>
+
+void session_report(unsigned errors)
+{
+    if (errors)
+        printf("session: %u errors\n", errors);
+}

@@ -1,0 +1,7 @@
+#include <stdio.h>
+
+void clock_report(unsigned errors)
+{
+    if (errors)
+        printf("clock: %u errors\n", errors);
+}

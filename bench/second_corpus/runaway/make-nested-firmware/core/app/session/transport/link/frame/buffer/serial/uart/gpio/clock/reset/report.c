@@ -1,0 +1,7 @@
+#include <stdio.h>
+
+void reset_report(unsigned errors)
+{
+    if (errors)
+        printf("reset: %u errors\n", errors);
+}

@@ -1,0 +1,6 @@
+#include "sensors.h"
+
+int gyro_read(void)
+{
+    return adc_read() / 2;
+}

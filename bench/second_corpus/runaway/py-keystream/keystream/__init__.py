@@ -1,0 +1,3 @@
+from .register import Register, sequence_length
+
+__all__ = ["Register", "sequence_length"]

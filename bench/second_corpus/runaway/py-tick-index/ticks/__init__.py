@@ -1,0 +1,3 @@
+from .index import TickIndex
+
+__all__ = ["TickIndex"]

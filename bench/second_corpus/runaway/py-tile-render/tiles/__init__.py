@@ -1,0 +1,3 @@
+from .render import histogram, render
+
+__all__ = ["histogram", "render"]
