@@ -20,6 +20,7 @@ class SpinPolicy:
             where four tasks want each CPU, a quarter of it is enough.
         min_runnable_cores: running or waiting for a CPU. Near 1.0 for a spinner at any load, but
             a reader of stacks makes it stand still for up to a quarter of the time.
+        min_on_cpu_s: CPU used within a look; with less, nothing follows from what did not change.
         max_waits_per_s: voluntary switches. Who sleeps that often waits as it should.
         storm_of_syscalls_per_cpu_s, max_productive_share: system calls with each second of CPU.
             Innocents stay below 62,000, pollers of cheap calls start at 100,000. Of theirs, none
@@ -77,6 +78,7 @@ class SpinPolicy:
     suspicion_window_s: float = 0.6
     suspicion_cores: float = 0.85
     min_runnable_cores: float = 0.7
+    min_on_cpu_s: float = 0.12
     max_waits_per_s: float = 2_000
     storm_of_syscalls_per_cpu_s: float = 90_000
     max_productive_share: float = 0.01
@@ -154,6 +156,8 @@ class StormPolicy:
         recursion_depth: a program under that many copies of itself. Innocents reach 12.
         same_command_depth: the same, with the very same arguments in the same folder. A wrapper
             or a re-exec makes one or two; four have no way to end.
+        same_round_depth: the same, where other commands come between them, and the same ones each
+            time: programs that start one another in a circle.
         bare_forks_per_s: forks without exec; configure scripts peak at 933.
         nested_copies, nested_copies_above: processes alive at once that have at least so many
             copies of themselves above: recursion in width. Innocents have 28 processes at most.
@@ -173,6 +177,7 @@ class StormPolicy:
     failed_exits_share: float = 0.9
     recursion_depth: int = 16
     same_command_depth: int = 4
+    same_round_depth: int = 2
     bare_forks_per_s: float = 1_000
     nested_copies: int = 36
     nested_copies_above: int = 3

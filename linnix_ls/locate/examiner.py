@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -285,7 +286,10 @@ class Examiner:
             if is_python:
                 stacks = (await self._read_in_turn(facts, n_looks=1, interval_s=0)).stacks
             elif is_user_program(facts.exe):
-                looks = await _look_at_native_code(facts, n_looks=1, interval_s=0)
+                looks = native.Looks([])
+                with contextlib.suppress(TimeoutError):
+                    async with self._turns.at(facts.key):
+                        looks = await _look_at_native_code(facts, n_looks=1, interval_s=0)
                 stacks = await native.native_stacks(facts.key.pid, looks, ())
             if is_python or any(frame.is_user_code for stack in stacks for frame in stack.frames):
                 lineage = lineage.copy()

@@ -12,6 +12,7 @@ the file calls that address.
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import os
 import platform
@@ -230,12 +231,14 @@ async def _name(pid: int, addresses: Iterable[int]) -> _Names:
     """What is at those addresses of a process: inlined functions first, then the one they are
     inlined into."""
     wanted: dict[str, dict[int, int]] = {}  # of each file: address by offset in it
-    mapped_files = [m for m in mappings(pid) if m.permissions[2:3] == "x" and m.path[:1] == "/"]
+    mapped = await asyncio.to_thread(mappings, pid)
+    mapped_files = [m for m in mapped if m.permissions[2:3] == "x" and m.path[:1] == "/"]
+    starts = [m.start for m in mapped_files]
     for address in _some(addresses):
-        mapped = next((m for m in mapped_files if m.start <= address < m.end), None)
-        if mapped is not None:
-            offsets = wanted.setdefault(mapped.path, {})
-            offsets[address - mapped.start + mapped.offset] = address
+        at = bisect.bisect_right(starts, address) - 1
+        if at >= 0 and address < mapped_files[at].end:
+            file = mapped_files[at]
+            wanted.setdefault(file.path, {})[address - file.start + file.offset] = address
     cwd = procfs.read_cwd(pid)
     paths = sorted(wanted, key=lambda path: -len(wanted[path]))[:MAX_FILES]
     found: _Names = {}

@@ -36,6 +36,8 @@ _PRESENT_BIT = 63  # of an entry of /proc/<pid>/pagemap (admin-guide/mm/pagemap.
 _CLOCK_TOLERANCE_S = 0.02
 _INTERPRETER = re.compile(r"/(lib)?python[\d.]*[^/]*$")
 MAX_REFERENCES = 1 << 40
+# Of CPython's allocator, since 3.10 (POOL_SIZE in Objects/obmalloc.c); before that, less.
+_POOL_BYTES = 1 << 14
 _LOWEST_ADDRESS, _HIGHEST_ADDRESS = 0x40_0000, 1 << 47
 
 
@@ -72,7 +74,7 @@ def watch_memory(pid: int, *, counts_references: bool = False) -> MemoryProgress
     n_advancing = n_never_same = n_left = 0
     for page in changed:
         advancing, never_same, left = _count(
-            [look[page] for look in looks], times_s, counts_references=counts_references
+            page, [look[page] for look in looks], times_s, counts_references=counts_references
         )
         n_advancing += advancing
         n_never_same += never_same
@@ -144,9 +146,13 @@ def _read(memory: int, page: int) -> bytes:
 
 
 def _count(
-    looks: list[array.array[int]], times_s: Sequence[float], *, counts_references: bool
+    page: int,
+    looks: list[array.array[int]],
+    times_s: Sequence[float],
+    *,
+    counts_references: bool,
 ) -> tuple[int, int, int]:
-    """Words of one page that strictly advance, words that were never the same twice, and words
+    """Words of the page at that address that strictly advance, words that were never the same twice, and words
     that were left for good whenever they changed."""
     n_advancing = n_never_same = n_left = 0
     last = looks[-1]
@@ -162,20 +168,37 @@ def _count(
         is_falling = all(a > b for a, b in pairwise(values))
         if not (is_rising or is_falling) or is_clock(values, times_s):
             continue
-        if counts_references and _is_bookkeeping(last, index):
+        if counts_references and _is_bookkeeping(page, last, index):
             continue
         n_advancing += 1
     return n_advancing, n_never_same, n_left
 
 
-def _is_bookkeeping(words: Sequence[int], index: int) -> bool:
+def _is_bookkeeping(page: int, words: Sequence[int], index: int) -> bool:
     """Whether a word of CPython's objects is no user's: the number of references at their
     beginning, before the address of their type; the version of a dictionary, which has its type
-    two words before it and the address of its keys behind it."""
+    two words before it and the address of its keys behind it.
+
+    What the user counts looks much the same. The length of a list is before an address, too, but
+    has the type before it; a number is where a version would be, but what follows it is another
+    object of the same pool, of which the first word is the address of the next free one.
+    """
     if words[index] >= MAX_REFERENCES or not _is_address_at(words, index + 1):
         return False
-    is_version = _is_address_at(words, index - 2) and words[index - 3] < MAX_REFERENCES
-    return words[index + 1] % 16 == 0 or is_version
+    if index % 2 == 0:  # objects begin at multiples of 16
+        return words[index + 1] % 16 == 0 and not _is_header(words, index - 2)
+    is_of_this_pool = words[index + 1] // _POOL_BYTES == page // _POOL_BYTES
+    return _is_header(words, index - 3) and not is_of_this_pool
+
+
+def _is_header(words: Sequence[int], index: int) -> bool:
+    """Whether an object may begin there: its references, and the address of its type."""
+    return (
+        index >= 0
+        and words[index] < MAX_REFERENCES
+        and not _is_address(words[index])
+        and _is_address(words[index + 1])
+    )
 
 
 def _is_address_at(words: Sequence[int], index: int) -> bool:

@@ -25,6 +25,7 @@ from linnix_ls.core.examination import (
     StackFrame,
     StackSnapshot,
     SyscallCount,
+    ThreadMotion,
 )
 from linnix_ls.core.findings import State
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
@@ -120,7 +121,8 @@ class Scene:
         self.exit(self.start(parent, command), code)
 
     def is_busy(self, key, samples=varied, *, share=1.0):
-        """From now on it uses that share of a CPU; `samples` tells where it is found."""
+        """From now on it uses that share of a CPU; `samples` tells where it is found: addresses,
+        registers, and of a process with several threads which one."""
         self._busy[key] = (samples, share)
 
     def is_idle(self, key):
@@ -138,9 +140,10 @@ class Scene:
             self.now_ns += STEP_NS
             for key, (samples, share) in tuple(self._busy.items()):
                 n = next(self._n_samples)
-                ips, registers = samples(key, n)
+                ips, registers, *tids = samples(key, n)
+                tid = tids[0] if tids else key.pid
                 period_ns = round(STEP_NS * share)
-                self.tell(Sampled(self.now_ns, key, key.pid, period_ns, ips, (), registers))
+                self.tell(Sampled(self.now_ns, key, tid, period_ns, ips, (), registers))
             self._answer()
             if self.now_ns >= self._next_tick_ns:
                 self._next_tick_ns = self.now_ns + TICK_NS
@@ -224,9 +227,16 @@ def calls(name, per_s, *, failing=0.0, finding_nothing=0.0, window_s=0.7):
     return SyscallCount(name, n, round(n * failing), round(n * finding_nothing), n)
 
 
-def frame(function="drain", line=41, path="/ws/pump.py", *, loops=(), has_call=None):
+def lookups(name, per_s, *, of, failing=1.0, path="/ws/ready", window_s=0.7):
+    """Calls that are given a path, `of` so many different ones, `path` most often."""
+    counted = calls(name, per_s, failing=failing, window_s=window_s)
+    n_commonest = round(counted.n_calls / of)
+    return replace(counted, n_paths=of, commonest_path=path, n_commonest_path=n_commonest)
+
+
+def frame(function="drain", line=41, path="/ws/pump.py", *, loops=(), has_call=None, **facts):
     """Of the user's, when it is below /ws."""
-    return StackFrame(function, path, line, path.startswith("/ws"), loops, has_call)
+    return StackFrame(function, path, line, path.startswith("/ws"), loops, has_call, **facts)
 
 
 def look(*frames, state=None, leaf=None):
@@ -237,6 +247,33 @@ def look(*frames, state=None, leaf=None):
 def looks(states, *frames, leaf=None):
     """A look for each of the states, which are drawn as letters."""
     return tuple(look(*frames, state=ord(letter), leaf=leaf) for letter in states)
+
+
+def conditions(drawn, stacks):
+    """Those looks, with what the loop's condition looks at in those states."""
+    return tuple(
+        replace(stack, condition_hash=ord(letter))
+        for stack, letter in zip(stacks, drawn, strict=True)
+    )
+
+
+def rounds(drawn, *, at="l" * 12, has_call=True, **facts):
+    """Looks at a program in ever new states, in a loop whose rounds begin in those states. `at`:
+    "c" where something that the loop calls is further in, else "l"."""
+    caller = frame("main", 60, loops=((59, 62),), has_call=has_call, **facts)
+    return tuple(
+        replace(
+            look(frame("work", 10), replace(caller, line=61)) if place == "c" else look(caller),
+            state_hash=1_000 + n,
+            round_hashes=(ord(letter),),
+        )
+        for n, (letter, place) in enumerate(zip(drawn, at, strict=True))
+    )
+
+
+def motions(*, n_looks=12, n_advancing=0, tid=1):
+    """Of one thread's registers and stack."""
+    return (ThreadMotion(tid, n_looks, n_advancing),)
 
 
 # A line of the user's, found without a stack.

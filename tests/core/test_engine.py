@@ -23,9 +23,17 @@ from linnix_ls.core.events import (
     Unwatched,
     Watched,
 )
-from linnix_ls.core.examination import Examination, PlaceHint, ProcessFacts, SyscallCount, Wait
-from linnix_ls.core.findings import TRANSITIONS, Kind, State
+from linnix_ls.core.examination import (
+    Depth,
+    Examination,
+    PlaceHint,
+    ProcessFacts,
+    SyscallCount,
+    Wait,
+)
+from linnix_ls.core.findings import TRANSITIONS, Kind, Severity, State
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
+from tests.core.runaways import COLLECTING, POLL
 from tests.core.scenes import ONE_CORE, Scene, calls, frame, going_round, look, varied
 
 POLLING = {**ONE_CORE, "syscalls": (calls("epoll_wait", 300_000, finding_nothing=1.0),)}
@@ -638,3 +646,47 @@ def test_varied_and_going_round_are_what_they_say():
     key = ProcessKey(1, 1)
     assert len({varied(key, n) for n in range(100)}) == 100
     assert len({going_round(key, n) for n in range(100)}) == 3
+
+
+# -- one look for several ------------------------------------------------------------------------
+
+
+def test_one_look_serves_all_who_suspect_the_same_process(scene):
+    busy = scene.start(scene.run(), "python3 count.py")
+    scene.is_busy(busy)
+    scene.passes(1.3)
+    assert [request.depth for request in scene.asked] == [Depth.MEASURE]
+
+
+def test_of_one_loop_there_is_one_finding(scene):
+    """It collects, and it gets nowhere: either is the whole story."""
+    child = scene.start(scene.run(), "python3 pump.py")
+    scene.shows(child, **ONE_CORE | COLLECTING)
+    scene.is_busy(child)
+    scene.passes(12)
+    assert [finding.kind for finding in scene.findings] == [Kind.MEMORY_RUNAWAY]
+    n_asked = len(scene.asked)
+    scene.shows(child, **ONE_CORE | POLL)
+    scene.passes(6)
+    assert len(scene.findings) == 1
+    assert len(scene.asked) == n_asked
+
+
+def test_a_spin_that_was_dismissed_does_not_come_back_as_memory(scene):
+    child = scene.start(scene.run(), "python3 pump.py")
+    scene.shows(child, **ONE_CORE | POLL)
+    scene.is_busy(child)
+    scene.passes(3)
+    scene.tell(Dismissed(scene.now_ns, scene.finding.id))
+    scene.shows(child, **ONE_CORE | COLLECTING)
+    scene.passes(12)
+    assert [finding.state for finding in scene.findings] == [State.CLEARED]
+
+
+def test_without_a_place_a_warning_is_information(scene):
+    child = scene.start(scene.run(), "python3 pump.py")
+    scene.shows(child, **ONE_CORE | POLL)
+    scene.is_busy(child)
+    scene.passes(3)
+    assert scene.finding.location is None
+    assert scene.finding.severity is Severity.INFORMATION

@@ -7,12 +7,13 @@ must be in the evidence that they cite.
 import random
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from linnix_ls.core.examination import Depth, Wait
 from linnix_ls.core.findings import Cause, Kind
-from tests.core.runaways import RUNAWAYS, dive, retries
+from tests.core.runaways import RUNAWAYS, dive, retries, rounds_of_two, slow_retries
 from tests.core.scenes import Scene, busy_process, calls, frame, going_round, look
 
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?%?")
@@ -30,8 +31,12 @@ def spins(chance):
             per_s = look_["syscalls"][0].n_calls / 0.7 * chance.uniform(1, 3)
             first = look_["syscalls"][0]
             figures["syscalls"] = (
-                calls(first.name, per_s, failing=first.n_errors / first.n_calls,
-                      finding_nothing=first.n_zero / first.n_calls, window_s=window_s),
+                replace(
+                    calls(first.name, per_s, failing=first.n_errors / first.n_calls,
+                          finding_nothing=first.n_zero / first.n_calls, window_s=window_s),
+                    n_paths=first.n_paths, commonest_path=first.commonest_path,
+                    n_commonest_path=first.n_paths and round(per_s * window_s),
+                ),
                 *look_["syscalls"][1:],
             )  # fmt: skip
         figures["on_cpu_cores"] = chance.uniform(0.9, 1.9)
@@ -54,6 +59,13 @@ def storms(chance):
         for _ in range(chance.randrange(18, 30)):
             scene.exit(scene.fork(script), 0)
         scene.passes(0.01)
+    yield scene
+    scene = Scene()
+    rounds_of_two(scene, scene.start(scene.run(), "bash 3.sh"), per_s=30, seconds=3)
+    yield scene
+    scene = Scene()
+    script = scene.start(scene.run(), "bash up4.sh")
+    slow_retries(scene, script, "node -c x9", takes_s=chance.uniform(0.2, 0.3), pause_s=0.01, n=25)
     yield scene
     for command, name in (("node wrap3.js {n}", "npm run build"), ("make docs", "make docs")):
         scene = Scene()
@@ -85,6 +97,16 @@ def hangs(chance):
         yield scene
 
 
+def hangs_of_threads(chance):
+    scene = Scene()
+    child = scene.start(scene.run(), "java Locks")
+    names = [f"worker-{n}" for n in range(chance.randrange(2, 6))]
+    circle = tuple(zip(names, names[1:] + names[:1], strict=True))
+    scene.shows(child, deadlock=circle, language="java")
+    scene.passes(chance.uniform(6, 9))
+    yield scene
+
+
 def leaks(chance):
     for listening in ((), ("127.0.0.1:8080",), ("[::1]:9", "0.0.0.0:10")):
         scene = Scene()
@@ -102,7 +124,7 @@ def findings():
     found = []
     for seed in range(6):
         chance = random.Random(seed)
-        for make in (spins, storms, hangs, leaks):
+        for make in (spins, storms, hangs, hangs_of_threads, leaks):
             for scene in make(chance):
                 found += scene.findings
     return found

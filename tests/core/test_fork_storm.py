@@ -3,8 +3,8 @@
 import pytest
 
 from linnix_ls.core.findings import State
-from tests.core.runaways import dive, retries
-from tests.core.scenes import Scene
+from tests.core.runaways import dive, retries, rounds_of_two, slow_retries
+from tests.core.scenes import Scene, frame, look
 
 
 @pytest.fixture
@@ -50,12 +50,87 @@ def test_going_through_inputs_that_fail_is_silent(scene):
 
 def test_a_try_may_take_two_programs(scene):
     script = scene.start(scene.run(), "bash wait.sh")
-    for _ in range(100):
-        scene.call(script, "cat state.txt", code=0)
-        scene.call(script, "grep -q ready", code=1)
-        scene.passes(0.02)
+    rounds_of_two(scene, script, per_s=50, seconds=2)
     assert scene.verdicts == [("fork_storm", "retry_loop", script)]
-    assert evidence(scene.finding)["command"] == "grep"
+    found = evidence(scene.finding)
+    assert (found["command"], found["commands_in_round"]) == ("grep", 2)
+
+
+def test_of_a_try_of_two_programs_only_one_is_said_to_fail(scene):
+    script = scene.start(scene.run(), "bash wait.sh")
+    rounds_of_two(scene, script, per_s=50, seconds=2)
+    why = scene.finding.explanation.why
+    assert "are the same 2 commands in turn" in why
+    assert "grep failed in 100% of the tries" in why
+    assert "the same command and" not in why
+
+
+def test_a_command_that_takes_its_time_to_fail_and_is_started_at_once_again_is_a_storm(scene):
+    script = scene.start(scene.run(), "sh up.sh")
+    slow_retries(scene, script, "node server.js", takes_s=0.28, pause_s=0.02, n=24)
+    assert scene.verdicts == [("fork_storm", "retry_loop", script)]
+    assert evidence(scene.finding)["starts_per_s"] == pytest.approx(3.2, rel=0.2)
+
+
+@pytest.mark.parametrize(("takes_s", "pause_s", "n"), [(0.2, 0.2, 30), (0.6, 0.02, 15)])
+def test_slow_retries_with_a_pause_or_few_of_them_are_silent(scene, takes_s, pause_s, n):
+    script = scene.start(scene.run(), "sh up.sh")
+    slow_retries(scene, script, "node server.js", takes_s=takes_s, pause_s=pause_s, n=n)
+    assert scene.findings == []
+
+
+def test_slow_commands_at_once_one_after_another_that_succeed_are_silent(scene):
+    script = scene.start(scene.run(), "sh build.sh")
+    slow_retries(scene, script, "cc unit.c", takes_s=0.28, pause_s=0.02, n=24, code=0)
+    assert scene.findings == []
+
+
+# -- test runners --------------------------------------------------------------------------------
+
+AT_A_CALL = {"function": "run_program", "line": 9, "path": "/ws/tests/helper.py"}
+
+
+def suite_at(scene, *frames, states="AAA"):
+    """A suite that runs the same failing command, with other input each time; where it is."""
+    suite = scene.start(scene.run("make check"), "python3 check.py")
+    scene.shows(suite, language="python", stacks=tuple(look(*frames, state=ord(s)) for s in states))
+    retries(scene, suite, "./parse -", per_s=50, seconds=3)
+    return [cause for _, cause, _ in scene.verdicts]
+
+
+def test_a_suite_that_goes_through_inputs_in_a_loop_is_silent(scene):
+    """The input is on stdin, not on the command line."""
+    in_a_loop = frame(loops=((40, 44),), is_fed=True)
+    assert suite_at(scene, frame(**AT_A_CALL), in_a_loop, states="ABC") == []
+
+
+def test_a_suite_whose_runner_calls_each_case_anew_is_silent(scene):
+    assert suite_at(scene, frame(**AT_A_CALL), frame("test_bad_input"), states="ABC") == []
+
+
+def test_a_suite_that_tries_again_in_a_loop_is_a_storm(scene):
+    tries = frame(loops=((40, 44),))
+    assert suite_at(scene, frame(**AT_A_CALL), tries, states="ABC") == ["retry_loop"]
+
+
+def test_who_starts_it_always_from_the_same_state_tries_again(scene):
+    assert suite_at(scene, frame(**AT_A_CALL), frame("on_exit")) == ["retry_loop"]
+
+
+def test_a_runner_without_code_of_the_users_tells_nothing(scene):
+    assert suite_at(scene, frame("call", 9, "/usr/lib/subprocess.py"), states="ABC") == [
+        "retry_loop"
+    ]
+
+
+def test_recursion_goes_through_no_inputs(scene):
+    run = scene.run("npm run build")
+    chain = dive(scene, run, "node wrap.js {n}", depth=12)
+    for process in chain:
+        scene.shows(process, stacks=(look(frame(loops=((40, 44),), is_fed=True), state=1),))
+    dive(scene, chain[-1], "node wrap.js {n}", depth=20)
+    scene.passes(1)
+    assert [cause for _, cause, _ in scene.verdicts] == ["process_recursion"]
 
 
 @pytest.mark.parametrize("pause_s", [0.03, 0.1, 0.3])
@@ -307,6 +382,47 @@ def test_a_build_ten_makes_deep_is_silent(scene):
     assert scene.findings == []
 
 
+def test_twelve_nested_makes_with_the_same_target_are_silent(scene):
+    process = scene.run("make all", cwd="/ws")
+    for n in range(12):
+        shell = scene.start(process, "sh -c make", cwd=f"/ws/{n}")
+        process = scene.start(shell, "make all", cwd=f"/ws/{n}")
+        scene.passes(0.05)
+    scene.passes(2)
+    assert scene.findings == []
+
+
+def test_a_walk_down_a_tree_that_starts_its_script_alike_in_each_folder_is_silent(scene):
+    process = scene.run("sh clean.sh -v", cwd="/ws")
+    for n in range(9):
+        process = scene.start(process, "sh clean.sh -v", cwd="/ws" + "/sub" * n)
+        scene.passes(0.05)
+    scene.passes(2)
+    assert scene.findings == []
+
+
+def test_where_folders_are_not_known_the_same_command_may_be_another(scene):
+    """As a tracer without eBPF sees it."""
+    process = scene.run("sh clean.sh -v")
+    for _ in range(9):
+        process = scene.start(process, "sh clean.sh -v", cwd=None)
+        process_seen = scene.engine.tree.get(process)
+        process_seen.cwd = None
+        scene.passes(0.05)
+    scene.passes(2)
+    assert scene.findings == []
+
+
+def test_subshells_of_a_script_are_no_copies_of_its_command(scene):
+    """( ( ( ( ./step.sh ) ) ) ): each has its command line from the shell that it is a copy of."""
+    process = scene.run("bash build.sh")
+    for _ in range(8):
+        process = scene.fork(process)
+    scene.start(process, "bash build.sh", cwd="/ws")
+    scene.passes(2)
+    assert scene.findings == []
+
+
 # -- recursion -----------------------------------------------------------------------------------
 
 
@@ -371,6 +487,27 @@ def test_recursion_in_width_is_recursion(scene):
     assert [cause for _, cause, _ in scene.verdicts] == ["process_recursion"]
 
 
+ROUND = ("sh -c npm run assets", "npm run assets", "sh -c npm run build", "npm run build")
+
+
+def rounds_of_npm(scene, n_rounds):
+    tip = scene.run("npm run build")
+    for command in ROUND * n_rounds:
+        tip = scene.start(tip, command)
+        scene.passes(0.4)
+    scene.passes(3)
+
+
+def test_programs_that_start_one_another_in_a_circle_are_found_in_the_second_round(scene):
+    rounds_of_npm(scene, 2)
+    assert [cause for _, cause, _ in scene.verdicts] == ["process_recursion"]
+
+
+def test_a_build_that_first_builds_its_tools_with_the_same_commands_is_silent(scene):
+    rounds_of_npm(scene, 1)
+    assert scene.findings == []
+
+
 # -- oversubscription ----------------------------------------------------------------------------
 
 
@@ -396,6 +533,37 @@ def test_a_crowd_that_came_slowly_is_seen_long_after(scene):
     scene.passes(6)
     storms = [cause for kind, cause, _ in scene.verdicts if kind == "fork_storm"]
     assert storms == ["worker_oversubscription"]
+
+
+def test_workers_of_workers_are_too_many_sooner(scene):
+    pool = scene.start(scene.run(), "python3 pool.py")
+    for _ in range(7):
+        worker = scene.fork(scene.fork(pool))
+        for _ in range(6):
+            scene.is_busy(scene.fork(worker), share=0.03)
+    scene.passes(5)
+    storms = [cause for kind, cause, _ in scene.verdicts if kind == "fork_storm"]
+    assert storms == ["worker_oversubscription"]
+
+
+def test_a_build_of_many_programs_is_no_crowd(scene):
+    """Together they are many; of each there are few."""
+    make = scene.run("make -j")
+    for name in ("cc1", "as", "ld", "python3 gen.py", "perl docs.pl"):
+        for n in range(30):
+            scene.is_busy(scene.start(make, f"{name} src/unit{n}.c"), share=0.01)
+    scene.passes(5)
+    assert scene.findings == []
+
+
+def test_of_two_runs_that_are_busy_together_none_is_a_crowd(scene):
+    editor = scene.watch("nvim")
+    for name in ("a", "b"):
+        make = scene.start(editor, f"make -j -C {name}")
+        for n in range(50):
+            scene.is_busy(scene.start(make, f"cc1 {name}/unit{n}.c"), share=0.01)
+    scene.passes(5)
+    assert scene.findings == []
 
 
 def test_a_build_with_as_many_jobs_as_files_may_be_meant(scene):

@@ -5,7 +5,7 @@ import pytest
 from linnix_ls.core.detectors.stuck import hopeless
 from linnix_ls.core.events import Unwatched
 from linnix_ls.core.examination import Wait
-from linnix_ls.core.findings import State
+from linnix_ls.core.findings import Severity, State
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.policy import Policy, StuckPolicy
 from tests.core.scenes import Scene
@@ -200,3 +200,42 @@ def test_a_tree_that_is_unwatched_while_it_is_looked_at_is_nobodys_business():
     hang.scene.tell(Unwatched(hang.scene.now_ns, hang.run))
     hang.scene.tell_answer(answer)
     assert hang.scene.findings == []
+
+
+# -- by the word of a runtime ----------------------------------------------------------------------
+
+CIRCLE = (("pool-1", "pool-2"), ("pool-2", "pool-1"))
+
+
+def a_jvm(**look):
+    """Whose own threads wake up now and then, whatever those of the program do."""
+    hang = Hang()
+    hang.scene.is_busy(hang.child, share=0.01)
+    hang.scene.shows(hang.child, language="java", waits=(on_timer(hang.child),), **look)
+    hang.scene.passes(8)
+    return hang
+
+
+def test_threads_that_their_runtime_finds_deadlocked_are_a_deadlock():
+    hang = a_jvm(deadlock=CIRCLE)
+    assert hang.scene.verdicts == [("stuck", "deadlock", hang.child)]
+    assert hang.evidence("threads_waiting") == [2]
+    why = hang.scene.finding.explanation.why
+    assert "2 of its threads wait for each other" in why
+    assert "thread pool-1 waits for a lock that pool-2 holds" in why
+    assert "no CPU" not in why
+    assert hang.scene.finding.severity is Severity.INFORMATION  # nobody knows where
+
+
+def test_a_jvm_whose_own_threads_wake_up_and_whose_program_waits_is_silent():
+    hang = a_jvm()
+    assert {request.depth for request in hang.scene.asked} == {"waits"}
+    assert hang.scene.verdicts == []
+
+
+def test_a_program_of_which_others_wait_may_not_be_idle_enough_to_be_asked():
+    hang = Hang()
+    hang.scene.shows(hang.child, deadlock=CIRCLE, language="java")
+    hang.scene.is_busy(hang.child, share=0.05)
+    hang.scene.passes(8)
+    assert hang.scene.verdicts == []

@@ -189,7 +189,10 @@ def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:
         child.is_alive and child.n_copies_above >= policy.nested_copies_above for child in started
     )
     repeated = max(started, key=lambda child: child.n_same_command_above)
-    if repeated.n_same_command_above >= policy.same_command_depth:
+    if repeated.n_same_command_above >= policy.same_command_depth or (
+        repeated.n_same_command_above >= policy.same_round_depth
+        and _goes_in_circles(scene, repeated)
+    ):
         deepest = repeated
     elif deepest.n_copies_above < policy.recursion_depth and n_nested < policy.nested_copies:
         return None
@@ -217,6 +220,14 @@ def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:
         evidence=evidence,
         child_argv=deepest.argv,
     )
+
+
+def _goes_in_circles(scene: Scene, process: Process) -> bool:
+    """Whether the commands above it are twice the same ones in the same order, several a time."""
+    lineage = [process, *scene.tree.ancestors(process.key)]
+    commands = [(p.argv, p.cwd) for p in lineage if not p.is_forked_copy]
+    period = next((i for i, c in enumerate(commands) if i and c == commands[0]), 0)
+    return period > 1 and commands[:period] == commands[period : 2 * period]
 
 
 def _crowds(scene: Scene) -> dict[ProcessKey, list[Process]]:
@@ -289,11 +300,9 @@ def _repetition(scene: Scene, spawner: Process, children: list[Process]) -> _Sto
         command, failed_share = failing
         n_rounds = len(by_command[command])
         # A try may take several programs: one that asks, and one that looks at the answer.
-        n_in_rounds = sum(len(same) for same in by_command.values() if len(same) > 0.5 * n_rounds)
-        same_share = n_in_rounds / len(children)
-        is_paced = any(
-            _is_pause(same) for same in by_command.values() if len(same) > 0.5 * n_rounds
-        )
+        of_rounds = [same for same in by_command.values() if len(same) > 0.5 * n_rounds]
+        same_share = sum(map(len, of_rounds)) / len(children)
+        is_paced = any(map(_is_pause, of_rounds))
         if (
             not is_paced
             and same_share >= policy.same_argv_share
@@ -301,6 +310,7 @@ def _repetition(scene: Scene, spawner: Process, children: list[Process]) -> _Sto
             and n_rounds / window_s >= min_starts_per_s
         ):
             evidence.add("same_command_share", same_share, "share", "exec events", window_s)
+            evidence.add("commands_in_round", len(of_rounds), "commands", "exec events", window_s)
             evidence.add("failed_exits_share", failed_share, "share", "exit events", window_s)
             evidence.add("command", command[0] or "a copy of itself", "name", "exec events")
             child_argv = () if command == _COPY else by_command[command][0].argv
@@ -381,11 +391,14 @@ def _explain(finding: Finding) -> Explanation:
             " script or make target that calls itself, a missing end of the recursion.",
         )
     elif failed := value["failed_exits_share"]:
-        summary = f"{name} starts {value['command']} again and again{where(finding)}{at_rate}"
-        why = (
-            f"{value['same_command_share']} of the starts are the same command and {failed} of"
-            " them failed: it is tried again at once, without a pause and without an end."
-        )
+        command, share = value["command"], value["same_command_share"]
+        summary = f"{name} starts {command} again and again{where(finding)}{at_rate}"
+        if (n_commands := value["commands_in_round"]) in (None, "1"):
+            what = f"{share} of the starts are the same command and {failed} of them failed"
+        else:
+            what = f"{share} of the starts are the same {n_commands} commands in turn, of which"
+            what += f" {command} failed in {failed} of the tries"
+        why = f"{what}: it is tried again at once, without a pause and without an end."
         fix = (
             "Wait between two tries, each time longer than before, and give up after a few.",
             "Look at why the command fails; trying again will not change that.",

@@ -108,6 +108,9 @@ def stagnation(scene: Scene, process: Process, examination: Examination) -> Stag
     cores = examination.runnable_cores or examination.on_cpu_cores
     if cores is None or cores < policy.min_runnable_cores:
         return None
+    on_cpu_cores = examination.on_cpu_cores
+    if on_cpu_cores is not None and on_cpu_cores * examination.window_s < policy.min_on_cpu_s:
+        return None  # it wants to, but hardly ran: who gets no CPU stands still in every look
     if (examination.voluntary_switches_per_s or 0) > policy.max_waits_per_s:
         return None  # it does wait: a busy server
     return (
@@ -129,7 +132,13 @@ def is_growing(scene: Scene, examination: Examination) -> bool:
 def reasons(finding: Finding, value: Citations) -> list[str]:
     """In words, what shows that it gets nowhere."""
     why = []
-    if (n_looks := value["looks"]) and (n_states := value["distinct_states"]):
+    n_looks, n_states = value["looks"], value["distinct_states"]
+    if n_looks and (conditions := value["distinct_conditions"]):
+        why.append(
+            f"In {n_looks} looks, what decides when the loop ends was the same {conditions} things"
+            " again and again."
+        )
+    elif n_looks and n_states:
         if n_states == "1":
             why.append(f"In {n_looks} looks at its variables they were always the same.")
         else:
@@ -137,14 +146,10 @@ def reasons(finding: Finding, value: Citations) -> list[str]:
                 f"In {n_looks} looks at its variables it was in {n_states} different states:"
                 " it comes back to where it was."
             )
-    if (n_looks := value["looks"]) and (rounds := value["distinct_rounds"]):
+    if n_looks and (rounds := value["distinct_rounds"]):
         why.append(
             f"In {n_looks} looks at its loop each round began with one of {rounds} sets of"
             " variables."
-        )
-    if conditions := value["distinct_conditions"]:
-        why.append(
-            f"What decides when the loop ends was the same {conditions} things again and again."
         )
     if value["advancing_words"] == "0":
         why.append("Nothing in its memory counts up or down.")
@@ -205,7 +210,7 @@ def _fruitless_syscalls(
     evidence.add(
         "commonest_syscall_share", asked.top.n_calls / asked.n_calls, "share", source, window_s
     )
-    if asked.lookups is not None and asked.lookups.commonest_path:
+    if asked.lookups is not None and asked.lookups.n_calls >= 0.1 * asked.n_calls:
         evidence.add("commonest_path", asked.lookups.commonest_path, "path", source, window_s)
         evidence.add("paths", asked.lookups.n_paths, "paths", source, window_s)
     cause = Cause.LOCK_SPIN if is_locking else Cause.BUSY_POLL
@@ -331,7 +336,7 @@ def _recurring_state(scene: Scene, examination: Examination) -> Stagnation | Non
     evidence.add("distinct_states", n_distinct, "states", source, window_s)
     evidence.add("distinct_lines", len({(f.path, f.line) for f in user_frames}), "lines", source)
     evidence.add("syscalls_per_s", _calls_per_s(examination), "calls/s", "sys_exit probe", window_s)
-    if is_one_call and looks[0].native_leaf == "regex":
+    if is_one_call and n_distinct == 1 and looks[0].native_leaf == "regex":
         # Of all native calls that do not return, only one cannot take seconds by design.
         evidence.add("unfinished_call", "regular expression", "kind", source, window_s)
         return Stagnation(Cause.REGEX_BACKTRACKING, 0.85, evidence)
@@ -550,7 +555,8 @@ def _unfinished_regex(scene: Scene, examination: Examination) -> Stagnation | No
 
 
 def _place_of_match(scene: Scene, examination: Examination) -> tuple[object, ...] | None:
-    """The user's frames from which all looks are in a regular expression; None without such."""
+    """The user's frames from which all looks are in a regular expression, with their variables
+    where those are seen; None without such."""
     memory = examination.memory
     looks = examination.stacks or examination.native_stacks
     if (
@@ -562,7 +568,7 @@ def _place_of_match(scene: Scene, examination: Examination) -> tuple[object, ...
     ):
         return None
     places = {
-        tuple((frame.path, frame.line) for frame in look.frames if frame.is_user_code)
+        (look.state_hash, *((f.path, f.line) for f in look.frames if f.is_user_code))
         for look in looks
     }
     return places.pop() if len(places) == 1 else None
