@@ -212,7 +212,7 @@ class LeakPolicy:
     """
 
     grace_s: float = 1.0
-    max_grace_s: float = 5.0
+    max_grace_s: float = 2.0
 
     def grace_at(self, load: float) -> float:
         """The grace when there are so many tasks for each CPU."""

@@ -36,6 +36,7 @@ MAX_FRAMES = 128
 MAX_BYSTANDERS = 64
 MAX_ROUND_HASHES = 8
 MIN_TELLING_CHARS = 8
+_CUT_OFF = ('..."', "...]", "...)", "...}")
 _INTERPRETER = "_PyEval_EvalFrameDefault"
 # A process stands still for no longer than this, once a reading, on a machine under load.
 MAX_STANDSTILL_S = 0.3
@@ -211,14 +212,25 @@ def _condition_hash(raw_frames: list[Any], frames: tuple[StackFrame, ...]) -> in
         source = python_source(frame.path)
         names = source.condition_of(frame.line) if source else frozenset()
         values = tuple((name, value) for name, value in _variables(raw) if name in names)
+        unseen = names - {name for name, _ in values}
+        if not all(name.isupper() for name in unseen):  # else constants, by their name
+            return None
         # A cell holds what an inner function uses, too; it is not changed by this loop.
         seen = [value for _, value in values if not value.startswith("<cell")]
-        if not seen or any(value.startswith("<") for value in seen):
+        if not seen or not all(map(_is_shown, seen)):
             return None
         if max(map(len, seen)) < MIN_TELLING_CHARS:
             return None
         return hash((frame.path, frame.loops[0], values))
     return None
+
+
+def _is_shown(value: str) -> bool:
+    """Whether a value is all there: of objects py-spy shows where they are, of long ones the
+    beginning, of some nothing."""
+    if value.endswith(_CUT_OFF) or value in ("", "?", "+bigint", "-bigint"):
+        return False
+    return value[0] == '"' or "<" not in value
 
 
 def _variables(raw: dict[str, Any]) -> tuple[tuple[str, str], ...]:

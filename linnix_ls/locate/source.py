@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import functools
 import os
 import re
@@ -64,7 +65,10 @@ def line_of(path: str, pattern: str) -> int | None:
 # Words for the time of day, or a clock's; not those for sleeping.
 _CLOCKS = frozenset("time monotonic perf_counter process_time time_ns monotonic_ns now".split())
 _TRIES = re.compile(r"^_*(attempts?|tries|try|retry|retries|round|n|i|_)_*$")
-_EXITS = (ast.Break, ast.Return, ast.Raise, ast.Yield, ast.YieldFrom)
+_EXITS = (ast.Return, ast.Raise, ast.Yield, ast.YieldFrom)
+_LOOPS = (ast.While, ast.For, ast.AsyncFor)
+_LATER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+_OWN_FUNCTIONS = frozenset(dir(builtins)) - {"input", "open", "print", "next"}
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
@@ -79,7 +83,7 @@ class PythonSource:
         self._feeds: list[tuple[int, int, frozenset[str]]] = []
         self._regex_names: set[str] = {"re", "regex"}
         for node in ast.walk(tree):
-            if isinstance(node, (ast.While, ast.For, ast.AsyncFor)):
+            if isinstance(node, _LOOPS):
                 self._loops.append(_span(node))
             if isinstance(node, ast.While):
                 self._whiles.append(node)
@@ -116,9 +120,12 @@ class PythonSource:
         return bool(self._calls.get(line))
 
     def condition_of(self, line: int) -> frozenset[str]:
-        """The names in the condition of the innermost loop, if that alone can end it."""
+        """The names in the condition of the innermost loop, if that alone can end it. Python's
+        own functions are none of them: what they say follows from what they are given."""
         loop = self._innermost_while(line)
-        return _names(loop.test) if loop and not _has_other_exit(loop) else frozenset()
+        if loop is None or _has_other_exit(loop):
+            return frozenset()
+        return _names(loop.test) - _OWN_FUNCTIONS
 
     def is_timed(self, line: int) -> bool:
         """Whether nothing but a comparison with a clock ends the innermost loop."""
@@ -204,8 +211,19 @@ def _names(node: ast.expr) -> frozenset[str]:
 
 def _has_other_exit(loop: ast.While) -> bool:
     """Whether a statement of its body may end it: break, return, raise; yield, as whoever it
-    yields to may let go of it."""
-    return any(isinstance(node, _EXITS) for statement in loop.body for node in ast.walk(statement))
+    yields to may let go of it. A break of a loop within ends that one."""
+    todo: list[tuple[ast.AST, bool]] = [(statement, False) for statement in loop.body]
+    while todo:
+        node, is_further_in = todo.pop()
+        if isinstance(node, _LATER):
+            continue
+        if isinstance(node, _EXITS) or (isinstance(node, ast.Break) and not is_further_in):
+            return True
+        body = set(map(id, node.body)) if isinstance(node, _LOOPS) else set()
+        todo += [
+            (child, is_further_in or id(child) in body) for child in ast.iter_child_nodes(node)
+        ]
+    return False
 
 
 _REGEX_METHODS = frozenset(

@@ -59,7 +59,7 @@ def test_what_ends_soon_after_the_run_was_ending_anyway():
 
 
 @pytest.mark.parametrize(
-    ("n_runnable", "found_after_s"), [(None, 1), (1, 1), (2, 1), (6, 3), (10, 5), (400, 5)]
+    ("n_runnable", "found_after_s"), [(None, 1), (1, 1), (2, 1), (3, 1.5), (10, 2), (400, 2)]
 )
 def test_on_a_loaded_machine_it_is_given_more_time_to_end_but_not_for_ever(
     n_runnable, found_after_s
