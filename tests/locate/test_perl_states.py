@@ -24,7 +24,9 @@ def states(stacks):
 
 
 def sub(body, before=""):
-    return f"{before}\nsub drain {{\n    my ($n, $text, @kept) = (5, 'a word');\n{body}}}\ndrain();\n"
+    return (
+        f"{before}\nsub drain {{\n    my ($n, $text, @kept) = (5, 'a word');\n{body}}}\ndrain();\n"
+    )
 
 
 async def test_a_loop_that_goes_round_comes_back_to_few_states(tmp_path):

@@ -40,24 +40,24 @@ NAMED = {
     "rust": (
         "src/main.rs",
         "use std::process::Command;\nfn main() {\n"
-        "    let _ = Command::new(\"node\").arg(\"worker.js\").spawn();\n}\n",
+        '    let _ = Command::new("node").arg("worker.js").spawn();\n}\n',
         3,
     ),
     "java": (
         "Pool.java",
         "class Pool {\n  void start() throws Exception {\n"
-        "    new ProcessBuilder(\"node\", \"worker.js\").start();\n  }\n}\n",
+        '    new ProcessBuilder("node", "worker.js").start();\n  }\n}\n',
         3,
     ),
     "c": (
         "pool.c",
-        "#include <stdlib.h>\nint main(void) {\n    return system(\"node worker.js\");\n}\n",
+        '#include <stdlib.h>\nint main(void) {\n    return system("node worker.js");\n}\n',
         3,
     ),
     "c++": (
         "pool.cc",
         "#include <unistd.h>\nint main() {\n"
-        "    return execlp(\"node\", \"node\", \"worker.js\", nullptr);\n}\n",
+        '    return execlp("node", "node", "worker.js", nullptr);\n}\n',
         3,
     ),
     "shell": ("pool.sh", "set -e\nwhile true; do\n    node worker.js\ndone\n", 3),
@@ -73,7 +73,7 @@ def test_the_call_that_names_the_program_is_found(folder, name, text, line):
 def test_what_only_mentions_it_does_not_start_it(folder):
     folder.write("pool.js", "// worker.js\nconsole.log('worker.js');\nread('worker.js');\n")
     folder.write("pool.sh", "# node worker.js\nx=1\n")
-    folder.write("pool.c", "/* worker.js */ const char *name = \"worker.js\";\n")
+    folder.write("pool.c", '/* worker.js */ const char *name = "worker.js";\n')
     assert site(folder) is None
 
 

@@ -42,6 +42,7 @@ def test_a_path_is_bytes_on_linux():
 
 # -- what the probes see -------------------------------------------------------------------------
 
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def witness():
     """One tracer for all tests here: compiling takes a second."""
