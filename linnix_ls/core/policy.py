@@ -193,7 +193,7 @@ class StuckPolicy:
         idle_s: shorter waits are common. It need not scale with load: who is starved, suspended
             or frozen uses no CPU either, but does not wait, and that is looked at.
         idle_cores: CPU used all the same: the JVM's own threads take 1 % of one.
-        busy_cores: CPU used by who started it, above which nobody waits for it.
+        busy_cores: CPU used by who started it, above which nobody waits for it. Scales with load.
     """
 
     idle_s: float = 4.0
