@@ -87,6 +87,12 @@ def test_small_numbers_addresses_and_minus_one_are_no_content():
     assert sequences(mixed) == [tuple(words)]
 
 
+def test_minus_one_is_no_content_in_short_words_either():
+    """A JVM's tables of numbers begin with it."""
+    assert sequences(array.array("I", [0xFFFF_FFFF] * 1_024)) == []
+    assert sequences(array.array("I", [0xA0_0000 + n for n in range(8)])) != []
+
+
 def test_short_content_has_no_sequences():
     assert sequences([0xA0000] * 7) == []
     assert sequences([]) == []
