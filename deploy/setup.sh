@@ -97,6 +97,21 @@ missing_packages() {
     for package in gcc g++ libc6-dev make neovim; do
         is_installed "$package" || echo "$package"
     done
+    # Languages whose processes are read, as the distribution has them, where there are none yet.
+    while read -r program packages; do
+        command -v "$program" >/dev/null || echo "$packages"
+    done <<'PROGRAMS'
+node nodejs npm
+npm npm
+javac default-jdk-headless
+perl perl
+dash dash
+cargo cargo rustc
+ctest cmake
+gdb gdb
+strace strace
+llvm-symbolizer llvm
+PROGRAMS
 }
 
 # --- packages -------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ Counts and rates are more than 0, counts whole, shares between 0 and 1, times be
 
 *Load* is the number of tasks that run or wait for a CPU, for each CPU of the machine, on average over the time in question; 1 where there are CPUs enough. Of a loaded machine everybody gets less, and a process that is starved is neither calm nor stuck nor without progress. So, at a load of *n*,
 
-- a process is suspected from an *n*th of `spin.suspicion_cores` on, and calm below an *n*th of `calm_cores`;
+- a process is suspected from an *n*th of `spin.suspicion_cores` on, calm below an *n*th of `calm_cores`, and works while others wait from an *n*th of `stuck.busy_cores` on;
 - fewer system calls, faults and bytes count as progress or growth: an *n*th of `spin.max_quiet_syscalls_per_s`, `spin.max_quiet_productive_calls_per_s`, `spin.max_quiet_faults_per_s`, `spin.max_productive_calls_per_s` and `memory.growth_bytes_per_s`;
 - a compiler gets *n* times `spin.compile_s`, and what a run leaves behind *n* times `leak.grace_s`, but at most `leak.max_grace_s`;
 - `spin.min_runnable_cores` counts the time for which a process waits for a CPU as well, and what has `per_cpu_s` in its name is for each second of CPU that a process got: they are the same at any load;

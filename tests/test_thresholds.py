@@ -1,5 +1,6 @@
 """docs/thresholds.md says what core/policy.py does, and every threshold is worth its place."""
 
+import asyncio
 import json
 import re
 import shlex
@@ -7,8 +8,9 @@ from itertools import pairwise
 
 import pytest
 
+from linnix_ls.app import replay_feed
 from linnix_ls.cli.output import policy_of
-from linnix_ls.config import parse_settings
+from linnix_ls.config import parse_settings, parse_thresholds
 from linnix_ls.core.engine import DETECTORS
 from linnix_ls.core.policy import Policy
 from linnix_ls.generate_thresholds import KINDS, PAGE, page, reasons, unit
@@ -79,3 +81,34 @@ def test_every_page_of_a_kind_links_to_its_thresholds():
         page_of_kind = (ROOT / f"docs/findings/{kinds[0]}.md").read_text()
         assert f"[thresholds and their reasons](../thresholds.md#{group})" in page_of_kind
         assert f"\n## {group}\n" in TEXT
+
+
+def extreme(candidates):
+    """Every threshold at the first of these values that it takes."""
+    raw = {}
+    for name in names():
+        group, _, last = name.rpartition(".")
+        for value in candidates:
+            given = [value] if last == "look_again_s" else value
+            alone = {group: {last: given}} if group else {last: given}
+            if not parse_thresholds(alone)[1]:
+                raw.setdefault(group, {}).update({last: given}) if group else raw.update(alone)
+                break
+    policy, problems = parse_thresholds(raw)
+    assert problems == []
+    return policy
+
+
+@pytest.mark.parametrize("candidates", [(0, 1e-300, 1, 0.1), (10**12, 1, 60, 8)])
+@pytest.mark.parametrize(
+    "trace", sorted((ROOT / "tests/traces").glob("*.trace")), ids=lambda p: p.stem
+)
+@pytest.mark.asyncio
+async def test_whatever_a_client_sets_its_engine_goes_on(candidates, trace):
+    """A feed reports what its engine raises to the loop."""
+    raised = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
+    feed, _ = await replay_feed(trace, policy=extreme(candidates))
+    assert (await feed.status()).n_received
+    await feed.close()
+    assert raised == []

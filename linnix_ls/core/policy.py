@@ -58,13 +58,13 @@ class SpinPolicy:
             none while a program is inside one long native call; a third and more in a loop.
         max_productive_calls_per_s: more system calls that achieve something are work. Scales
             with load, as those of who is starved are fewer.
-        min_looks: fewer say nothing.
+        min_looks: at its variables. That fewer are alike may be chance.
         max_changed_pages, max_never_same_words: of memory, in a loop without progress. Such
             loops change 4 to 30 pages between the same few contents; up to 4 words are never
             the same (counters in CPython's bytecode). Programs that compute show one word that
             counts, hundreds of pages, or both.
         max_left_words: of memory, that change for good: results that are written.
-        min_looks_at_registers: fewer say nothing.
+        min_looks_at_registers: what counts slowly need not have moved within fewer.
         min_looks_at_match, max_pages_changed_by_match: of a regular expression. A JVM's own
             threads change up to 15 pages in the time; a program that matches many texts makes
             objects, and changes hundreds.
@@ -193,7 +193,7 @@ class StuckPolicy:
         idle_s: shorter waits are common. It need not scale with load: who is starved, suspended
             or frozen uses no CPU either, but does not wait, and that is looked at.
         idle_cores: CPU used all the same: the JVM's own threads take 1 % of one.
-        busy_cores: CPU used by who started it, above which nobody waits for it.
+        busy_cores: CPU used by who started it, above which nobody waits for it. Scales with load.
     """
 
     idle_s: float = 4.0

@@ -26,7 +26,8 @@ MIN_FILLED_PAGES = 6
 MIN_NEW_PAGES = 1_000
 MAX_PERIOD_WORDS = 64
 # Small numbers are everywhere, and so is -1; text of three letters and more is between.
-MIN_CONTENT, MAX_CONTENT = 1 << 16, (1 << 64) - (1 << 16)
+MIN_CONTENT = 1 << 16
+_TOPS = (1 << 32, 1 << 64)  # of short and long words; -1 is just below
 MAX_PAGES_READ = 512
 # Longer than one string or number: those may come again in another order.
 SEQUENCE_WORDS = 8
@@ -164,7 +165,11 @@ def _describe(
 def _sequences(words: Sequence[int], addresses: _Addresses) -> list[tuple[int, ...]]:
     """Words of content as they follow one another, `SEQUENCE_WORDS` at a time."""
     content = [
-        word for word in words if MIN_CONTENT <= word < MAX_CONTENT and word not in addresses
+        word
+        for word in words
+        if word >= MIN_CONTENT
+        and all(not top - MIN_CONTENT <= word < top for top in _TOPS)
+        and word not in addresses
     ]
     return list(zip(*(content[i:] for i in range(SEQUENCE_WORDS)), strict=False))
 

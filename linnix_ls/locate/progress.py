@@ -152,8 +152,8 @@ def _count(
     *,
     counts_references: bool,
 ) -> tuple[int, int, int]:
-    """Words of the page at that address that strictly advance, words that were never the same twice, and words
-    that were left for good whenever they changed."""
+    """Of the page at that address: words that strictly advance, words that were never the same
+    twice, and words that were left for good whenever they changed."""
     n_advancing = n_never_same = n_left = 0
     last = looks[-1]
     for index, values in enumerate(zip(*looks, strict=True)):

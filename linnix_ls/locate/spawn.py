@@ -24,6 +24,7 @@ from linnix_ls.locate.syntax import syntax_of
 MAX_FILES = 400
 MAX_FOLDERS = 2_000
 MAX_DEPTH = 6
+MAX_NAMES = 32
 _SUFFIXES = tuple(".py .js .mjs .cjs .ts .rs .java .c .cc .cpp .cxx .sh".split())
 _NOT_SOURCE = frozenset({"node_modules", "venv", "target", "build", "dist", "__pycache__"})
 _TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*[._-]test\.\w+|tests?/[^/]*|[^/]*Test\.java)$")
@@ -119,8 +120,11 @@ def _sites(path: str, tokens: list[str]) -> Iterator[_Site]:
     if source is None:
         return
     words = [re.escape(token) for token in tokens]
-    assigned = re.compile(rf"(\w+)\s*(?::[^=\n]{{1,80}})?=[^=\n][^;\n]*(?:{'|'.join(words)})")
-    names = [rf"\b{match[1]}\b" for match in assigned.finditer(text)]
+    # Bounded: a line may be a whole program, or a word a whole picture.
+    assigned = re.compile(
+        rf"\b(\w{{1,80}})\s*(?::[^=\n]{{1,80}})?=[^=\n][^;\n]{{0,300}}?(?:{'|'.join(words)})"
+    )
+    names = [rf"\b{match[1]}\b" for match in islice(assigned.finditer(text), MAX_NAMES)]
     named = re.compile("|".join([*words, *names]))
     seen = set()
     for call, (line, _) in source.calls(1, len(lines)):

@@ -298,3 +298,36 @@ def test_other_places_are_few():
     others = place([look()], hints=hints).other_locations
     assert len(others) == MAX_OTHER_LOCATIONS
     assert all(isinstance(other, OtherLocation) for other in others)
+
+
+# -- which of several loops ----------------------------------------------------------------------
+
+STEP = frame("step", 10, "/ws/steps.py", loops=((9, 12),))
+
+
+def drain(line=41, *, loops=((40, 44),)):
+    return frame("drain", line, loops=loops)
+
+
+def test_a_loop_whose_call_returns_is_the_one_that_goes_on():
+    """However long that takes, and loops itself."""
+    stacks = [*[look(STEP, drain(), MAIN)] * 9, look(drain(43), MAIN), look(STEP, drain(), MAIN)]
+    assert line_of(stacks) == ("pump.py", 40)
+    assert ("steps.py", 10, "callee") in others_of(stacks)
+
+
+def test_a_loop_that_was_called_once_and_never_left_is_the_one():
+    stacks = [look(drain(43), MAIN), *[look(STEP, drain(), MAIN)] * 9]
+    assert line_of(stacks) == ("steps.py", 9)
+
+
+def test_a_function_that_is_left_by_no_loop_says_nothing():
+    straight = drain(loops=())
+    stacks = [*[look(STEP, straight, MAIN)] * 9, look(drain(43, loops=()), MAIN)]
+    assert line_of(stacks) == ("steps.py", 9)
+
+
+def test_of_loops_that_are_all_left_the_outermost_goes_on():
+    main = frame("main", 90, "/ws/main.py", loops=((88, 92),))
+    inner, outer = look(STEP, drain(), main), look(main)
+    assert line_of([inner, inner, outer, inner, inner, inner, inner]) == ("main.py", 88)

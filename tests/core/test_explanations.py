@@ -8,6 +8,7 @@ import random
 import re
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -139,6 +140,12 @@ def test_they_are_of_all_kinds_and_causes(many):
     assert {finding.kind for finding in many} == set(Kind)
     assert {finding.cause for finding in many} >= set(Cause) - {Cause.OTHER}
     assert min(Counter(finding.cause for finding in many).values()) >= 5
+
+
+def test_what_each_piece_of_evidence_is_called_is_in_the_docs(many):
+    page = (Path(__file__).parents[2] / "docs" / "findings-document.md").read_text()
+    for name in {piece.name for finding in many for piece in finding.evidence}:
+        assert f"`{name}`" in page
 
 
 # -- what is said --------------------------------------------------------------------------------

@@ -194,7 +194,9 @@ INNOCENTS = {
     "compiled code of which no calls were counted": {**MOTIONLESS, "syscalls": None},
     "compiled code that touches new memory": {**MOTIONLESS, "page_faults_per_s": 500.0},
     # -- regular expressions
-    "lines of a text, each matched for a while": {**REGEX, "memory": STILL, "stacks": LINES_OF_TEXT},
+    "lines of a text, each matched for a while": {
+        **REGEX, "memory": STILL, "stacks": LINES_OF_TEXT,
+    },
     "one text after another, matched in compiled code": {
         **MATCHING, "memory": replace(STILL, n_changed_pages=300),
     },
@@ -253,8 +255,8 @@ def test_what_may_be_chance_is_seen_twice_before_it_is_said(name):
 
 @pytest.mark.parametrize("look", [ROUNDS, MOTIONLESS, MATCHING], ids=["rounds", "motion", "match"])
 def test_what_stood_still_once_and_then_moves_is_acquitted(look):
-    then = {"memory": lambda now_s: STILL if now_s < 1_001.8 else replace(STILL, n_left_words=90,
-                                                                         n_advancing_words=9)}  # fmt: skip
+    moving = replace(STILL, n_left_words=90, n_advancing_words=9)
+    then = {"memory": lambda now_s: STILL if now_s < 1_001.8 else moving}
     scene = busy_process(look | then, seconds=8)
     assert len(scene.asked) > 2
     assert scene.verdicts == []

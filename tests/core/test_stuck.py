@@ -100,6 +100,16 @@ def test_who_wants_a_cpu_and_gets_none_is_not_stuck():
     assert hang.goes_quiet(on_pipe(hang.run, hang.child), starved, seconds=20) == []
 
 
+@pytest.mark.parametrize(("n_runnable", "is_found"), [(2, True), (8, False)])
+def test_who_is_starved_works_while_its_helper_waits(n_runnable, is_found):
+    """A tenth of a CPU is little on a calm machine, and much of a quarter."""
+    hang = Hang()
+    hang.scene.n_runnable = n_runnable
+    hang.scene.is_busy(hang.run, share=0.1)
+    found = hang.goes_quiet(on_lock(hang.child, 1), on_lock(hang.child, 2), on_timer(hang.run))
+    assert found == ([("stuck", "deadlock", hang.child)] if is_found else [])
+
+
 @pytest.mark.parametrize(("idle_s", "is_found"), [(20, True), (40, False)])
 def test_who_wants_to_be_told_later_is_told_later(idle_s, is_found):
     """And what it did in the meantime, however long that is, is not forgotten."""

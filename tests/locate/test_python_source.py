@@ -58,7 +58,9 @@ def test_a_break_of_a_loop_further_in_ends_that_one_only(source_of):
 
 def test_a_break_behind_a_loop_further_in_ends_the_outer(source_of):
     """In its else, which runs when that was not left."""
-    text = loop("while rest:", "for part in rest:", "    work(part)", "else:", "    break", "more()")
+    text = loop(
+        "while rest:", "for part in rest:", "    work(part)", "else:", "    break", "more()"
+    )
     assert source_of(text).condition_of(6) == set()
 
 

@@ -144,7 +144,7 @@ def rounds(script, *, inner="1", outer="1"):
     return look(
         script,
         raw_frame(script, rest=TEXT, width="3", n=inner),
-        raw_frame(script, "cut(\"abc\", 1, {})", "main", n=outer),
+        raw_frame(script, 'cut("abc", 1, {})', "main", n=outer),
     ).round_hashes
 
 
@@ -194,7 +194,8 @@ def test_samples_in_the_loop_that_executes_are_told_from_others(tmp_path):
         span = next(
             found[python._INTERPRETER]
             for mapped in python.mappings(pid)
-            if mapped.offset == 0 and os.path.basename(mapped.path).startswith("python")
+            if mapped.offset == 0
+            and os.path.basename(mapped.path).startswith("python")
             and (found := python.symbol_spans(pid, mapped.path, (python._INTERPRETER,)))
         )
         inside, outside = (span[0] + 8, 1), (span[1], span[0])
@@ -255,7 +256,8 @@ def test_a_work_list_of_objects_tells_no_condition(tmp_path):
 def test_a_loop_begins_each_round_alike_whatever_it_calls(tmp_path):
     script = tmp_path / "again.py"
     script.write_text(
-        "def step(n):\n    total = 0\n    for i in range(n):\n        total += i\n    return total\n"
+        "def step(n):\n    total = 0\n    for i in range(n):\n        total += i\n"
+        "    return total\n"
         "\n\ndef main():\n    print('ready', flush=True)\n    while True:\n        step(20_000)\n"
         "\n\nmain()\n"
     )

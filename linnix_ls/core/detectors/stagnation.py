@@ -8,6 +8,7 @@ stands still is a spin, one that keeps what it makes is about memory.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -191,7 +192,7 @@ def _fruitless_syscalls(
 ) -> Stagnation | None:
     policy = scene.policy.spin
     asked = _asked(examination)
-    if asked is None or not asked.is_fruitless(scene, examination.window_s):
+    if asked is None or not asked.is_fruitless(scene):
         return None
     if not asked.is_waiting and not asked.is_about_the_same(policy.min_lookups_per_path):
         return None  # it searches
@@ -246,12 +247,12 @@ class _Asked:
             return not self.is_opening_anew
         return lookups.n_calls >= min_lookups_per_path * (lookups.n_paths or 1)
 
-    def is_fruitless(self, scene: Scene, window_s: float) -> bool:
+    def is_fruitless(self, scene: Scene) -> bool:
         """Whether nothing, or next to nothing, comes of so many of them."""
         policy = scene.policy.spin
         if (
             self.n_productive > policy.max_productive_share * self.n_calls
-            or self.productive_per_s > policy.max_answers_per_s / scene.load(window_s)
+            or self.productive_per_s > policy.max_answers_per_s
         ):
             return False
         return self.per_cpu_s >= policy.storm_of_syscalls_per_cpu_s or (
@@ -620,17 +621,17 @@ def _stands_still(scene: Scene, examination: Examination) -> bool:
 def _cause_of_native(examination: Examination) -> Cause:
     """By the innermost functions; for what is asked, only by those of libraries: what the user
     calls a function says little about what it does."""
-    stacks = examination.native_stacks or examination.stacks
+    is_compiled = examination.language in (None, "native", "script", "python")
+    stacks = examination.native_stacks if is_compiled else examination.stacks
     innermost = " ".join(f.function.lower() for look in stacks for f in look.frames[:2])
-    libraries = " ".join(
-        f.function.lower() for look in stacks for f in look.frames[:6] if not f.is_user_code
-    )
+    of_libraries = [f for look in stacks for f in look.frames[:6] if not f.is_user_code]
+    libraries = " ".join(frame.function.lower() for frame in of_libraries)
+    called = {re.split(r"[.:]", frame.function.lower())[-1] for frame in of_libraries}
     if any(word in innermost for word in _LOCK_WORDS):
         return Cause.LOCK_SPIN
     if any(word in libraries for word in _REGEX_WORDS):
         return Cause.REGEX_BACKTRACKING
-    is_asking = any(word in libraries for word in (*_POLL_WORDS, *_POLL_CALLS))
-    return Cause.BUSY_POLL if is_asking else Cause.PURE_LOOP
+    return Cause.BUSY_POLL if called & _POLL_CALLS else Cause.PURE_LOOP
 
 
 def _recurring_registers(

@@ -168,8 +168,10 @@ def _is_waited_for(scene: Scene, process: Process) -> bool:
     parent = scene.tree.get(process.parent) if process.parent else None
     if parent is None or not parent.is_judged or not parent.is_alive:
         return True
-    idle_ns = int(scene.policy.stuck.idle_s * NS_PER_S)
-    return parent.on_cpu_ns(scene.now_ns - idle_ns) <= scene.policy.stuck.busy_cores * idle_ns
+    policy = scene.policy.stuck
+    idle_ns = int(policy.idle_s * NS_PER_S)
+    busy_ns = idle_ns * policy.busy_cores / scene.load(policy.idle_s)
+    return parent.on_cpu_ns(scene.now_ns - idle_ns) <= busy_ns
 
 
 def _outermost(scene: Scene, members: list[Process]) -> Process | None:
