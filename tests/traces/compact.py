@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from linnix_ls.core.events import Event, Examined, Sampled
-from linnix_ls.core.examination import StackSnapshot
+from linnix_ls.core.examination import StackSnapshot, SyscallCount
 from linnix_ls.tracer.trace_file import Trace, TraceWriter
 
 NS_PER_US = 1000
@@ -35,7 +35,21 @@ def compact(trace: Trace) -> Trace:
     registers, addresses, states = Numbers(), Numbers(), Numbers()
 
     def looks(stacks: tuple[StackSnapshot, ...]) -> tuple[StackSnapshot, ...]:
-        return tuple(replace(s, state_hash=states[s.state_hash]) for s in stacks)
+        return tuple(
+            replace(
+                look,
+                state_hash=states[look.state_hash],
+                condition_hash=states[look.condition_hash],
+                instruction=addresses[look.instruction],
+                round_hashes=tuple(states[of_round] for of_round in look.round_hashes),
+            )
+            for look in stacks
+        )
+
+    def without_strange_paths(count: SyscallCount) -> SyscallCount:
+        path = count.commonest_path
+        is_theirs = path is not None and path.startswith(trace.header.cwd)
+        return count if is_theirs else replace(count, commonest_path=None)
 
     def smaller(event: Event) -> Event:
         event = replace(event, ktime_ns=event.ktime_ns // NS_PER_US * NS_PER_US)
@@ -54,6 +68,9 @@ def compact(trace: Trace) -> Trace:
                         examination,
                         stacks=looks(examination.stacks),
                         native_stacks=looks(examination.native_stacks),
+                        syscalls=None
+                        if examination.syscalls is None
+                        else tuple(map(without_strange_paths, examination.syscalls)),
                     ),
                 )
         return event
