@@ -110,7 +110,7 @@ class SpinPolicy:
     compile_s: float = 5.0
     compile_rss_bytes: float = 300e6
     compile_growth_bytes_per_cpu_s: float = 75e6
-    look_again_s: tuple[float, ...] = (0.3, 0.5, 1.0, 1.5, 2.0, 2.0, 3.0, 5.0)
+    look_again_s: tuple[float, ...] = (0.3, 0.3, 0.5, 0.5, 0.5, 1.0, 2.0, 3.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class StormPolicy:
     same_command_depth: int = 4
     same_round_depth: int = 2
     bare_forks_per_s: float = 1_000
-    nested_copies: int = 36
+    nested_copies: int = 30
     nested_copies_above: int = 3
     busy_copies_per_cpu: int = 40
     busy_nested_copies_per_cpu: int = 20

@@ -19,6 +19,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from linnix_ls import procfs
@@ -35,6 +36,8 @@ MAX_ANSWER_BYTES = 8 << 20
 MAX_FRAMES = 128
 MAX_BYSTANDERS = 64
 MAX_ROUND_HASHES = 8
+TRIES_PER_LOOK = 3
+PAUSE_BETWEEN_TRIES_S = 0.004
 MIN_TELLING_CHARS = 8
 _CUT_OFF = ('..."', "...]", "...)", "...}")
 _INTERPRETER = "_PyEval_EvalFrameDefault"
@@ -84,7 +87,12 @@ class PythonReader:
                 await asyncio.sleep(interval_s * (0.7 + 0.3 * (n % 3)))
             if time.monotonic() - began > MAX_READ_S:
                 break
-            threads, failure = await _look(program, facts, manners)
+            for attempt in range(TRIES_PER_LOOK if n_looks > 1 else 1):
+                if attempt:
+                    await asyncio.sleep(PAUSE_BETWEEN_TRIES_S)
+                threads, failure = await _look(program, facts, manners)
+                if failure is not None or not _is_between_tasks(threads):
+                    break
             # A look may fail once: the stack changed while it was read. Twice is for good.
             if failure is not None:
                 if note is not None:
@@ -102,6 +110,16 @@ class PythonReader:
             notes=(note,) if note else (),
             bystanders=tuple(others[:MAX_BYSTANDERS]),
         )
+
+
+def _is_between_tasks(threads: list[StackSnapshot]) -> bool:
+    """Whether the thread that runs was met in an event loop, outside of all tasks: that of a task
+    that polls is mostly there."""
+    inner = takewhile(lambda frame: not frame.is_user_code, threads[0].frames if threads else ())
+    return any(
+        frame.function.endswith("_run_once") and "/asyncio/" in (frame.path or "")
+        for frame in inner
+    )
 
 
 def _manners(pid: int) -> list[_Manner]:

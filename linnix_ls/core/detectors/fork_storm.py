@@ -108,31 +108,36 @@ def _storms(scene: Scene) -> Iterable[_Storm]:
     for key, children in by_parent.items():
         if run := scene.run_of(key):
             by_run.setdefault(run.key, {})[key] = children
-    if scene.tree.n_alive >= scene.policy.storm.busy_nested_copies_per_cpu * scene.n_cpus:
-        for run_key, crowd in _crowds(scene).items():
-            if storm := _oversubscription(scene, crowd):
-                yield storm
-                by_run.pop(run_key, None)  # it explains every rate
-    for families in by_run.values():
-        yield from _storms_of_run(scene, families)
+    is_crowded = scene.tree.n_alive >= scene.policy.storm.busy_nested_copies_per_cpu * scene.n_cpus
+    crowds = _crowds(scene) if is_crowded else {}
+    for run_key in {**by_run, **crowds}:
+        families = by_run.get(run_key, {})
+        # Each of these explains every rate, and of a recursion the crowd is the consequence.
+        storm = _recursion_of_run(scene, families) or (
+            _oversubscription(scene, crowds[run_key]) if run_key in crowds else None
+        )
+        if storm is not None:
+            yield storm
+        else:
+            yield from _repetitions(scene, families)
 
 
-def _storms_of_run(scene: Scene, by_parent: dict[ProcessKey, list[Process]]) -> Iterable[_Storm]:
-    """`by_parent`: what was started within the long window, newest first."""
+def _recent(scene: Scene, children: list[Process]) -> list[Process]:
     since_ns = scene.now_ns - int(scene.policy.storm.window_s * NS_PER_S)
-    recent = {
-        key: [child for child in children if child.started_ns >= since_ns]
-        for key, children in by_parent.items()
-    }
-    started = [child for children in recent.values() for child in children]
-    storm = _recursion(scene, started) if started else None
-    if storm is not None:
-        yield storm
-        return  # it explains every other rate
+    return [child for child in children if child.started_ns >= since_ns]
+
+
+def _recursion_of_run(scene: Scene, by_parent: dict[ProcessKey, list[Process]]) -> _Storm | None:
+    started = [c for children in by_parent.values() for c in _recent(scene, children)]
+    return _recursion(scene, started) if started else None
+
+
+def _repetitions(scene: Scene, by_parent: dict[ProcessKey, list[Process]]) -> Iterable[_Storm]:
+    """`by_parent`: what was started within the long window, newest first."""
     for key, children in by_parent.items():
         spawner = scene.tree.get(key)
         if spawner is not None and spawner.is_judged and spawner.is_alive:
-            repetition = _repetition(scene, spawner, recent[key]) or (
+            repetition = _repetition(scene, spawner, _recent(scene, children)) or (
                 _repetition(scene, spawner, children) if _is_without_a_pause(children) else None
             )
             if repetition is not None:
@@ -194,7 +199,11 @@ def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:
         and _goes_in_circles(scene, repeated)
     ):
         deepest = repeated
-    elif deepest.n_copies_above < policy.recursion_depth and n_nested < policy.nested_copies:
+    elif deepest.n_copies_above < policy.recursion_depth and (
+        n_nested < policy.nested_copies
+        # Workers of workers are as deep as they are, and no deeper.
+        or deepest.n_copies_above <= policy.nested_copies_above
+    ):
         return None
     name = program_name(deepest.argv, deepest.comm)
     copies = [
