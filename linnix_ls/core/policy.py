@@ -132,7 +132,7 @@ class MemoryPolicy:
 
     growth_bytes_per_s: float = 15e6
     growth_looks: int = 2
-    severe_rss_bytes: float = 500e6
+    severe_rss_bytes: float = 200e6
     min_sequences: int = 500
     seen_again_share: float = 0.97
     repeated_share: float = 0.96
