@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from linnix_ls.core.events import ProcessSeen
 from linnix_ls.core.ids import ProcessKey
@@ -62,6 +63,28 @@ def read_stat(pid: int) -> Stat | None:
         n_major_faults=int(fields[9]),
         n_threads=int(fields[17]),
         rss_pages=int(fields[21]),
+    )
+
+
+class Thread(NamedTuple):
+    """Of /proc/<pid>/task/<tid>/stat, what tells threads apart; `comm` as the kernel has it."""
+
+    comm: bytes
+    state: str
+    cpu_ticks: int
+
+
+def read_thread(pid: int, tid: int) -> Thread | None:
+    """None when there is no such thread any more."""
+    raw = read_bytes(f"/proc/{pid}/task/{tid}/stat", limit=1024) or b""
+    head, _, tail = raw.rpartition(b")")
+    fields = tail.split()
+    if len(fields) <= 12:
+        return None
+    return Thread(
+        comm=head.partition(b"(")[2],
+        state=fields[0].decode("ascii", "replace"),
+        cpu_ticks=int(fields[11]) + int(fields[12]),
     )
 
 

@@ -92,6 +92,11 @@ class StackSnapshot:
     round_hashes: tuple[int, ...] = ()
     is_complete: bool = False
 
+    @property
+    def is_in_user_code(self) -> bool:
+        """Whether some function of the user's is running or has called what is."""
+        return any(frame.is_user_code for frame in self.frames)
+
 
 @dataclass(frozen=True, slots=True)
 class SyscallCount:

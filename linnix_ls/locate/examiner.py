@@ -143,21 +143,14 @@ class Examiner:
             # Why it is only this place.
             note = reading.notes[0][:MAX_NOTE_CHARS]
             hints = [replace(hint, reason=f"{hint.reason}; {note}") for hint in hints]
-        is_started_here = any(
-            frame.is_user_code
-            for above in lineage
-            for stack in above.stacks
-            for frame in stack.frames
-        )
+        is_started_here = any(stack.is_in_user_code for above in lineage for stack in above.stacks)
         # Who waits in an event loop stands nowhere: of a circle of waits, the source tells.
         if not any(above.argv for above in lineage) or (
             request.depth is Depth.WAITS and not is_started_here
         ):
             site = await asyncio.to_thread(find_spawn_site, facts)
             hints += [site] if site else []
-        if request.child_argv and not any(
-            frame.is_user_code for stack in reading.stacks for frame in stack.frames
-        ):
+        if request.child_argv and not any(stack.is_in_user_code for stack in reading.stacks):
             started = replace(facts, argv=request.child_argv)
             site = await asyncio.to_thread(find_spawn_site, started, role="culprit")
             hints += [site] if site else []
@@ -291,7 +284,7 @@ class Examiner:
                     async with self._turns.at(facts.key):
                         looks = await _look_at_native_code(facts, n_looks=1, interval_s=0)
                 stacks = await native.native_stacks(facts.key.pid, looks, ())
-            if is_python or any(frame.is_user_code for stack in stacks for frame in stack.frames):
+            if is_python or any(stack.is_in_user_code for stack in stacks):
                 lineage = lineage.copy()
                 lineage[position] = replace(facts, stacks=stacks)
                 break

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from linnix_ls.core.examination import MemoryGrowth
+from linnix_ls.locate.memory import MAX_MAPS_BYTES, private_span
 
 WATCH_S = 0.5
 MAX_SAMPLED_PAGES = 8
@@ -33,7 +34,6 @@ MAX_PAGES_READ = 512
 SEQUENCE_WORDS = 8
 # 2 MB of entries say which pages of 1 GB are there; reading them takes 1 ms.
 MAX_ENTRIES_BYTES = 32 << 20
-MAX_MAPS_BYTES = 4 << 20
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PRESENT_BIT = 63  # of an entry of /proc/<pid>/pagemap (admin-guide/mm/pagemap.rst)
 _SLICE_ENTRIES = 512
@@ -69,10 +69,10 @@ def _entries(pid: int) -> dict[_Range, bytes]:
         lines = maps.readlines(MAX_MAPS_BYTES)
     with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
         for line in lines:
-            addresses, permissions, *_rest = line.split(None, 5)
-            if permissions[:2] != "rw" or permissions[3] != "p" or "[stack" in line or "[v" in line:
+            span = private_span(line)
+            if span is None:
                 continue
-            start, end = (int(address, 16) for address in addresses.split("-"))
+            start, end = span
             n_wanted = (end - start) // _PAGE_BYTES * 8
             n_bytes += n_wanted
             if n_bytes > MAX_ENTRIES_BYTES:

@@ -99,7 +99,7 @@ class JavaReader:
         stacks = _telling_thread(
             [[thread.snapshot(sources) for thread in dump] for dump in dumps], dumps
         )
-        if not any(frame.is_user_code for look in stacks for frame in look.frames):
+        if not any(look.is_in_user_code for look in stacks):
             return Reading(self.language, notes=notes)
         tid = stacks[0].tid
         others = [t.snapshot(sources) for t in dumps[-1][:MAX_BYSTANDERS] if t.tid != tid]
@@ -237,12 +237,7 @@ def _telling_thread(
 ) -> list[StackSnapshot]:
     """The stacks of that thread which used the CPU; where none did, of one that waits for a lock
     or else of the first: the main thread. Only those with code of the user's count."""
-    with_user_code = {
-        stack.tid
-        for look in looks
-        for stack in look
-        if any(frame.is_user_code for frame in stack.frames)
-    }
+    with_user_code = {stack.tid for look in looks for stack in look if stack.is_in_user_code}
     first = {thread.tid: thread for thread in reversed(dumps[0]) if thread.tid in with_user_code}
     last = {thread.tid: thread for thread in dumps[-1] if thread.tid in with_user_code}
     order = [thread.tid for thread in dumps[-1] if thread.tid in last]

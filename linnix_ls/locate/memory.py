@@ -113,6 +113,16 @@ def mappings(pid: int) -> list[Mapped]:
     ]
 
 
+def private_span(line: str) -> tuple[int, int] | None:
+    """Of a line of /proc/<pid>/maps: where the memory begins and ends, if it is private and
+    writable, and no stack."""
+    addresses, permissions, *_rest = line.split(None, 5)
+    if permissions[:2] != "rw" or permissions[3] != "p" or "[stack" in line or "[v" in line:
+        return None
+    start, _, end = addresses.partition("-")
+    return int(start, 16), int(end, 16)
+
+
 def symbol_addresses(pid: int, path: str, names: Iterable[str]) -> dict[str, int]:
     """Where the process has those dynamic symbols of the file `path`, which it has mapped.
     Names that the file does not have are left out."""

@@ -20,7 +20,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from linnix_ls import procfs
@@ -73,12 +73,6 @@ class Look(NamedTuple):
     tid: int
     addresses: tuple[int, ...]
     is_running: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Thread:
-    state: str
-    cpu_ticks: int
 
 
 async def take_looks(pid: int, *, n_looks: int, interval_s: float) -> Looks:
@@ -172,18 +166,16 @@ class _Watch:
         return 0 if value == int(fields[3], 16) == _CONTENDED else 1
 
 
-def _threads(pid: int) -> dict[int, _Thread]:
-    found: dict[int, _Thread] = {}
+def _threads(pid: int) -> dict[int, procfs.Thread]:
+    found: dict[int, procfs.Thread] = {}
     try:
         tids = sorted(map(int, os.listdir(f"/proc/{pid}/task")))
     except OSError:
         return found
     for tid in tids[:MAX_THREADS]:
-        raw = procfs.read_bytes(f"/proc/{pid}/task/{tid}/stat", 1024) or b""
-        fields = raw.rpartition(b")")[2].split()
-        if len(fields) > 12 and fields[0] not in (b"Z", b"X"):
-            ticks = int(fields[11]) + int(fields[12])
-            found[tid] = _Thread(fields[0].decode("ascii", "replace"), ticks)
+        thread = procfs.read_thread(pid, tid)
+        if thread is not None and thread.state not in "ZX":
+            found[tid] = thread
     return found
 
 
@@ -200,7 +192,7 @@ async def native_stacks(
             for look in some
             if (frames := _frames(look.addresses, names))
         ]
-        with_lines = [stack for stack in stacks if any(f.is_user_code for f in stack.frames)]
+        with_lines = [stack for stack in stacks if stack.is_in_user_code]
         if with_lines:
             is_one_thread = len({look.tid for look in some}) == 1
             return tuple(stacks if is_one_thread else with_lines)

@@ -73,7 +73,7 @@ class NodeReader:
         motions = _motions(looks)
         lines = _Lines(facts)
         stacks = [await _snapshot(tid, look, lines) for tid, look in looks]
-        if any(frame.is_user_code for stack in stacks for frame in stack.frames):
+        if any(stack.is_in_user_code for stack in stacks):
             hints = hints_of(stacks, self.language)
             return Reading(self.language, tuple(stacks), hints, motions=motions)
         # Of one that waits they are too old to say anything.

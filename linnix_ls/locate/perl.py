@@ -88,7 +88,7 @@ class PerlReader:
                 note = f"no Perl stack: {error}"
                 if not stacks and n:
                     break  # not just changed meanwhile
-        if any(frame.is_user_code for stack in stacks for frame in stack.frames):
+        if any(stack.is_in_user_code for stack in stacks):
             return Reading(self.language, tuple(stacks), hints_of(stacks, self.language))
         script = _path(script_argument(facts.argv) or "", facts)
         hints = (PlaceHint(script, 1, None, 0.4, "the script that it runs"),) if script else ()

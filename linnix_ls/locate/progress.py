@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from linnix_ls.core.examination import MemoryProgress
+from linnix_ls.locate.memory import MAX_MAPS_BYTES, private_span
 
 N_LOOKS = 14
 LOOK_INTERVAL_S = 0.035
@@ -29,7 +30,6 @@ MAX_PAGES = 32_768
 MAX_CHANGED_PAGES = 400
 # 32 GB of addresses, 64 MB of the kernel's table: looking through takes 0.05 s.
 MAX_PAGES_SCANNED = 8 << 20
-MAX_MAPS_BYTES = 4 << 20
 _SCANNED_AT_ONCE = 1 << 13
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PRESENT_BIT = 63  # of an entry of /proc/<pid>/pagemap (admin-guide/mm/pagemap.rst)
@@ -95,10 +95,10 @@ def _resident_pages(pid: int, *, without_interpreter: bool = False) -> list[int]
     n_scanned = 0
     with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
         for line in lines:
-            addresses, permissions, *_rest = line.split(None, 5)
-            if permissions[:2] != "rw" or permissions[3] != "p" or "[stack" in line or "[v" in line:
+            span = private_span(line)
+            if span is None:
                 continue
-            start, end = (int(address, 16) for address in addresses.split("-"))
+            start, end = span
             if without_interpreter and start == own_end:
                 continue  # behind the file's: its variables that begin as zero
             if without_interpreter and _INTERPRETER.search(line):

@@ -319,7 +319,7 @@ def _busiest_thread(per_look: list[list[StackSnapshot]]) -> list[StackSnapshot]:
         by_thread.setdefault(snapshot.tid, []).append(snapshot)
 
     def rank(looks: list[StackSnapshot]) -> tuple[int, ...]:
-        in_user_code = [look for look in looks if any(f.is_user_code for f in look.frames)]
+        in_user_code = [look for look in looks if look.is_in_user_code]
         n_running_there = sum(bool(look.is_running) for look in in_user_code)
         n_holding = n_first[looks[0].tid] if in_user_code else 0
         return (

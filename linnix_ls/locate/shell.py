@@ -63,7 +63,7 @@ class ShellReader:
                 if not looks and n:
                     break  # not just changed meanwhile
         stacks = _without_stale_lines(looks)
-        if any(frame.is_user_code for stack in stacks for frame in stack.frames):
+        if any(stack.is_in_user_code for stack in stacks):
             again = _line_that_starts_itself(facts, stacks[-1])
             if again is not None:
                 return Reading(self.language, hints=(again,))

@@ -187,6 +187,12 @@ def common_evidence(examination: Examination) -> EvidenceList:
     return evidence
 
 
+def _add_advancing_words(evidence: EvidenceList, examination: Examination) -> None:
+    if examination.memory is not None:
+        n_words = examination.memory.n_advancing_words
+        evidence.add("advancing_words", n_words, "words", "/proc/mem", examination.window_s)
+
+
 def _fruitless_syscalls(
     scene: Scene, process: Process, examination: Examination
 ) -> Stagnation | None:
@@ -306,7 +312,7 @@ def _recurring_state(scene: Scene, examination: Examination) -> Stagnation | Non
     too, but leaves each for good.
     """
     policy = scene.policy.spin
-    looks = [s for s in examination.stacks if any(f.is_user_code for f in s.frames)]
+    looks = [s for s in examination.stacks if s.is_in_user_code]
     states = [look.state_hash for look in looks if look.state_hash is not None]
     if len(states) < policy.min_looks:
         return None
@@ -362,9 +368,7 @@ def _recurring_state(scene: Scene, examination: Examination) -> Stagnation | Non
     evidence.add("returns", n_returns, "returns", source, window_s)
     if is_interpreting:
         evidence.add("interpreter_share", interpreter_share, "share", "cpu_clock samples", window_s)
-    if examination.memory is not None:
-        n_advancing = examination.memory.n_advancing_words
-        evidence.add("advancing_words", n_advancing, "words", "/proc/mem", window_s)
+    _add_advancing_words(evidence, examination)
     return Stagnation(_cause_of_recurrence(examination), 0.85, evidence)
 
 
@@ -382,9 +386,7 @@ def _recurring_rounds(scene: Scene, examination: Examination) -> Stagnation | No
     evidence.add("looks", n_looks, "looks", source, window_s)
     evidence.add("distinct_rounds", n_distinct, "rounds", source, window_s)
     evidence.add("returns", n_returns, "returns", source, window_s)
-    if examination.memory is not None:
-        n_advancing = examination.memory.n_advancing_words
-        evidence.add("advancing_words", n_advancing, "words", "/proc/mem", window_s)
+    _add_advancing_words(evidence, examination)
     return Stagnation(_cause_of_recurrence(examination), 0.75, evidence)
 
 
@@ -549,9 +551,7 @@ def _unfinished_regex(scene: Scene, examination: Examination) -> Stagnation | No
     source = f"{examination.language} stacks"
     evidence.add("looks_at_match", n_looks, "looks", source, window_s)
     evidence.add("unfinished_call", "regular expression", "kind", source, window_s)
-    if examination.memory is not None:
-        n_advancing = examination.memory.n_advancing_words
-        evidence.add("advancing_words", n_advancing, "words", "/proc/mem", window_s)
+    _add_advancing_words(evidence, examination)
     return Stagnation(Cause.REGEX_BACKTRACKING, 0.8, evidence)
 
 

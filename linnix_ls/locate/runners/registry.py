@@ -81,6 +81,7 @@ def observe(facts: ProcessFacts) -> Process:
 
 
 def _thread_names(facts: ProcessFacts) -> tuple[str, ...]:
+    """The busiest first."""
     pid = facts.key.pid
     try:
         tids = os.listdir(f"/proc/{pid}/task")[:MAX_THREADS]
@@ -88,11 +89,8 @@ def _thread_names(facts: ProcessFacts) -> tuple[str, ...]:
         return ()
     threads = []
     for tid in tids:
-        raw = procfs.read_bytes(f"/proc/{pid}/task/{tid}/stat", 1024) or b""
-        head, _, tail = raw.rpartition(b")")
-        fields = tail.split()
-        if len(fields) > 12:
-            name = procfs.text(head.partition(b"(")[2])
-            threads.append((int(fields[11]) + int(fields[12]), name))
-    threads.sort(key=lambda thread: -thread[0])
-    return tuple(dict.fromkeys(name for _, name in threads))
+        thread = procfs.read_thread(pid, int(tid))
+        if thread is not None:
+            threads.append(thread)
+    threads.sort(key=lambda thread: -thread.cpu_ticks)
+    return tuple(dict.fromkeys(procfs.text(thread.comm) for thread in threads))
