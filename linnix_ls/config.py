@@ -24,6 +24,67 @@ MAX_PROBLEMS_TOLD = 20
 TracerChoice = Literal["auto", "bcc", "psutil"]
 
 
+ExplainSource = Literal["auto", "none", "rules", "llama", "openai"]
+
+
+class EndpointSettings(BaseModel):
+    """An OpenAI-compatible server. Nothing is sent anywhere unless `explain.source` is openai.
+
+    Attributes:
+        url: up to and including ``/v1``.
+        key_env: the environment variable that holds the key.
+        key_keyring: the service under which the system's keyring has it, asked before `key_env`.
+        timeout_s: for each try, until the first and between two pieces of the answer.
+        max_retries: after refusals and broken connections, each after a longer pause.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    url: str | None = None
+    model: str | None = None
+    key_env: str = "OPENAI_API_KEY"
+    key_keyring: str | None = None
+    timeout_s: float = Field(default=30.0, gt=0, le=600)
+    max_retries: int = Field(default=2, ge=0, le=10)
+
+
+class ExplainSettings(BaseModel):
+    """Who explains findings. The rules always do, unless `source` is none.
+
+    Attributes:
+        source: auto is llama where a model has been chosen (`linnix-ls model use`), else rules.
+        model: of llama: an installed model's name, or the path of a GGUF; default the chosen one.
+        when: when a model writes: once the machine is idle, at once, or only when it is asked.
+        deadline_s: for a note, from its beginning; what takes longer is given up.
+        memory_mb: that the model's process may have.
+        idle_unload_s: without work the model's process is ended after this.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    source: ExplainSource = "auto"
+    model: str | None = None
+    when: Literal["idle", "at_once", "asked"] = "idle"
+    deadline_s: float = Field(default=90.0, gt=0, le=3600)
+    memory_mb: int = Field(default=6000, ge=64)
+    idle_unload_s: float = Field(default=120.0, ge=0)
+    endpoint: EndpointSettings = EndpointSettings()
+
+
+class FixSettings(BaseModel):
+    """Limits on trying a fix in a copy of the workspace.
+
+    Attributes:
+        time_limit_s: for the test that is run there.
+        max_copy_mb: of the copy.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    time_limit_s: float = Field(default=120.0, gt=0, le=3600)
+    max_copy_mb: int = Field(default=1000, ge=1)
+
+
 class Settings(BaseModel):
     """What a user can set.
 
@@ -45,6 +106,8 @@ class Settings(BaseModel):
     watch_workspace_processes: bool = True
     attach_to_jvm: bool = True
     thresholds: Thresholds = Policy()
+    explain: ExplainSettings = ExplainSettings()
+    fixes: FixSettings = FixSettings()
 
 
 def parse_settings(raw: object) -> tuple[Settings, list[str]]:

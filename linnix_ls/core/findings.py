@@ -110,14 +110,65 @@ class ProcessInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """Whole lines of a file replaced by others.
+
+    Attributes:
+        path: absolute.
+        line: of the first line of `old`; 1-based.
+        old: the lines as they must still be there, without the last newline; empty to insert
+            before `line`.
+        new: what takes their place, without the last newline; empty to remove them.
+    """
+
+    path: str
+    line: int
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A change that may end the runaway. `by`: rules, or the name of a model."""
+
+    by: str
+    title: str
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a model adds about the code at hand. It has passed `explain.gate`; it is never part of
+    the verdict.
+
+    Attributes:
+        model: the model's name, as it is shown beside every word of it.
+        text: what to change here, and why.
+        cites: ids of the evidence that it rests on.
+    """
+
+    model: str
+    text: str
+    cites: tuple[str, ...] = ()
+    patch: Patch | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
-    """Words about a finding. Every number in them is in the evidence that `cites` names."""
+    """Words about a finding. Every number in them is in the evidence that `cites` names.
+
+    Attributes:
+        by: rules; a model's words are in `note`.
+        otherwise: what else it could be, where that is not sure; else empty.
+    """
 
     by: str
     summary: str
     why: str
     fix: tuple[str, ...]
     cites: tuple[str, ...]
+    otherwise: str = ""
+    note: Note | None = None
 
 
 @dataclass(frozen=True, slots=True)

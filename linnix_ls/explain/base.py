@@ -1,0 +1,99 @@
+"""What a model is given, what it answers, and who asks it.
+
+A model is told a finding that rules have made and explained, and the source around the line. It
+may say what to change in this code; verdict, cause, numbers and place are never its business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from linnix_ls.errors import LinnixError
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Lines of a source file around a finding, as they are on the disk: not yet redacted.
+
+    Attributes:
+        path: absolute.
+        first_line: the number of `lines[0]`; 1-based.
+        lines: without line ends.
+        language: python, node, java, c, cpp, rust, shell, make, perl, …; None when unknown.
+    """
+
+    path: str
+    first_line: int
+    lines: tuple[str, ...]
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Everything that is told to a model; nothing else ever is. Already redacted.
+
+    Attributes:
+        system: the same for all findings, so that a model may keep what it made of it.
+        json_schema: of the answer; None for free text.
+        max_tokens: of the answer.
+    """
+
+    system: str
+    user: str
+    json_schema: dict[str, Any] | None
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said, unchecked. `model`: its name, to be shown with it.
+
+    Attributes:
+        cpu_s: that the answer took here; None for a model elsewhere.
+    """
+
+    text: str
+    model: str
+    cpu_s: float | None = None
+
+
+class NoAnswer(LinnixError):
+    """No model could be asked, or it did not answer; the message says why, for people.
+
+    Attributes:
+        cause: one of no_model, not_installed, bad_model, base_model, out_of_memory, worker_died,
+            deadline, endpoint_unreachable, endpoint_refused, endpoint_garbage, too_long.
+    """
+
+    def __init__(self, message: str, *, cause: str, fix: str | None = None) -> None:
+        super().__init__(message, fix=fix)
+        self.cause = cause
+
+
+class Writer(Protocol):
+    """Asks one model, one question at a time; more are put in a queue.
+
+    Attributes:
+        is_local: whether nothing leaves this machine.
+        writes_prose: whether it may answer in free text: an endpoint's larger model.
+    """
+
+    is_local: bool
+    writes_prose: bool
+
+    async def write(self, prompt: Prompt, on_text: Callable[[str], None]) -> Answer:
+        """Ask. Cancelling the task that awaits it stops the model.
+
+        Args:
+            on_text: called with each piece of the answer as it comes, unchecked.
+
+        Raises:
+            NoAnswer: with a message that can be shown.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the model's process, if there is one."""
+        ...
