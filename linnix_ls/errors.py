@@ -51,3 +51,9 @@ class TraceFileError(LinnixError):
     """A recorded trace cannot be read."""
 
     exit_code = 2
+
+
+class FindingsFileError(LinnixError):
+    """A findings document cannot be read."""
+
+    exit_code = 2

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from linnix_ls.cli import output
+from linnix_ls.cli import noting, output
 from linnix_ls.cli.command import Command, keep_standard_fds_free, leave_streams_to_command
 from linnix_ls.cli.screen import Screen
-from linnix_ls.errors import UsageError
+from linnix_ls.errors import LinnixError, UsageError
 
 if TYPE_CHECKING:
     from linnix_ls.cli.watch import OpenFeed, RunWatch
     from linnix_ls.config import Settings
-    from linnix_ls.core.findings import Kind
+    from linnix_ls.core.findings import Finding, Kind
     from linnix_ls.feed.base import Feed
 
 FAILED_ON_FINDING = 3
@@ -47,12 +48,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="auto",
         help="bcc: eBPF or nothing; psutil: no privilege, sees less (default: the best there is)",
     )
-    parser.add_argument(
-        "--explain",
-        choices=("auto", "none", "rules", "llama", "openai"),
-        default="auto",
-        help="who explains findings (default: rules)",
-    )
+    noting.add_options(parser)
     parser.add_argument(
         "--fail-on",
         metavar="KIND[,KIND]",
@@ -84,9 +80,7 @@ def run(args: argparse.Namespace, open_feed: OpenFeed | None = None) -> int:
     if not args.command:
         raise UsageError("there is nothing to run", fix="linnix-ls run -- CMD [ARG ...]")
     if args.explain in ("llama", "openai"):
-        raise UsageError(
-            f"--explain {args.explain} is not available in this version", fix="--explain rules"
-        )
+        noting.settings_of(args)
     args.policy = output.policy_of(args.threshold)
     keep_standard_fds_free()
     outputs = output.Outputs(args)
@@ -130,7 +124,10 @@ async def _watch(
 
         exit_code = command.exit_code(await ended)
         await watch.end(exit_code)
-        is_written = output.report(screen, outputs, *await watch.result())
+        facts, status, findings = await watch.result()
+        if findings:
+            findings = await _with_notes(args, findings, screen, facts.cwd)
+        is_written = output.report(screen, outputs, facts, status, findings)
         if exit_code:
             return exit_code
         return FAILED_ON_FINDING if watch.has_found(args.fail_on) else int(not is_written)
@@ -138,6 +135,23 @@ async def _watch(
         opening.cancel()
         await watch.close()
         screen.close()
+
+
+async def _with_notes(
+    args: argparse.Namespace, findings: Sequence[Finding], screen: Screen, cwd: str
+) -> Sequence[Finding]:
+    """After the run, which a model shall not disturb; nor a pipeline that nobody looks at."""
+    if args.explain in ("none", "rules") or (args.explain == "auto" and not os.isatty(2)):
+        return findings
+    from linnix_ls import app
+    from linnix_ls.report import text
+
+    try:
+        writer = await asyncio.to_thread(app.note_writer, noting.settings_of(args))
+    except LinnixError as error:
+        screen.show(text.notice(f"no notes by a model: {error.message}", error.fix))
+        return findings
+    return await noting.with_notes(findings, writer, screen, cwd) if writer else findings
 
 
 async def _wait_for_feed(

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from linnix_ls.lsp.stdio import claim_stdio, exit_within
 
 if TYPE_CHECKING:
-    from linnix_ls.config import Settings
+    from linnix_ls.config import ExplainSettings, Settings
+    from linnix_ls.explain.base import Writer
     from linnix_ls.feed.base import Feed
 
 
@@ -45,6 +46,13 @@ async def open_feed(settings: Settings, *, on_progress: Callable[[str], None]) -
     return feed
 
 
+def make_writer(settings: ExplainSettings) -> Writer | None:
+    """`app.note_writer`; called on a thread beside the loop."""
+    from linnix_ls import app
+
+    return app.note_writer(settings)
+
+
 def _serve_stdio() -> int:
     if os.isatty(0):
         print(
@@ -66,7 +74,9 @@ async def _serve_streams(source: BinaryIO, sink: BinaryIO) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, connection.end, signal.Signals(number).name)
 
-    exit_code = await serve_connection(open_feed, source, sink, on_started=end_on_signals)
+    exit_code = await serve_connection(
+        open_feed, source, sink, on_started=end_on_signals, make_writer=make_writer
+    )
     # asyncio.run still waits for worker threads; the client does not wait for us.
     exit_within(0.3, exit_code)
     return exit_code
@@ -78,4 +88,8 @@ def _serve_tcp(address: str) -> int:
     def say_where(host: str, port: int) -> None:
         print(f"linnix-ls: listening on {host}:{port}", file=sys.stderr, flush=True)
 
-    return asyncio.run(serve_tcp(open_feed, *parse_address(address), on_listening=say_where))
+    return asyncio.run(
+        serve_tcp(
+            open_feed, *parse_address(address), on_listening=say_where, make_writer=make_writer
+        )
+    )

@@ -76,10 +76,12 @@ class Writer(Protocol):
     """Asks one model, one question at a time; more are put in a queue.
 
     Attributes:
+        target: whom it asks, in words: a model's name, and where it is.
         is_local: whether nothing leaves this machine.
         writes_prose: whether it may answer in free text: an endpoint's larger model.
     """
 
+    target: str
     is_local: bool
     writes_prose: bool
 

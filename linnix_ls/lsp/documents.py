@@ -95,8 +95,11 @@ class Documents:
 
     def lines(self, path: str) -> list[str] | None:
         """The lines as the client has them: from the editor if open there, else from disk."""
+        text = self.text(path)
+        return None if text is None else split_lines(text)
+
+    def text(self, path: str) -> str | None:
+        """The text as the client has it; None for what is no text file."""
         uri = self._open_uris.get(os.path.realpath(path))
         text = self._text_of_open(uri) if uri else None
-        if text is None:
-            text = read_text(path)
-        return None if text is None else split_lines(text)
+        return read_text(path) if text is None else text

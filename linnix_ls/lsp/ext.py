@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 import attrs
 
 from linnix_ls import __version__
-from linnix_ls.core.findings import Finding, ProcessInfo, Severity
+from linnix_ls.core.findings import Explanation, Finding, Patch, ProcessInfo, Severity
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.text import without_surrogates
 from linnix_ls.feed.base import FeedStatus, ProcessView
@@ -27,6 +27,7 @@ DID_CHANGE_FINDINGS = "linnix/didChangeFindings"
 PROCESS_TREE = "linnix/processTree"
 WATCH = "linnix/watch"
 UNWATCH = "linnix/unwatch"
+NOTE_PROGRESS = "linnix/noteProgress"
 
 ParamsT = TypeVar("ParamsT")
 JsonT = TypeVar("JsonT")
@@ -60,10 +61,12 @@ class UnwatchParams:
 
 @attrs.frozen
 class FindingArgument:
-    """The argument of every command about a finding; `confirmed` is for linnix.stopProcess."""
+    """The argument of every command about a finding; `confirmed` is for linnix.stopProcess,
+    `quiet` for linnix.explain."""
 
     finding_id: str = attrs.field(validator=attrs.validators.instance_of(str))
     confirmed: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    quiet: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
 
 
 def structure(raw: object, params_type: type[ParamsT]) -> ParamsT:
@@ -88,7 +91,9 @@ def key_object(key: ProcessKey | None) -> dict[str, int] | None:
     return None if key is None else {"pid": key.pid, "start_ticks": key.start_ticks}
 
 
-def status_object(status: FeedStatus) -> dict[str, Any]:
+def status_object(status: FeedStatus, explain: dict[str, Any] | None = None) -> dict[str, Any]:
+    """`explain`: of `explaining.Explaining`; left out of what is pushed."""
+    told = {"explain": explain} if explain else {}
     return {
         "version": __version__,
         "state": str(status.state),
@@ -100,6 +105,7 @@ def status_object(status: FeedStatus) -> dict[str, Any]:
             "lost": status.n_lost,
             "processes": status.n_processes,
         },
+        **told,
     }
 
 
@@ -119,7 +125,6 @@ def finding_object(
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     location = finding.location
-    words = finding.explanation
     return clean(
         {
             "id": finding.id,
@@ -166,16 +171,53 @@ def finding_object(
                 }
                 for measured in finding.evidence
             ],
-            "explanation": words
-            and {
-                "by": words.by,
-                "summary": words.summary,
-                "why": words.why,
-                "fix": list(words.fix),
-                "cites": list(words.cites),
-            },
+            "explanation": finding.explanation and _explanation_object(finding.explanation),
         }
     )
+
+
+def explanation_object(finding: Finding, problem: str) -> dict[str, Any]:
+    """What linnix.explain answers. `problem`: why there is no note; empty if nothing is wrong."""
+    return clean(
+        {
+            "explanation": finding.explanation and _explanation_object(finding.explanation),
+            "note_problem": problem or None,
+        }
+    )
+
+
+def note_progress_object(finding_id: str, text: str) -> dict[str, Any]:
+    return clean({"finding_id": finding_id, "text": text})
+
+
+def _explanation_object(words: Explanation) -> dict[str, Any]:
+    note = words.note
+    return {
+        "by": words.by,
+        "summary": words.summary,
+        "why": words.why,
+        "fix": list(words.fix),
+        "cites": list(words.cites),
+        "otherwise": words.otherwise,
+        "note": note
+        and {
+            "model": note.model,
+            "text": note.text,
+            "cites": list(note.cites),
+            "patch": note.patch and _patch_object(note.patch),
+        },
+    }
+
+
+def _patch_object(patch: Patch) -> dict[str, Any]:
+    return {
+        "by": patch.by,
+        "title": patch.title,
+        "edits": [
+            {"path": edit.path, "line": edit.line, "old": edit.old, "new": edit.new}
+            for edit in patch.edits
+        ],
+    }
 
 
 def process_tree_object(

@@ -20,13 +20,16 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from linnix_ls import __version__
-from linnix_ls.core.findings import Finding, State
+from linnix_ls.core.findings import Finding, Note, State
 from linnix_ls.core.text import visible
 from linnix_ls.errors import LinnixError
 from linnix_ls.lsp import ext, from_proto, to_proto, wording
 from linnix_ls.lsp.connection import Connection
+from linnix_ls.lsp.diagnostics import shown_severity
 from linnix_ls.lsp.documents import Documents
+from linnix_ls.lsp.explaining import Explaining, MakeWriter, no_writer
 from linnix_ls.lsp.presenter import Presenter
+from linnix_ls.lsp.progress import cancellable_progress
 from linnix_ls.lsp.protocol import LinnixProtocol
 from linnix_ls.lsp.session import RETRY_DELAYS_S, FeedSession, OpenFeed
 from linnix_ls.lsp.stdio import call_when_process_ends
@@ -64,6 +67,7 @@ class LinnixServer(LanguageServer):
         *,
         is_client_local: bool = True,
         retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
+        make_writer: MakeWriter = no_writer,
     ) -> None:
         super().__init__(
             name="linnix-ls", version=__version__, protocol_cls=LinnixProtocol, max_workers=1
@@ -74,6 +78,12 @@ class LinnixServer(LanguageServer):
         self._connection = connection
         self._is_client_local = is_client_local
         self._documents = Documents(self._text_of_open)
+        self._explaining = Explaining(
+            make_writer,
+            self._documents.text,
+            on_note=lambda _finding_id: self._show_soon(),
+            tell=lambda text: self.tell(text, is_problem=True),
+        )
         self._initialization_options: Any = None
         self._unwatch_client: Callable[[], None] = lambda: None
         self._is_started = asyncio.Event()
@@ -128,6 +138,7 @@ class LinnixServer(LanguageServer):
                 )
             )
         await self._set_folders()
+        await self._explaining.use(self._settings.explain)
         self.session.start(self._settings)
         self._is_started.set()
 
@@ -136,12 +147,16 @@ class LinnixServer(LanguageServer):
         self._unwatch_client()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.session.close(), _CLOSE_LIMIT_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._explaining.close(), _CLOSE_LIMIT_S)
         for task in self._tasks:
             task.cancel()
 
     async def change_settings(self, pushed: Any) -> None:
         await self._is_started.wait()
         self._settings = settings = await self._read_settings(pushed)
+        await self._explaining.use(settings.explain)
+        self._want_notes(list(self.session.findings.values()))
         self._show()
         await self.session.set_settings(settings)
 
@@ -200,9 +215,34 @@ class LinnixServer(LanguageServer):
             return actions
         return [action.command for action in actions if action.command]
 
-    async def explain(self, *arguments: Any) -> None:
-        if finding := self._named_finding(arguments):
+    async def explain(self, *arguments: Any) -> dict[str, Any] | None:
+        """By rules at once; then the model's note, as it is written, if there is a model."""
+        finding = self._named_finding(arguments)
+        if finding is None:
+            return None
+        is_quiet = ext.structure(arguments[0], ext.FindingArgument).quiet
+        finding = self._explaining.explained(finding)
+        if not is_quiet:
             self._say(wording.explanation(finding), types.MessageType.Info)
+        note, problem = await self._note_on(finding)
+        if not is_quiet and (note or problem):
+            self._say(wording.note(note) if note else problem, types.MessageType.Info)
+        return ext.explanation_object(self._explaining.explained(finding), problem)
+
+    async def _note_on(self, finding: Finding) -> tuple[Note | None, str]:
+        """A note that is new, or why there is none; nothing of both where none is wanted."""
+        if finding.explanation is None or finding.explanation.note:
+            return None, ""
+
+        def pass_on(text: str) -> None:
+            report(text)
+            self.protocol.notify(ext.NOTE_PROGRESS, ext.note_progress_object(finding.id, text))
+
+        try:
+            async with cancellable_progress(self, "linnix: asking the model") as report:
+                return await self._explaining.ask(finding, pass_on), ""
+        except LinnixError as error:
+            return None, f"no note by a model: {_with_fix(error)}"
 
     async def dismiss(self, *arguments: Any) -> None:
         if finding := self._named_finding(arguments):
@@ -229,7 +269,7 @@ class LinnixServer(LanguageServer):
         return {"outcome": str(outcome)}
 
     async def status(self, _params: Any) -> dict[str, Any]:
-        return ext.status_object(self.session.status)
+        return ext.status_object(self.session.status, self._explaining.status_object())
 
     async def findings(self, _params: Any) -> dict[str, Any]:
         return {
@@ -255,6 +295,7 @@ class LinnixServer(LanguageServer):
 
     def findings_changed(self, changed: Sequence[Finding]) -> None:
         self._show_soon()
+        self._want_notes(changed)
         self._placeless_ids &= self.session.findings.keys()
         for finding in changed:
             if finding.location or finding.state is not State.RAISED:
@@ -319,7 +360,16 @@ class LinnixServer(LanguageServer):
     def _show(self) -> None:
         self._is_showing_soon = False
         if self._settings:
-            self.presenter.show(list(self.session.findings.values()), self._settings)
+            findings = [self._explaining.explained(f) for f in self.session.findings.values()]
+            self.presenter.show(findings, self._settings)
+
+    def _want_notes(self, findings: Sequence[Finding]) -> None:
+        """For those that the user sees."""
+        for finding in findings:
+            if finding.state is State.CLEARED or (
+                self._settings and shown_severity(finding, self._settings)
+            ):
+                self._explaining.want(finding)
 
     async def _set_folders(self) -> None:
         uris = [folder.uri for folder in self.workspace.folders.values()]
@@ -415,12 +465,17 @@ class LinnixServer(LanguageServer):
 Handler = Callable[..., Awaitable[Any]]
 
 
+def _with_fix(error: LinnixError) -> str:
+    return f"{error.message} (to fix it: {error.fix})" if error.fix else error.message
+
+
 def build_server(
     open_feed: OpenFeed,
     connection: Connection,
     *,
     is_client_local: bool = True,
     retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
+    make_writer: MakeWriter = no_writer,
 ) -> LinnixServer:
     """A server with every handler registered; `connection` need not be started yet."""
     server = LinnixServer(
@@ -428,6 +483,7 @@ def build_server(
         connection,
         is_client_local=is_client_local,
         retry_delays_s=retry_delays_s,
+        make_writer=make_writer,
     )
     # Notifications are taken in synchronously, in the order they came.
     for method, take_in in {
@@ -475,11 +531,16 @@ async def serve_connection(
     is_client_local: bool = True,
     on_started: Callable[[Connection], None] = lambda _: None,
     retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
+    make_writer: MakeWriter = no_writer,
 ) -> int:
     """Serve one client until it says `exit` or its stream ends. Returns the exit status."""
     connection = Connection(source, sink)
     server = build_server(
-        open_feed, connection, is_client_local=is_client_local, retry_delays_s=retry_delays_s
+        open_feed,
+        connection,
+        is_client_local=is_client_local,
+        retry_delays_s=retry_delays_s,
+        make_writer=make_writer,
     )
     connection.start()
     on_started(connection)

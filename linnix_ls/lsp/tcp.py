@@ -14,15 +14,19 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
 from linnix_ls.errors import UsageError
+from linnix_ls.lsp.explaining import MakeWriter, no_writer
 from linnix_ls.lsp.server import serve_connection
 from linnix_ls.lsp.session import OpenFeed
 
 logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+
+_Serve = Callable[..., Awaitable[int]]
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -52,7 +56,12 @@ def uid_of_peer(tables: Iterable[str], peer_port: int, own_port: int) -> int | N
 
 
 async def serve_tcp(
-    open_feed: OpenFeed, host: str, port: int, *, on_listening: Callable[[str, int], None]
+    open_feed: OpenFeed,
+    host: str,
+    port: int,
+    *,
+    on_listening: Callable[[str, int], None],
+    make_writer: MakeWriter = no_writer,
 ) -> int:
     """Serve until SIGINT or SIGTERM.
 
@@ -69,10 +78,11 @@ async def serve_tcp(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     clients: set[asyncio.Task[None]] = set()
+    serve = partial(serve_connection, open_feed, make_writer=make_writer)
     with listener:
         listener.setblocking(False)
         on_listening(*listener.getsockname()[:2])
-        accepting = asyncio.create_task(_accept_all(open_feed, listener, clients))
+        accepting = asyncio.create_task(_accept_all(serve, listener, clients))
         await stop.wait()
         accepting.cancel()
         for client in clients:
@@ -82,7 +92,7 @@ async def serve_tcp(
 
 
 async def _accept_all(
-    open_feed: OpenFeed, listener: socket.socket, clients: set[asyncio.Task[None]]
+    serve: _Serve, listener: socket.socket, clients: set[asyncio.Task[None]]
 ) -> None:
     loop = asyncio.get_running_loop()
     while True:
@@ -92,7 +102,7 @@ async def _accept_all(
             logger.warning("refused a client of another user")
             client.close()
             continue
-        task = asyncio.create_task(_serve_client(open_feed, client, is_local=is_local))
+        task = asyncio.create_task(_serve_client(serve, client, is_local=is_local))
         clients.add(task)
         task.add_done_callback(clients.discard)
 
@@ -105,12 +115,12 @@ def _may_connect(peer_port: int, own_port: int) -> bool:
     return uid_of_peer(lines, peer_port, own_port) in (0, os.geteuid())
 
 
-async def _serve_client(open_feed: OpenFeed, client: socket.socket, *, is_local: bool) -> None:
+async def _serve_client(serve: _Serve, client: socket.socket, *, is_local: bool) -> None:
     client.setblocking(True)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     source, sink = client.makefile("rb"), client.makefile("wb")
     try:
-        await serve_connection(open_feed, source, sink, is_client_local=is_local)
+        await serve(source, sink, is_client_local=is_local)
     finally:
         # Wakes the threads that wait in a read or write, so that the files can be closed.
         with contextlib.suppress(OSError):

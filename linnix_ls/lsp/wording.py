@@ -6,9 +6,10 @@ of foreign origin goes through `text`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from linnix_ls.core.findings import Evidence, Finding, Kind, ProcessInfo, State
+from linnix_ls.core.findings import Edit, Evidence, Finding, Kind, Note, ProcessInfo, State
 from linnix_ls.core.text import visible
 from linnix_ls.lsp.text import code_span, markdown
 
@@ -20,6 +21,9 @@ _WHAT_IT_DOES = {
     Kind.MEMORY_RUNAWAY: "takes memory without end",
 }
 _MAX_CHAIN = 12
+_MAX_NOTE_CHARS = 2000
+_MAX_MODEL_CHARS = 60
+_MAX_CODE_CHARS = 160
 
 
 def process(info: ProcessInfo) -> str:
@@ -45,12 +49,24 @@ def explanation(finding: Finding) -> str:
     if finding.explanation:
         lines += [visible(finding.explanation.why)]
         lines += [f"- {visible(step)}" for step in finding.explanation.fix]
+        lines += [visible(finding.explanation.otherwise)]
     return "\n".join(line for line in lines if line)
+
+
+def note(written: Note) -> str:
+    """A model's note in plain lines, under its name."""
+    lines = [f"{_by(written)}: {visible(written.text, _MAX_NOTE_CHARS)}"]
+    for edit in written.patch.edits if written.patch else ():
+        lines.append(f"It proposes, for line {edit.line}:")
+        lines += _changed(edit)
+    return "\n".join(lines)
 
 
 def as_plain_text(finding: Finding) -> str:
     """Everything, for a client that shows no markdown."""
     lines = [explanation(finding), ""]
+    if finding.explanation and finding.explanation.note:
+        lines += [note(finding.explanation.note), ""]
     lines += [f"{e.name}: {_quantity(e)} ({visible(e.source)})" for e in finding.evidence]
     if finding.test:
         lines += ["", f"test: {visible(finding.test)}"]
@@ -69,6 +85,7 @@ def as_markdown(finding: Finding) -> str:
     if finding.explanation:
         parts.append(markdown(finding.explanation.why))
         parts.append("\n".join(f"- {markdown(step)}" for step in finding.explanation.fix))
+        parts.append(markdown(finding.explanation.otherwise))
     if finding.evidence:
         rows = ["| evidence | value | seen by |", "|---|---|---|"]
         rows += [
@@ -90,7 +107,32 @@ def as_markdown(finding: Finding) -> str:
             for depth, info in _chain(finding)
         )
     )
+    if finding.explanation and finding.explanation.note:
+        parts += ["---", *_note_as_markdown(finding.explanation.note)]
     return "\n\n".join(part for part in parts if part)
+
+
+def _note_as_markdown(written: Note) -> Iterator[str]:
+    """Below a rule, so that nobody takes it for what was measured."""
+    yield f"**{markdown(_by(written))}**"
+    yield markdown(visible(written.text, _MAX_NOTE_CHARS))
+    for edit in written.patch.edits if written.patch else ():
+        yield f"It proposes, not tried yet, for line {edit.line}:"
+        changed = "\n".join(_changed(edit))
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", changed)), default=0))
+        yield f"{fence}diff\n{changed}\n{fence}"
+
+
+def _by(written: Note) -> str:
+    return f"AI note, by {visible(written.model, _MAX_MODEL_CHARS)}, not measured"
+
+
+def _changed(edit: Edit) -> list[str]:
+    return [
+        f"{sign}{visible(line.expandtabs(4), _MAX_CODE_CHARS)}"
+        for sign, lines in (("-", edit.old), ("+", edit.new))
+        for line in lines.splitlines()
+    ]
 
 
 def _chain(finding: Finding) -> Iterator[tuple[int, ProcessInfo]]:

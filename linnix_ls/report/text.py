@@ -19,12 +19,13 @@ what is said about a finding (`core.detectors`), and where it is written to (`cl
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.text import Text
 
-from linnix_ls.core.findings import Evidence, Finding, ProcessInfo, Severity, SourceLocation
+from linnix_ls.core.findings import Evidence, Finding, Note, ProcessInfo, Severity, SourceLocation
 from linnix_ls.core.text import visible
 from linnix_ls.feed.base import FeedStatus
 from linnix_ls.report.document import RunFacts, seconds_after
@@ -40,6 +41,10 @@ _GUTTER_STYLE = "bold blue"
 _MAX_SPAN = 9  # guilty lines; of longer ones the first and last are shown
 _MAX_CHAIN = 8
 _MAX_COMMAND_CHARS = 160
+_MAX_MODEL_CHARS = 60
+_MAX_NOTE_CHARS = 2000
+_NOTE_WIDTH = 96
+_NOTE_STYLE = "bold magenta"
 
 
 def finding_block(finding: Finding, *, cwd: str, started_ns: int) -> Text:
@@ -66,6 +71,22 @@ def finding_block(finding: Finding, *, cwd: str, started_ns: int) -> Text:
     for step in finding.explanation.fix if finding.explanation else ():
         block.append("help", "bold cyan")
         block.append(f": {visible(step)}\n")
+    return block
+
+
+def note_block(finding: Finding, note: Note, *, cwd: str) -> Text:
+    """What a model adds, under its name. Begins with an empty line; ends with a newline."""
+    block = Text("\n")
+    block.append(f"note[{visible(note.model, _MAX_MODEL_CHARS)}]", _NOTE_STYLE)
+    where = _place(finding.location, cwd) if finding.location else _process(finding.process)
+    block.append(f": on {finding.id}, {where}; a model's words, not measured\n")
+    for line in textwrap.wrap(visible(note.text, _MAX_NOTE_CHARS), _NOTE_WIDTH):
+        block.append(f"  {line}\n")
+    for edit in note.patch.edits if note.patch else ():
+        block.append(f"  {_path(edit.path, cwd)}:{edit.line}, not tried:\n", _GUTTER_STYLE)
+        for sign, lines, style in (("-", edit.old, "red"), ("+", edit.new, "green")):
+            for line in lines.splitlines():
+                block.append(f"  {sign} {visible(line.expandtabs(4), _MAX_COMMAND_CHARS)}\n", style)
     return block
 
 
@@ -183,6 +204,8 @@ def _notes(finding: Finding, cwd: str, started_ns: int) -> Iterator[tuple[str, s
         yield "evidence", ", ".join(map(_quantity, finding.evidence))
     if finding.explanation and finding.explanation.why:
         yield "why", visible(finding.explanation.why)
+    if finding.explanation and finding.explanation.otherwise:
+        yield "unless", visible(finding.explanation.otherwise)
 
 
 def _note(width: int, label: str, text: str) -> Text:

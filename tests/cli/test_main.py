@@ -27,7 +27,9 @@ def test_help_names_every_subcommand(capfd):
         main(["--help"])
     shown = capfd.readouterr().out
     assert [
-        word for word in ("run", "replay", "doctor", "agent", "--tcp") if word not in shown
+        word
+        for word in ("run", "replay", "explain", "doctor", "agent", "--tcp")
+        if word not in shown
     ] == []
 
 
@@ -39,10 +41,19 @@ def test_errors_become_text_with_a_fix_and_an_exit_code(capfd):
     )
 
 
-@pytest.mark.parametrize("who", ["llama", "openai"])
-def test_explainers_that_do_not_exist_yet_are_refused(capfd, who):
-    assert main(["run", "--explain", who, "--", "true"]) == 2
-    assert f"--explain {who} is not available in this version" in capfd.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--explain", "openai"), "needs to know which endpoint and which model"),
+        (("--explain", "openai", "--model", "m"), "needs to know which endpoint"),
+        (("--explain", "llama", "--endpoint", "http://localhost/v1"), "is for --explain openai"),
+        (("--explain", "llama", "--deadline", "-1"), "--deadline"),
+    ],
+)
+def test_options_about_models_have_to_fit_together(capfd, words, message):
+    assert main(["run", *words, "--", "true"]) == 2
+    shown = capfd.readouterr().err
+    assert message in shown
 
 
 def test_an_unknown_kind_is_refused_with_those_there_are(capfd):

@@ -3,16 +3,18 @@
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from linnix_ls.config import Settings
-from linnix_ls.core.findings import Severity
+from linnix_ls.core.findings import Edit, Note, Patch, Severity
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.feed.base import ProcessView
 from linnix_ls.lsp import ext
 from linnix_ls.lsp.connection import Connection
+from linnix_ls.lsp.explaining import Explaining, no_writer
 from linnix_ls.lsp.server import build_server
 from linnix_ls.report.document import FindingEntry
 from tests.lsp.memory_feed import WATCHING, a_finding, a_place
@@ -22,6 +24,14 @@ SECTIONS = dict(re.findall(r"^### `([^`]+)`\n(.*?)(?=^##|\Z)", PAGE, re.MULTILIN
 
 FINDING = a_finding(other_locations=(a_place("/t.py", 1, "test"),))
 FINDING_OBJECT = ext.finding_object(FINDING, Severity.WARNING, 0, "file:///x")
+NOTED = replace(
+    FINDING,
+    explanation=replace(
+        FINDING.explanation,
+        note=Note("m", "Wait.", ("e1",), Patch("m", "Wait", (Edit("/x.py", 1, "a", "b"),))),
+    ),
+)
+EXPLAINING = Explaining(no_writer, lambda _: None, lambda _: None, lambda _: None)
 VIEW = ProcessView(
     key=FINDING.process.key,
     parent=ProcessKey(1, 1),
@@ -57,7 +67,7 @@ async def test_every_method_and_command_has_a_section_and_no_other_has():
     nothing = io.BytesIO()
     manager = build_server(None, Connection(nothing, nothing)).protocol.fm
     methods = {method for method in manager.features if method.startswith(ext.PREFIX)}
-    methods |= {ext.DID_CHANGE_STATUS, ext.DID_CHANGE_FINDINGS}
+    methods |= {ext.DID_CHANGE_STATUS, ext.DID_CHANGE_FINDINGS, ext.NOTE_PROGRESS}
     assert set(SECTIONS) == methods | set(manager.commands)
     named = {value for name, value in vars(ext).items() if str(value).startswith(ext.PREFIX)}
     assert named - {ext.PREFIX} == methods
@@ -72,10 +82,12 @@ def test_every_setting_is_in_the_table_with_its_default_and_no_other_is():
 @pytest.mark.parametrize(
     ("method", "objects"),
     [
-        (ext.STATUS, [ext.status_object(WATCHING)]),
+        (ext.STATUS, [ext.status_object(WATCHING, EXPLAINING.status_object())]),
         (ext.FINDINGS, [{"findings": [FINDING_OBJECT]}]),
         (ext.DID_CHANGE_FINDINGS, [{"findings": [], "removed": [FINDING.id]}]),
         (ext.PROCESS_TREE, [ext.process_tree_object([VIEW], [FINDING])]),
+        (ext.NOTE_PROGRESS, [ext.note_progress_object("f1", "")]),
+        ("linnix.explain", [ext.explanation_object(NOTED, "")]),
         (ext.WATCH, [{"pid": 1, "label": ""}, ext.key_object(ProcessKey(1, 1))]),
         (ext.UNWATCH, [{"pid": 1}]),
     ],

@@ -8,9 +8,10 @@ import pytest
 from pydantic import BaseModel
 
 from linnix_ls import __version__
-from linnix_ls.core.findings import Cause, Kind, Severity
-from linnix_ls.report.document import Document, build, iso_time, to_json
-from tests.report.samples import FACTS, PUMP, SPIN, STARTED_NS, STATUS, a_spin
+from linnix_ls.core.findings import Cause, Edit, Kind, Note, Patch, Severity
+from linnix_ls.errors import FindingsFileError
+from linnix_ls.report.document import Document, build, iso_time, read, to_json
+from tests.report.samples import FACTS, PUMP, PYTEST, SPIN, STARTED_NS, STATUS, a_spin
 
 DOCS = Path(__file__).parents[2] / "docs" / "findings-document.md"
 
@@ -88,6 +89,8 @@ def test_is_what_the_contract_says():
                     "why": "It used 0.99 cores.",
                     "fix": ["Wait in the call.", "Or sleep."],
                     "cites": ["e1"],
+                    "otherwise": "",
+                    "note": None,
                 },
             }
         ],
@@ -180,3 +183,55 @@ class TestDocs:
             return [shape(value[0])] if isinstance(value, list) and value else None
 
         assert shape(example) == shape(ours)
+
+
+NOTED = a_spin(
+    explanation=replace(
+        SPIN.explanation,
+        note=Note(
+            "SmolLM2",
+            "Wait in get().",
+            ("e1",),
+            Patch("SmolLM2", "Wait", (Edit("/ws/pump.py", 41, "a", "b"),)),
+        ),
+    )
+)
+
+
+class TestReading:
+    @pytest.mark.parametrize("finding", [SPIN, NOTED, a_spin(location=None, ancestry=())])
+    def test_gives_the_same_document(self, finding):
+        document, findings = read(to_json(build(FACTS, STATUS, [finding])))
+        assert document == build(FACTS, STATUS, [finding])
+        started = replace(FACTS, started_ns=0)
+        assert build(started, STATUS, findings) == document
+
+    def test_gives_findings_that_can_be_explained_and_run_again(self):
+        _, [finding] = read(to_json(build(FACTS, STATUS, [NOTED])))
+        assert finding.evidence == SPIN.evidence
+        assert finding.explanation == NOTED.explanation
+        assert (finding.ancestry[-1].argv, finding.ancestry[-1].cwd) == (PYTEST.argv, "/ws")
+
+    def test_goes_without_what_other_writers_leave_out(self):
+        raw = written(SPIN)
+        del raw["findings"][0]["explanation"]
+        raw["more"] = raw["findings"][0]["more"] = 1
+        assert read(json.dumps(raw).encode())[1][0].explanation is None
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"{",
+            b"[]",
+            b"\xff",
+            b'{"schema": "linnix-findings/2"}',
+            json.dumps(written(SPIN) | {"schema": "other/1"}).encode(),
+            json.dumps(written(SPIN) | {"findings": [{"id": "f1"}]}).encode(),
+            b"[" * 100_000,
+        ],
+    )
+    def test_says_of_anything_else_that_it_is_none(self, content):
+        with pytest.raises(FindingsFileError, match="no findings document") as raised:
+            read(content)
+        assert raised.value.fix

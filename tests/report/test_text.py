@@ -4,7 +4,7 @@ from textwrap import dedent
 import pytest
 
 from linnix_ls.cli.screen import render
-from linnix_ls.core.findings import Severity
+from linnix_ls.core.findings import Edit, Note, Patch, Severity
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.feed.base import FeedState, FeedStatus
 from linnix_ls.report import text
@@ -143,6 +143,39 @@ def test_nothing_foreign_reaches_the_terminal_unescaped(tmp_path):
         other_locations=(replace(SPIN.other_locations[0], path=evil, role=evil),),
     )
     shown = block(finding) + render(text.summary(FACTS, STATUS, [finding]), has_colour=False)
+    assert not set("\x1b\x07\u202e\udcff") & set(shown)
+    assert "[bold]" in shown
+
+
+def test_what_else_it_could_be_is_said_where_it_is_not_sure():
+    words = replace(SPIN.explanation, otherwise="A server under load looks like this.")
+    assert "  = unless: A server under load looks like this.\n" in block(a_spin(explanation=words))
+    assert "unless" not in block(SPIN)
+
+
+def noted(note, finding=SPIN):
+    return render(text.note_block(finding, note, cwd="/ws"), has_colour=False)
+
+
+def test_a_models_note_has_its_name_and_says_that_its_patch_was_not_tried():
+    patch = Patch("SmolLM2", "Wait", (Edit("/ws/pump.py", 41, "a\n\tb", "a\n    c"),))
+    assert noted(Note("SmolLM2", "Wait in get().", (), patch)) == dedent(
+        """
+        note[SmolLM2]: on f1, pump.py:41-43 in drain; a model's words, not measured
+          Wait in get().
+          pump.py:41, not tried:
+          - a
+          -     b
+          + a
+          +     c
+        """
+    )
+
+
+def test_of_a_models_words_nothing_acts_on_the_terminal():
+    evil = "\x1b]0;owned\x07\u202e\udcff[bold]"
+    patch = Patch(evil, evil, (Edit(evil, 1, evil, evil),))
+    shown = noted(Note(evil, evil, (), patch))
     assert not set("\x1b\x07\u202e\udcff") & set(shown)
     assert "[bold]" in shown
 

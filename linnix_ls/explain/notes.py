@@ -1,0 +1,274 @@
+"""Which findings get a model's note, when, and what came of it.
+
+A finding is explained by rules when it comes. Its note is written later, once the machine has time
+for it, or when the user asks; what does not pass `gate` is counted and never shown. Not here: the
+model (`writer`), what it is told (`prompt`), what it may say (`gate`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from linnix_ls.core.findings import Finding, Kind, Note, Severity, State
+from linnix_ls.core.ids import ProcessKey
+from linnix_ls.errors import LinnixError
+from linnix_ls.explain import excerpt, gate, prompt
+from linnix_ls.explain.base import Excerpt, NoAnswer, Prompt, Writer
+
+logger = logging.getLogger(__name__)
+
+TextOf = Callable[[str], str | None]
+
+LOOK_AGAIN_S = 2.0
+# Of the last ten seconds, the share in which somebody waited for a CPU (kernel's PSI, in percent).
+MAX_CPU_PRESSURE = 20.0
+# With these nothing will be different for the next finding.
+_LASTING = frozenset({"no_model", "not_installed", "bad_model", "base_model", "endpoint_refused"})
+_MAX_REMEMBERED = 200
+_SENTENCES = re.compile(r".*[.!?](?=\s|$)", re.DOTALL)
+
+
+def is_machine_busy() -> bool:
+    """Whether somebody has to wait for a CPU now and then."""
+    try:
+        with open("/proc/pressure/cpu", encoding="ascii") as pressure:
+            # some avg10=0.22 avg60=0.17 avg300=1.11 total=58761459
+            return float(pressure.readline().split()[1].partition("=")[2]) > MAX_CPU_PRESSURE
+    except (OSError, ValueError, IndexError):  # a kernel without it
+        return os.getloadavg()[0] > (os.cpu_count() or 1)
+
+
+class NoteRefused(LinnixError):
+    """What a model wrote was not fit to be shown. `reason`: of `gate.Refusal`."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Counts:
+    """What came of notes since the start. `refused` and `failed` are by reason and by cause."""
+
+    n_asked: int = 0
+    n_shown: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+
+
+_Key = tuple[str, Kind, ProcessKey]
+
+
+def _drop(_text: str) -> None:
+    pass
+
+
+class Notes:
+    """See the module. Belongs to one event loop.
+
+    Args:
+        text_of: a file's text as the user has it, for source and patches.
+        on_note: called with a finding's id when its note is there; not for those asked for.
+        on_problem: called once for each thing that keeps notes from being written.
+        when: see `config.ExplainSettings`.
+        is_busy: whether somebody else needs the CPUs.
+
+    Attributes:
+        counts: what came of it so far.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        text_of: TextOf,
+        *,
+        on_note: Callable[[str], None],
+        on_problem: Callable[[NoAnswer], None] = lambda _: None,
+        when: str = "idle",
+        is_busy: Callable[[], bool] = is_machine_busy,
+        look_again_s: float = LOOK_AGAIN_S,
+    ) -> None:
+        self.counts = Counts()
+        self._writer = writer
+        self._text_of = text_of
+        self._on_note = on_note
+        self._on_problem = on_problem
+        self._when = when
+        self._is_busy = is_busy
+        self._look_again_s = look_again_s
+        self._wanted: dict[_Key, Finding] = {}
+        self._notes: OrderedDict[_Key, Note | None] = OrderedDict()
+        self._told: set[str] = set()
+        self._is_hopeless = False
+        self._has_work = asyncio.Event()
+        self._n_asking = 0
+        self._writing: asyncio.Task[Note] | None = None
+        self._task = asyncio.create_task(self._write_wanted())
+
+    def with_note(self, finding: Finding) -> Finding:
+        """The finding with its note, if there is one."""
+        note = self._notes.get(_key(finding))
+        if note is None or finding.explanation is None:
+            return finding
+        return replace(finding, explanation=replace(finding.explanation, note=note))
+
+    def want(self, finding: Finding) -> None:
+        """Have a note written when there is time. What is no warning is not worth one."""
+        key = _key(finding)
+        if finding.state is State.CLEARED:
+            self._wanted.pop(key, None)
+        elif (
+            self._when != "asked"
+            and not self._is_hopeless
+            and key not in self._notes
+            and finding.explanation is not None
+            and finding.severity.rank <= Severity.WARNING.rank
+        ):
+            self._wanted[key] = finding
+            self._has_work.set()
+
+    async def ask(self, finding: Finding, on_text: Callable[[str], None] = _drop) -> Note:
+        """Have a note written now, before all others. Cancel the task to stop it.
+
+        Args:
+            on_text: called with the sentences so far that have passed the checks, as they come.
+
+        Raises:
+            NoAnswer: the model could not be asked.
+            NoteRefused: it answered what cannot be shown.
+        """
+        key = _key(finding)
+        if note := self._notes.get(key):
+            return note
+        self._wanted.pop(key, None)
+        self._n_asking += 1
+        try:
+            if self._writing:
+                self._writing.cancel()
+            return await self._write(finding, on_text)
+        finally:
+            self._n_asking -= 1
+            self._has_work.set()
+
+    async def close(self) -> None:
+        """Stop writing and let go of the model."""
+        for task in filter(None, (self._task, self._writing)):
+            task.cancel()
+            await asyncio.wait([task])
+        await self._writer.close()
+
+    async def _write_wanted(self) -> None:
+        while True:
+            self._has_work.clear()
+            if not self._wanted or self._n_asking:
+                await self._has_work.wait()
+                continue
+            if self._when == "idle" and self._is_busy():
+                await asyncio.sleep(self._look_again_s)
+                continue
+            key, finding = next(iter(self._wanted.items()))
+            writing = self._writing = asyncio.create_task(self._write(finding, _drop))
+            await asyncio.wait([writing])
+            self._writing = None
+            if writing.cancelled():
+                continue  # somebody asks for another one; this one's turn comes again
+            self._wanted.pop(key, None)
+            error = writing.exception()
+            if error is None:
+                self._on_note(finding.id)
+            elif isinstance(error, NoAnswer):
+                self._give_up(error)
+            elif not isinstance(error, NoteRefused):
+                logger.error("a note failed", exc_info=error)
+
+    def _give_up(self, error: NoAnswer) -> None:
+        if error.cause in _LASTING:
+            self._is_hopeless = True
+            self._wanted.clear()
+        if error.message not in self._told:
+            self._told.add(error.message)
+            self._on_problem(error)
+
+    async def _write(self, finding: Finding, on_text: Callable[[str], None]) -> Note:
+        key = _key(finding)
+        self.counts.n_asked += 1
+        source = excerpt.read(finding, self._text_of)
+        question = question_about(finding, source, self._writer)
+        try:
+            answer = await self._writer.write(question, self._checking(finding, source, on_text))
+        except NoAnswer as error:
+            self.counts.failed[error.cause] += 1
+            raise
+        checked = self._check(answer.text, answer.model, finding, source)
+        if isinstance(checked, gate.Refusal):
+            self.counts.refused[str(checked.reason)] += 1
+            self._remember(key, None)
+            raise NoteRefused(
+                f"what {answer.model} wrote did not pass the checks"
+                f" ({str(checked.reason).replace('_', ' ')}) and is not shown",
+                reason=str(checked.reason),
+            )
+        self.counts.n_shown += 1
+        self._remember(key, checked)
+        return checked
+
+    def _check(
+        self, text: str, model: str, finding: Finding, source: Excerpt | None
+    ) -> Note | gate.Refusal:
+        is_free_prose = self._writer.writes_prose
+        return gate.check(text, model, finding, source, is_free_prose=is_free_prose)
+
+    def _checking(
+        self, finding: Finding, source: Excerpt | None, on_text: Callable[[str], None]
+    ) -> Callable[[str], None]:
+        """Takes an answer piece by piece, and passes on those whole sentences that are fit."""
+        said = passed = ""
+
+        def take(piece: str) -> None:
+            nonlocal said, passed
+            said += piece
+            sentences = _SENTENCES.match(said if self._writer.writes_prose else _note_so_far(said))
+            if sentences is None or sentences[0] == passed:
+                return
+            passed = sentences[0]
+            is_prose = self._writer.writes_prose
+            text = passed if is_prose else json.dumps({"note": passed, "cites": []})
+            checked = self._check(text, "", finding, source)
+            if isinstance(checked, Note):
+                on_text(checked.text)
+
+        return take if on_text is not _drop else _drop
+
+    def _remember(self, key: _Key, note: Note | None) -> None:
+        self._notes[key] = note
+        while len(self._notes) > _MAX_REMEMBERED:
+            self._notes.popitem(last=False)
+
+
+def _note_so_far(said: str) -> str:
+    """The note in a JSON answer of which the end has not come yet."""
+    from pydantic_core import from_json
+
+    try:
+        answer = from_json(said, allow_partial="trailing-strings")
+    except ValueError:
+        return ""
+    note = answer.get("note") if isinstance(answer, dict) else None
+    return note if isinstance(note, str) else ""
+
+
+def question_about(finding: Finding, source: Excerpt | None, writer: Writer) -> Prompt:
+    """Everything that `writer` would be told about a finding."""
+    run = finding.ancestry[-1] if finding.ancestry else finding.process
+    return prompt.build(finding, source, is_free_prose=writer.writes_prose, cwd=run.cwd)
+
+
+def _key(finding: Finding) -> _Key:
+    return finding.id, finding.kind, finding.process.key
