@@ -251,7 +251,9 @@ class TestSignals:
 
     def test_stopping_and_continuing_us_does_the_same_to_the_command(self):
         script = "import os; print('ready'); os.read(0, 1)"
-        with Started(script) as started:
+        # In a group of its own: the kernel stops nobody by SIGTSTP in a group that is orphaned, as
+        # that of a test run in the background may be.
+        with Started(script, process_group=0) as started:
             pid = started.command_pid
             started.process.send_signal(signal.SIGTSTP)
             wait_for(lambda: state_of(pid) == "T")

@@ -53,9 +53,11 @@ async def notes_by(writer, **options):
 
 
 async def until(is_so):
-    async with asyncio.timeout(10):
-        while not is_so():
-            await asyncio.sleep(0)
+    for _ in range(10_000):
+        if is_so():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never became so")
 
 
 def note_on(notes, finding=WARNING):
