@@ -116,14 +116,15 @@ class Editor:
         def ignore(_params: object) -> None:
             pass
 
-    async def start(self) -> dict[str, Any]:
-        """Start the server and wait until it watches; its status."""
+    async def start(self, options: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Start the server, with these settings, and wait until it watches; its status."""
         await self.client.start_io(str(machine.LINNIX_LS))
         folder = types.WorkspaceFolder(uri=self.workspace.as_uri(), name="latency")
         await self.client.initialize_async(
             types.InitializeParams(
                 capabilities=types.ClientCapabilities(),
                 process_id=os.getpid(),
+                initialization_options=options,
                 workspace_folders=[folder],
             )
         )
