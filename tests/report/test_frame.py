@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from linnix_ls.report import frame
+from linnix_ls import sources
 from linnix_ls.report.frame import Frame, read_frame
 
 
@@ -73,5 +73,5 @@ def test_a_huge_file_shows_nothing(tmp_path):
     path = tmp_path / "huge"
     with path.open("wb") as file:
         file.write(b"x\n")
-        file.truncate(frame.MAX_FILE_BYTES + 1)
+        file.truncate(sources.MAX_FILE_BYTES + 1)
     assert read_frame(str(path), 1, 1) is None
