@@ -21,13 +21,19 @@ class Excerpt:
         path: absolute.
         first_line: the number of `lines[0]`; 1-based.
         lines: without line ends.
-        language: python, node, java, c, cpp, rust, shell, make, perl, …; None when unknown.
+        language: python, javascript, java, c, c++, … (`sources`); None when unknown.
+        all_lines: of the whole file, to see what a change would do to it. No model is told them.
     """
 
     path: str
     first_line: int
     lines: tuple[str, ...]
     language: str | None
+    all_lines: tuple[str, ...] = ()
+
+    @property
+    def last_line(self) -> int:
+        return self.first_line + len(self.lines) - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 import os
-from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
+
+from linnix_ls.sources import grammar, language_by_suffix
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node, Query, Tree
@@ -19,10 +20,8 @@ MAX_PARSED_BYTES = 512 << 10
 
 
 class _Grammar(NamedTuple):
-    """One language: the package, its function, and the names of its nodes."""
+    """One language: the names of its nodes."""
 
-    module: str
-    function: str
     loops: str
     calls: str
     functions: str
@@ -35,52 +34,32 @@ _JS_FUNCTIONS = (
     "function_declaration function_expression arrow_function method_definition"
     " generator_function_declaration generator_function"
 )
-_TYPESCRIPT = ("tree_sitter_typescript", "language_typescript")
 _GRAMMARS: dict[str, _Grammar] = {
     "shell": _Grammar(
-        *("tree_sitter_bash", "language"),
         "for_statement while_statement c_style_for_statement",
         "command test_command declaration_command",
         "function_definition",
     ),
-    "javascript": _Grammar(
-        *("tree_sitter_javascript", "language"), _JS_LOOPS, _JS_CALLS, _JS_FUNCTIONS
-    ),
-    "typescript": _Grammar(*_TYPESCRIPT, _JS_LOOPS, _JS_CALLS, _JS_FUNCTIONS),
-    "tsx": _Grammar(_TYPESCRIPT[0], "language_tsx", _JS_LOOPS, _JS_CALLS, _JS_FUNCTIONS),
+    "javascript": _Grammar(_JS_LOOPS, _JS_CALLS, _JS_FUNCTIONS),
+    "typescript": _Grammar(_JS_LOOPS, _JS_CALLS, _JS_FUNCTIONS),
+    "tsx": _Grammar(_JS_LOOPS, _JS_CALLS, _JS_FUNCTIONS),
     "java": _Grammar(
-        *("tree_sitter_java", "language"),
         _C_LOOPS + " enhanced_for_statement",
         "method_invocation object_creation_expression",
         "method_declaration constructor_declaration lambda_expression",
     ),
-    "c": _Grammar(
-        *("tree_sitter_c", "language"), _C_LOOPS, "call_expression", "function_definition"
-    ),
+    "c": _Grammar(_C_LOOPS, "call_expression", "function_definition"),
     "c++": _Grammar(
-        *("tree_sitter_cpp", "language"),
         _C_LOOPS + " for_range_loop",
         "call_expression new_expression",
         "function_definition lambda_expression",
     ),
     "rust": _Grammar(
-        *("tree_sitter_rust", "language"),
         "loop_expression while_expression for_expression",
         "call_expression macro_invocation",
         "function_item closure_expression",
     ),
 }
-_SUFFIXES = {
-    **dict.fromkeys((".sh", ".bash", ".bats", ".ksh"), "shell"),
-    **dict.fromkeys((".js", ".mjs", ".cjs", ".jsx"), "javascript"),
-    **dict.fromkeys((".ts", ".mts", ".cts"), "typescript"),
-    ".tsx": "tsx",
-    ".java": "java",
-    **dict.fromkeys((".c", ".h"), "c"),
-    **dict.fromkeys((".cc", ".cpp", ".cxx", ".c++", ".hpp", ".hh", ".hxx", ".ipp"), "c++"),
-    ".rs": "rust",
-}
-
 Lines = tuple[int, int]
 
 
@@ -151,7 +130,7 @@ def syntax_of(path: str, language: str | None = None) -> Syntax | None:
     Args:
         language: a name of ours ("shell", "javascript", …) where the file's name does not tell.
     """
-    language = language or _SUFFIXES.get(os.path.splitext(path)[1].lower())
+    language = language or language_by_suffix(path)
     if language not in _GRAMMARS:
         return None
     try:
@@ -165,7 +144,7 @@ def syntax_of(path: str, language: str | None = None) -> Syntax | None:
 
 @functools.lru_cache(maxsize=64)
 def _parse(path: str, language: str, _mtime_ns: int) -> Syntax | None:
-    loaded = _language(language)
+    loaded = grammar(language)
     if loaded is None:
         return None
     from tree_sitter import Parser
@@ -176,17 +155,6 @@ def _parse(path: str, language: str, _mtime_ns: int) -> Syntax | None:
     except OSError:
         return None
     return Syntax(_GRAMMARS[language], loaded, Parser(loaded).parse(source))
-
-
-@functools.cache
-def _language(name: str) -> Language | None:
-    grammar = _GRAMMARS[name]
-    try:
-        from tree_sitter import Language
-
-        return Language(getattr(import_module(grammar.module), grammar.function)())
-    except ImportError:
-        return None
 
 
 @functools.cache

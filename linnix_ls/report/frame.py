@@ -6,13 +6,11 @@ gigabyte, nothing. Not here: drawing (`text`).
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass
 
 from linnix_ls.core.text import visible
+from linnix_ls.sources import read_source
 
-MAX_FILE_BYTES = 8 << 20
 MAX_COLUMNS = 160
 TAB_COLUMNS = 4
 
@@ -53,25 +51,6 @@ def read_frame(path: str, line: int, end_line: int, n_context: int = 2) -> Frame
     first = max(1, line - n_context)
     last = max(line, end_line) + n_context
     return Frame(first, tuple(_printable(raw) for raw in lines[first - 1 : last]))
-
-
-def read_source(path: str) -> bytes | None:
-    """The content of a regular file of text of bearable size, else None."""
-    try:
-        # Never wait for a pipe's other end, nor take a terminal.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except (OSError, ValueError):
-        return None
-    try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
-            return None
-        content = os.read(fd, MAX_FILE_BYTES)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
-    return None if b"\0" in content else content
 
 
 def _printable(raw: bytes) -> str:

@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from linnix_ls.report import frame
-from linnix_ls.report.frame import Frame, read_frame
+from linnix_ls import sources
+from linnix_ls.report.frame import MAX_COLUMNS, Frame, read_frame
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_what_would_act_on_the_terminal_is_escaped(source):
 
 def test_a_very_long_line_is_cut(source):
     [line] = read_frame(source("x" * 100_000), 1, 1).lines
-    assert len(line) == frame.MAX_COLUMNS
+    assert len(line) == MAX_COLUMNS
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "device", "name"])
@@ -73,5 +73,5 @@ def test_a_huge_file_shows_nothing(tmp_path):
     path = tmp_path / "huge"
     with path.open("wb") as file:
         file.write(b"x\n")
-        file.truncate(frame.MAX_FILE_BYTES + 1)
+        file.truncate(sources.MAX_FILE_BYTES + 1)
     assert read_frame(str(path), 1, 1) is None
