@@ -23,6 +23,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from linnix_ls.config import EndpointSettings
@@ -67,6 +68,7 @@ async def _serve(send: Send) -> None:
         command = json.loads(line)
         if "cancel" not in command:
             asking = asyncio.create_task(_answer(backend, command, send))
+            asking.add_done_callback(partial(_confirm_if_cancelled, command["id"], send))
         elif asking is not None:
             asking.cancel()
     os._exit(0)  # whatever the model's thread is doing
@@ -124,8 +126,6 @@ async def _answer(backend: Backend, question: dict[str, Any], send: Send) -> Non
         await backend.answer(Prompt(**question["prompt"]), on_text)
         cpu_s = _cpu_s() - cpu_before_s if backend.works_here else None
         send(reply | {"answered": name, "cpu_s": cpu_s})
-    except asyncio.CancelledError:
-        send(reply | {"cancelled": True})
     except NoAnswer as error:
         _refuse(send, reply, error)
     except MemoryError:
@@ -135,6 +135,12 @@ async def _answer(backend: Backend, question: dict[str, Any], send: Send) -> Non
     except Exception as error:  # noqa: BLE001 - whatever the model's library did not expect
         words = visible(f"{type(error).__name__}: {error}", MAX_REASON_CHARS)
         _refuse(send, reply, NoAnswer(f"the model's library failed: {words}", cause="worker_died"))
+
+
+def _confirm_if_cancelled(question_id: int, send: Send, asking: asyncio.Task[None]) -> None:
+    """Here and not in the task: that one may not even have begun."""
+    if asking.cancelled():
+        send({"id": question_id, "cancelled": True})
 
 
 def _refuse(send: Send, reply: dict[str, Any], error: NoAnswer) -> None:
