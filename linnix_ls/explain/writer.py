@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,13 +30,16 @@ MAX_LINE_BYTES = 1 << 16
 # Of one answer, with everything around it: a worker that sends more has gone mad.
 MAX_RECEIVED_BYTES = 1 << 22
 MAX_OUTPUT_BYTES = 4096
-# A model stops within milliseconds when it is told to; a library that hangs does not.
-CANCEL_GRACE_S = 2.0
+# A model stops within milliseconds of its CPU time, of which a busy machine gives it few. Only the
+# next question waits for that.
+CANCEL_GRACE_S = 5.0
 # After the second failure in a row, and twice as long after each further one.
 FIRST_PAUSE_S = 10.0
 MAX_PAUSE_S = 600.0
 LAST_WORDS_TIMEOUT_S = 0.5  # the pipe is at its end by then, but for what holds it open
 
+_TELLING = re.compile(r"error|fail|abort|assert|terminate|exception", re.IGNORECASE)
+_FOLDER = re.compile(r"/\S*/")  # of the machine that the library was built on
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 
 
@@ -236,7 +240,8 @@ class WorkerWriter:
         last_words = worker.last_words
         if NO_MEMORY.search(last_words):
             return out_of_memory(self._name)
-        quote = f": {visible(last_words[-300:])}" if last_words else ""
+        line = next(filter(_TELLING.search, reversed(last_words.splitlines())), "")
+        quote = f": {visible(_FOLDER.sub('', line.strip()), 300)}" if line else ""
         ended = worker.how_ended
         if not worker.is_loaded and worker.has_crashed:
             return NoAnswer(

@@ -70,7 +70,7 @@ class Told:
         return "".join(self.pieces)
 
 
-async def until(is_reached, timeout_s=5.0):
+async def until(is_reached, timeout_s=20.0):
     """Wait for a condition in another process; one that never comes fails the test."""
     async with asyncio.timeout(timeout_s):
         while not is_reached():  # noqa: ASYNC110

@@ -43,6 +43,7 @@ async def test_only_the_prompt_the_model_and_the_key_are_sent(writers, monkeypat
     assert request.path == "/v1/chat/completions"
     assert request.headers["authorization"] == "bearer sesame"
     assert "openai-organization" not in request.headers
+    assert request.headers["accept-encoding"] == "identity"
     assert "not for them" not in str(request)
     assert request.body == {
         "model": "tiny",
@@ -221,6 +222,14 @@ async def test_no_proxy_hears_what_is_for_this_machine(writers, monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     async with FakeEndpoint(answer("direct")) as endpoint:
         assert (await writers(url=endpoint.url).write(QUESTION, Told())).text == "direct"
+
+
+async def test_a_proxy_is_used_for_others_as_the_environment_says(writers, monkeypatch):
+    async with FakeEndpoint(answer("by proxy")) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
+        writer = writers(url="http://gateway.invalid/v1")
+        assert (await writer.write(QUESTION, Told())).model == "tiny at gateway.invalid"
+    assert proxy.requests[0].path == "http://gateway.invalid/v1/chat/completions"
 
 
 async def test_a_missing_package_is_told_with_the_command_that_installs_it(

@@ -87,7 +87,7 @@ async def test_what_crashes_again_and_again_is_left_alone_for_a_while(writers, m
 
 
 async def test_a_crash_while_it_loads_is_the_models_fault(writers, model):
-    model.write_text("abort bad tensor")
+    model.write_text("abort GGML_ASSERT(bad tensor)")
     error = await failure(writers(model), "say x")
     assert error.cause == "bad_model" and "bad tensor" in error.message
 

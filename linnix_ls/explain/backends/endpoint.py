@@ -5,6 +5,7 @@ Sends what it is given, and its key, to the configured host and to nobody else.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -36,7 +37,12 @@ def host_of(url: str | None) -> str | None:
 
 def is_loopback(host: str | None) -> bool:
     """Whether what is sent there stays on this machine."""
-    return host is not None and (host in ("localhost", "::1") or host.startswith("127."))
+    if host is None or host == "localhost":
+        return host is not None
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name; where it leads to can change
+        return False
 
 
 class EndpointBackend:

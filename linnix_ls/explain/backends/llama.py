@@ -36,7 +36,7 @@ IDLE_PRESSURE_PERCENT = 5.0
 
 # ggml's levels. The binding's table is off by one: with it, errors are hidden.
 _LOG_WARNING, _LOG_ERROR, _LOG_CONTINUED = 3, 4, 5
-_LOAD_ERROR = re.compile(r"error loading model: (.+)")
+_LOG_PREFIX = re.compile(r"^\w+: (error loading model: )?")
 _T = TypeVar("_T")
 
 
@@ -137,8 +137,8 @@ class LlamaBackend:
         said = "\n".join([*self._errors, str(error)])
         if NO_MEMORY.search(said):
             return out_of_memory(self._name)
-        match = _LOAD_ERROR.search(said)
-        reason = match[1] if match else next(iter(self._errors), str(error))
+        # The first one says why, those after it that it therefore failed.
+        reason = _LOG_PREFIX.sub("", next(iter(self._errors), str(error)))
         return NoAnswer(
             f"the model {self._name} cannot be loaded: {visible(reason, MAX_REASON_CHARS)}",
             fix="install it anew (linnix-ls model install), or choose another one "

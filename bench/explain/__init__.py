@@ -1,0 +1,1 @@
+"""Benchmarks of explanations: whether they are true, and what they cost."""
