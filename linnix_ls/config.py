@@ -33,7 +33,8 @@ class EndpointSettings(BaseModel):
     Attributes:
         url: up to and including ``/v1``.
         key_env: the environment variable that holds the key.
-        key_keyring: the service under which the system's keyring has it, asked before `key_env`.
+        key_keyring: the service under which the system's keyring has it, for the user linnix-ls
+            (``keyring set SERVICE linnix-ls``); asked before `key_env`.
         timeout_s: for each try, until the first and between two pieces of the answer.
         max_retries: after refusals and broken connections, each after a longer pause.
     """
