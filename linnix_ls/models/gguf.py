@@ -98,7 +98,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(MAX_HEADER_BYTES)
+        content = file.read(min(size, MAX_HEADER_BYTES))
     if not content.startswith(b"GGUF"):
         raise BadModelFile(f"{path} is not a GGUF file", fix=_OTHER_COPY)
     try:

@@ -63,9 +63,14 @@ def folder() -> Path:
     """
     path = _path()
     for part in (path.parent, path):
-        with contextlib.suppress(FileExistsError):
-            part.mkdir(mode=0o700, parents=True)
-        status = part.lstat()
+        try:
+            with contextlib.suppress(FileExistsError):
+                part.mkdir(mode=0o700, parents=True)
+            status = part.lstat()
+        except OSError as error:
+            raise LinnixError(
+                f"cannot make {part}: {error.strerror}", fix="set XDG_DATA_HOME to another place"
+            ) from error
         is_private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o022
         if not is_private or status.st_uid != os.geteuid():
             raise LinnixError(
@@ -298,12 +303,15 @@ def _read() -> _Index:
 def _locked() -> Iterator[_Index]:
     """The index, which nobody else changes meanwhile."""
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(folder() / "lock", flags, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield _read()
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder() / "lock", flags, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield _read()
+        finally:
+            os.close(descriptor)
+    except OSError as error:  # also of what is done with it
+        raise LinnixError(f"cannot change {_path()}: {error.strerror}") from error
 
 
 def _write(index: _Index) -> None:
