@@ -101,6 +101,7 @@ def _list(args: argparse.Namespace) -> int:
         )
         return 0
     _print(_installed_table(models, in_use))
+    _print("")
     _print(_catalog_table(catalog.CATALOG, models, ram_bytes, best))
     return 0
 
@@ -312,7 +313,12 @@ def _table(title: str, columns: Iterable[str]) -> Table:
     )
     for column in columns:
         is_size = column in ("size", "download", "memory")
-        table.add_column(column, justify="right" if is_size else "left", overflow="fold")
+        table.add_column(
+            column,
+            justify="right" if is_size else "left",
+            overflow="fold",
+            no_wrap=is_size or column == "name",
+        )
     return table
 
 

@@ -27,7 +27,7 @@ def test_help_names_every_subcommand(capfd):
         main(["--help"])
     shown = capfd.readouterr().out
     assert [
-        word for word in ("run", "replay", "doctor", "agent", "--tcp") if word not in shown
+        word for word in ("run", "replay", "model", "doctor", "agent", "--tcp") if word not in shown
     ] == []
 
 
