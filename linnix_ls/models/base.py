@@ -17,6 +17,7 @@ class InstalledModel:
         is_instruct: whether it has a chat template: others may not write prose.
         licence: SPDX or words; None when nobody says.
         source: where it is from: a path, a package, a repository of a hub.
+        n_parameters: how large it is; None when nobody says.
     """
 
     name: str
@@ -27,3 +28,4 @@ class InstalledModel:
     is_instruct: bool
     licence: str | None
     source: str
+    n_parameters: int | None = None

@@ -28,7 +28,7 @@ def test_help_names_every_subcommand(capfd):
     shown = capfd.readouterr().out
     assert [
         word
-        for word in ("run", "replay", "explain", "doctor", "agent", "--tcp")
+        for word in ("run", "replay", "explain", "model", "doctor", "agent", "--tcp")
         if word not in shown
     ] == []
 
