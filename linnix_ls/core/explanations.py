@@ -37,7 +37,7 @@ _UNKNOWN = (
 )
 _CHECK = (
     "First see whether it is so: run it again under linnix-ls, which measures it anew. If it is,"
-    " this mostly helps:"
+    " this mostly helps."
 )
 
 
@@ -53,7 +53,7 @@ def explain(finding: Finding) -> Explanation:
     return Explanation(
         by="rules",
         summary=summary(finding, predicate),
-        why=why,
+        why=why or "More than that was not measured.",
         fix=fix,
         cites=facts.cites,
         otherwise="" if is_sure(finding) else words.otherwise,

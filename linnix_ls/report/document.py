@@ -111,6 +111,7 @@ class ExplanationEntry(_Model):
     why: Text
     fix: tuple[Text, ...]
     cites: tuple[str, ...]
+    otherwise: Text
 
 
 class FindingEntry(_Model):

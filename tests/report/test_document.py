@@ -88,6 +88,7 @@ def test_is_what_the_contract_says():
                     "why": "It used 0.99 cores.",
                     "fix": ["Wait in the call.", "Or sleep."],
                     "cites": ["e1"],
+                    "otherwise": "",
                 },
             }
         ],

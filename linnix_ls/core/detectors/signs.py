@@ -10,38 +10,7 @@ WITHOUT_PAUSE_PER_S = 1_000
 
 def sign(facts: Facts) -> str:
     """The one that decided, as a clause; empty when it is not known."""
-    n_states = facts.number("distinct_states")
-    return (
-        asking(facts)
-        or facts.say("{looks_at_match} looks found it in one and the same match", "unfinished_call")
-        or (
-            facts.say("{looks} looks found it in one and the same match", "unfinished_call")
-            if facts.text("unfinished_call")
-            else ""
-        )
-        or facts.say(
-            "in {looks} looks what should end the loop was always one of the same"
-            " {distinct_conditions:value|values}"
-        )
-        or (
-            facts.say("in {looks} looks its variables were always the same", "distinct_states")
-            if n_states == 1
-            else facts.say("{looks} looks found its variables in {distinct_states:state|states}")
-        )
-        or facts.say(
-            "in {looks} looks each round began with one of {distinct_rounds:set|sets} of variables"
-        )
-        or facts.say("of {samples} samples of its registers {new_registers_share} were new")
-        or (
-            facts.say(
-                "in {looks_at_registers} looks nothing in its registers and on its stack counted"
-                " up or down",
-                "advancing_registers",
-            )
-            if facts.number("advancing_registers") == 0
-            else ""
-        )
-    )
+    return asking(facts) or _matching(facts) or _coming_back(facts) or _standing_still(facts)
 
 
 def asking(facts: Facts) -> str:
@@ -51,6 +20,41 @@ def asking(facts: Facts) -> str:
     return facts.first(
         "{syscalls_per_s} system calls a second, most often {commonest_syscall}",
         "{syscalls_per_s} system calls a second, of which {fruitless_share} bring nothing",
+        "{fruitless_share} of its system calls bring nothing",
+    )
+
+
+def _matching(facts: Facts) -> str:
+    said = "looks found it in one and the same match"
+    return facts.say(f"{{looks_at_match}} {said}", "unfinished_call") or facts.say(
+        f"{{looks}} {said}", "unfinished_call"
+    )
+
+
+def _coming_back(facts: Facts) -> str:
+    if facts.number("distinct_conditions") is None and facts.number("distinct_states") == 1:
+        return facts.say(
+            "in {looks} looks its variables were always the same", "distinct_states"
+        ) or facts.say("its variables were always the same", "distinct_states")
+    return facts.first(
+        "in {looks} looks what should end the loop was always one of the same"
+        " {distinct_conditions:value|values}",
+        "what should end the loop was always one of the same {distinct_conditions:value|values}",
+        "{looks} looks found its variables in {distinct_states:state|states}",
+        "its variables were found in {distinct_states:state|states}",
+        "in {looks} looks each round began with one of {distinct_rounds:set|sets} of variables",
+        "each round began with one of {distinct_rounds:set|sets} of variables",
+        "of {samples} samples of its registers {new_registers_share} were new",
+        "{new_registers_share} of the samples of its registers were new",
+    )
+
+
+def _standing_still(facts: Facts) -> str:
+    if facts.number("advancing_registers") != 0:
+        return ""
+    said = "nothing in its registers and on its stack counted up or down"
+    return facts.say(f"in {{looks_at_registers}} looks {said}", "advancing_registers") or facts.say(
+        said, "advancing_registers"
     )
 
 
@@ -68,10 +72,14 @@ def meaning(facts: Facts) -> list[str]:
         ]
     said += [
         facts.say(
-            "Something else may count, but what the loop asks for comes back to where it was.",
+            "Something else may count, but what the loop asks for takes the same values again and"
+            " again.",
             "distinct_conditions",
         )
-        or facts.say(
+        or _only_few(
+            facts,
+            facts.number("distinct_states"),
+            facts.number("looks"),
             "A program that gets on leaves a state for good; this one comes back to where it was,"
             " and from there it can only do the same again.",
             "distinct_states",
@@ -81,7 +89,10 @@ def meaning(facts: Facts) -> list[str]:
             " same way.",
             "distinct_rounds",
         )
-        or facts.say(
+        or _only_few(
+            facts,
+            facts.number("new_registers_share"),
+            1,
             "Work brings new values into the registers all the time; here the machine comes back"
             " to where it was, so nothing in the loop changes what it waits for.",
             "new_registers_share",
@@ -108,29 +119,35 @@ def meaning(facts: Facts) -> list[str]:
     return said
 
 
+def _only_few(facts: Facts, n: float | None, of: float | None, sentence: str, name: str) -> str:
+    """The sentence, if it holds: less than half of what was seen was different."""
+    return facts.say(sentence, name) if n is not None and (of is None or n < 0.5 * of) else ""
+
+
 def _asking_means(facts: Facts) -> list[str]:
     share, rate = facts.number("fruitless_share"), facts.number("syscalls_per_s")
     said = []
     if share is not None and share >= 0.5:
-        at_once = rate is not None and rate >= WITHOUT_PAUSE_PER_S
-        if at_once:
-            said.append(
-                facts.say(
-                    "{fruitless_share} of these calls fail or find nothing, and it asks again at"
-                    " once: it waits, but by asking.",
-                    "syscalls_per_s",
-                )
+        said.append(
+            facts.say(
+                "{fruitless_share} of these calls fail or find nothing, and it asks again at once:"
+                " it waits, but by asking.",
+                "syscalls_per_s",
             )
-        said.append("" if at_once else facts.say("{fruitless_share} of them find nothing."))
+            if rate is not None and rate >= WITHOUT_PAUSE_PER_S
+            else facts.say("{fruitless_share} of its system calls fail or find nothing.")
+        )
     elif share is not None:
         said.append(
             facts.say(
-                "They only look at things and change none, and only {fruitless_share} of them fail"
-                " or find nothing: the answers are there, and it asks all the same."
+                "Its system calls only look at things and change none; {fruitless_share} of them"
+                " fail or find nothing, the others give the same answers again."
             )
         )
     if (facts.number("commonest_syscall_share") or 0) >= 0.5:
-        said.append(facts.say("{commonest_syscall_share} of them are {commonest_syscall}."))
+        said.append(
+            facts.say("{commonest_syscall_share} of its system calls are {commonest_syscall}.")
+        )
     said.append(
         facts.say("It looks for {commonest_path} again and again.")
         or (

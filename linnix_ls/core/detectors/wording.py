@@ -9,7 +9,6 @@ What is said about each kind of finding is in the `words` module beside its dete
 
 from __future__ import annotations
 
-import math
 import re
 from string import Formatter
 from typing import NamedTuple
@@ -171,7 +170,7 @@ def spelled(piece: Evidence) -> str | None:
         return quoted(value) if value.strip() else None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None  # a document may hold anything
-    if not math.isfinite(value) or not 0 <= value <= _MAX_VALUE:
+    if not 0 <= value <= _MAX_VALUE:  # nor is NaN
         return None
     if piece.unit == "share":
         return _without_zeros(f"{value * 100:.1f}") + "%"

@@ -41,9 +41,9 @@ _RETRIES: Advice = {
         "Look at why the command fails: output() has its status and its stderr.",
     ),
     "shell": (
-        "Put a pause into the loop and a bound on it: `until TRY; do (( SECONDS < limit )) || exit"
-        ' 1; sleep "$pause"; done`. For HTTP, curl --retry-connrefused --retry N --retry-delay SECONDS'
-        " --retry-max-time SECONDS.",
+        "Put a pause into the loop and a bound on it: `until TRY; do (( SECONDS < limit )) ||"
+        ' exit 1; sleep "$pause"; done`. For HTTP, curl --retry-connrefused --retry N'
+        " --retry-delay SECONDS --retry-max-time SECONDS.",
         "Look at why the try fails: `2>/dev/null` hides the message, and in a test only the status"
         " is left.",
     ),
@@ -288,8 +288,8 @@ def _of_retries(facts: Facts, language: str) -> Words:
             said.append(
                 facts.say(
                     "{same_command_share} of the starts are the same"
-                    " {commands_in_round:command|commands} in turn, and the one that fails is"
-                    " {command}."
+                    " {commands_in_round:command|commands} in turn, and {command} is the one that"
+                    " fails."
                 )
             )
         said.append(

@@ -1,0 +1,1 @@
+"""Measures explanations: whether what they say is true, without asking anybody."""
