@@ -14,7 +14,7 @@ from linnix_ls.core.detectors.languages import Advice
 from linnix_ls.core.detectors.leaked_child import words as leaked_child
 from linnix_ls.core.detectors.memory_runaway import words as memory_runaway
 from linnix_ls.core.detectors.stuck import words as stuck
-from linnix_ls.core.detectors.wording import Facts, Words, is_sure, sentences, summary
+from linnix_ls.core.detectors.wording import SURE, Facts, Words, is_sure, sentences, summary
 from linnix_ls.core.findings import Explanation, Finding, Kind
 
 _WORDS: Mapping[Kind, Callable[[Facts], Words]] = {
@@ -41,6 +41,12 @@ _CHECK = (
 )
 
 
+_ELSEWHERE = (
+    "No file of yours is involved as far as can be seen: it could also be another program's doing,"
+    " or meant so."
+)
+
+
 def explain(finding: Finding) -> Explanation:
     """Never fails, and takes well under a millisecond."""
     facts = Facts(finding)
@@ -50,11 +56,14 @@ def explain(finding: Finding) -> Explanation:
         kind, cause = (name.replace("_", " ") for name in (finding.kind, finding.cause))
         predicate = f"was reported as {kind} ({cause}); what decided is not known here"
         why, fix = sentences(_UNKNOWN, why), (_CHECK, *fix)
+    otherwise = "" if is_sure(finding) else words.otherwise
+    if otherwise and finding.location is None and finding.confidence >= SURE:
+        otherwise = _ELSEWHERE
     return Explanation(
         by="rules",
         summary=summary(finding, predicate),
         why=why or "More than that was not measured.",
         fix=fix,
         cites=facts.cites,
-        otherwise="" if is_sure(finding) else words.otherwise,
+        otherwise=otherwise,
     )

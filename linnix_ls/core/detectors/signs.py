@@ -18,6 +18,8 @@ def asking(facts: Facts) -> str:
     if facts.text("commonest_syscall") is None and facts.number("fruitless_share") is None:
         return ""
     return facts.first(
+        "{syscalls_per_s} system calls a second, {commonest_syscall_share} of them"
+        " {commonest_syscall}",
         "{syscalls_per_s} system calls a second, most often {commonest_syscall}",
         "{syscalls_per_s} system calls a second, of which {fruitless_share} bring nothing",
         "{fruitless_share} of its system calls bring nothing",
@@ -42,8 +44,8 @@ def _coming_back(facts: Facts) -> str:
         "what should end the loop was always one of the same {distinct_conditions:value|values}",
         "{looks} looks found its variables in {distinct_states:state|states}",
         "its variables were found in {distinct_states:state|states}",
-        "in {looks} looks each round began with one of {distinct_rounds:set|sets} of variables",
-        "each round began with one of {distinct_rounds:set|sets} of variables",
+        "in {looks} looks its rounds began in {distinct_rounds:way|ways}",
+        "its rounds were found to begin in {distinct_rounds:way|ways}",
         "of {samples} samples of its registers {new_registers_share} were new",
         "{new_registers_share} of the samples of its registers were new",
     )
@@ -80,13 +82,15 @@ def meaning(facts: Facts) -> list[str]:
             facts,
             facts.number("distinct_states"),
             facts.number("looks"),
-            "A program that gets on leaves a state for good; this one comes back to where it was,"
-            " and from there it can only do the same again.",
+            "A program that gets on changes something; here all variables stay as they were."
+            if facts.number("distinct_states") == 1
+            else "A program that gets on leaves a state for good; this one comes back to where it"
+            " was, and from there it can only do the same again.",
             "distinct_states",
         )
         or facts.say(
-            "Whatever a round calls, the next one begins as one before it did, so it will go the"
-            " same way.",
+            "Whatever a round calls, another one begins with the same variables as one before it,"
+            " so it will go the same way.",
             "distinct_rounds",
         )
         or _only_few(
@@ -140,13 +144,9 @@ def _asking_means(facts: Facts) -> list[str]:
     elif share is not None:
         said.append(
             facts.say(
-                "Its system calls only look at things and change none; {fruitless_share} of them"
-                " fail or find nothing, the others give the same answers again."
+                "Its system calls only look at things and change none, and {fruitless_share} of"
+                " them fail or find nothing: who only looks waits for something to change."
             )
-        )
-    if (facts.number("commonest_syscall_share") or 0) >= 0.5:
-        said.append(
-            facts.say("{commonest_syscall_share} of its system calls are {commonest_syscall}.")
         )
     said.append(
         facts.say("It looks for {commonest_path} again and again.")

@@ -68,6 +68,10 @@ _CALLS_OF = {
     "python": {"poll": Asked.CHILD},
     "java": {"poll": Asked.QUEUE, "peek": Asked.QUEUE},
 }
+# How it looks to who writes that language, where it looks otherwise.
+SEEN_AS = {
+    (Asked.READY, "node"): "keeps the event loop asking whether anything is ready",
+}
 # A waiting loop may ask for anything by these: what the loop calls says more.
 _VAGUE = frozenset({Asked.READY, Asked.TURN})
 

@@ -9,6 +9,7 @@ from linnix_ls.core.detectors.cpu_spin.advice import (
     LOOPS,
     POLLS,
     REGEXES,
+    SEEN_AS,
     Asked,
     asked,
 )
@@ -41,7 +42,7 @@ def words(facts: Facts) -> Words:
     what = asked(facts, language) if cause in (Cause.BUSY_POLL, Cause.LOCK_SPIN) else None
     verb = _VERBS.get(cause, "uses the CPU without getting anywhere")
     if what is not None and cause is Cause.BUSY_POLL:
-        verb = f"{what} again and again"
+        verb = f"{SEEN_AS.get((what, language), what)} again and again"
     sign = signs.sign(facts)
     return Words(
         predicate=f"{verb}: {sign}" if sign else "",

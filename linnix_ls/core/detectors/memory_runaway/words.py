@@ -73,7 +73,7 @@ def words(facts: Facts) -> Words:
         why=sentences(
             facts.say(
                 "{repeated_growth} of the memory that it has added holds the same as what it had"
-                " added before: it does not build something, it repeats itself."
+                " added before; what is built differs from part to part."
             ),
             f"{sign[:1].upper()}{sign[1:]}." if sign else "",
             *signs.meaning(facts),
