@@ -53,7 +53,7 @@ _DENIAL = re.compile(
     re.IGNORECASE,
 )
 _OF_KIND = {
-    Kind.CPU_SPIN: r"goes round|keeps the CPU|getting anywhere|spins\b",
+    Kind.CPU_SPIN: r"goes round|tries for a lock|spins\b",
     Kind.FORK_STORM: r"fork storm|forks\b|from within|starts? (itself|\S+ again and again)",
     Kind.STUCK: r"\bhangs\b|wait(s|ing)? for each other|deadlock|used no CPU",
     Kind.LEAKED_CHILD: r"(after|though) its run|outlive|left behind|orphan",

@@ -173,6 +173,7 @@ def finding_object(
                 "why": words.why,
                 "fix": list(words.fix),
                 "cites": list(words.cites),
+                "otherwise": words.otherwise,
             },
         }
     )

@@ -88,7 +88,10 @@ def meaning(facts: Facts) -> list[str]:
             " was, and from there it can only do the same again.",
             "distinct_states",
         )
-        or facts.say(
+        or _only_few(
+            facts,
+            facts.number("distinct_rounds"),
+            facts.number("looks"),
             "Whatever a round calls, another one begins with the same variables as one before it,"
             " so it will go the same way.",
             "distinct_rounds",

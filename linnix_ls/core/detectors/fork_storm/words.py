@@ -238,6 +238,8 @@ def _of_recursion(facts: Facts, language: str) -> Words:
 
 
 def _of_workers(facts: Facts, language: str) -> Words:
+    n_copies, n_cpus = facts.number("busy_copies"), facts.number("cpus")
+    is_crowded = n_copies is not None and (n_cpus is None or n_copies > n_cpus)
     return Words(
         predicate=facts.first(
             "keeps {busy_copies:process|processes} of {program} busy on {cpus:CPU|CPUs}",
@@ -246,7 +248,9 @@ def _of_workers(facts: Facts, language: str) -> Words:
             "keeps {busy_copies:process|processes} busy at once",
         ),
         why=sentences(
-            facts.say(
+            ""
+            if not is_crowded
+            else facts.say(
                 "More workers than CPUs do not get more done: they take the CPUs from one another,"
                 " each holds its own memory, and whatever else runs here waits.",
                 "busy_copies",
@@ -293,7 +297,9 @@ def _of_retries(facts: Facts, language: str) -> Words:
                 )
             )
         said.append(
-            facts.say(
+            ""
+            if failed < 0.5
+            else facts.say(
                 "It is tried again as soon as it has failed, without waiting for anything to"
                 " change.",
                 "failed_exits_share",
@@ -309,7 +315,9 @@ def _of_retries(facts: Facts, language: str) -> Words:
         )
     said.append(facts.say("{starts:process was|processes were} started while it was watched."))
     calls = {name.strip().lower() for name in (facts.text("loop_calls") or "").split(",")}
-    if language in _POOL_RETRIES and calls & _POOL_CALLS:
+    # What is started anew by a pool is the interpreter, or a copy of it.
+    is_interpreter = command is not None and command.startswith((language, "a copy"))
+    if language in _POOL_RETRIES and is_interpreter and calls & _POOL_CALLS:
         fix = _POOL_RETRIES[language]
         said.append(facts.say("What the line calls: {loop_calls}."))
     else:

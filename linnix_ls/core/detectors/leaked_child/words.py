@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from linnix_ls.core.detectors.languages import Advice, advice_for, is_spawn_site, language_of
 from linnix_ls.core.detectors.wording import Facts, Words, has_place, program_of, sentences
-from linnix_ls.core.findings import Cause
 
 _STOP: Advice = {
     "python": (
@@ -81,7 +80,7 @@ def words(facts: Facts) -> Words:
             ),
             facts.say("It also listens at {listens_at.1}."),
             ""
-            if finding.cause is Cause.ORPHAN_SERVER
+            if facts.text("listens_at")
             else facts.say(
                 "What it was started for is over, and it still holds its files and its memory.",
                 "outlived_run_s",

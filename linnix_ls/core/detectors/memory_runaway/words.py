@@ -62,20 +62,19 @@ ADVICE: tuple[Advice, ...] = (_COLLECTIONS,)
 
 def words(facts: Facts) -> Words:
     sign = signs.sign(facts)
+    growth = facts.first(
+        "collects without end: {rss_growth} MB more each second, {rss} MB by now",
+        "collects without end: {rss_growth} MB more each second",
+        "collects the same again: {repeated_growth} of what it has added was there before",
+    )
     return Words(
-        predicate=facts.first(
-            "collects without end: {rss_growth} MB more each second, {rss} MB by now",
-            "collects without end: {rss_growth} MB more each second",
-            "collects the same again: {repeated_growth} of what it has added was there before",
-            "collects and gets nowhere: {sign}" if sign else "{sign_that_is_not_known}",
-            sign=sign,
-        ),
+        predicate=growth or (f"collects without getting anywhere: {sign}" if sign else ""),
         why=sentences(
             facts.say(
                 "{repeated_growth} of the memory that it has added holds the same as what it had"
                 " added before; what is built differs from part to part."
             ),
-            f"{sign[:1].upper()}{sign[1:]}." if sign else "",
+            f"{sign}." if sign and growth else "",
             *signs.meaning(facts),
             facts.say(
                 "It keeps what it makes each time, and memory is what will run out.", "rss_growth"

@@ -116,20 +116,13 @@ def words(facts: Facts) -> Words:
 
 
 def _predicate(facts: Facts) -> str:
-    n_processes = facts.number("processes_waiting")
-    threads = facts.first(
-        "hangs: {threads_waiting:thread waits|threads wait} for each other's locks"
-    )
-    if threads:
-        return threads
-    if n_processes == 1:
-        said = facts.say(
-            "hangs: it has used no CPU for {idle_s} s, and nobody is left to end its wait",
-            "processes_waiting",
-        )
-        if said:
-            return said
+    if facts.number("processes_waiting") == 1:
+        end = "and nobody is left to end its wait"
+        return facts.say(
+            f"hangs: it has used no CPU for {{idle_s}} s, {end}", "processes_waiting"
+        ) or facts.say(f"hangs, {end}", "processes_waiting")
     return facts.first(
+        "hangs: {threads_waiting:thread waits|threads wait} for each other's locks",
         "hangs: {processes_waiting:process waits|processes wait} for each other and have used no"
         " CPU for {idle_s} s",
         "hangs: {processes_waiting:process waits|processes wait} for each other",
