@@ -6,9 +6,11 @@ command lines and files; the nearest ancestor's place. The chain ends on the bes
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from linnix_ls.core.examination import (
     Examination,
@@ -21,21 +23,39 @@ from linnix_ls.core.findings import Kind, OtherLocation, SourceLocation
 from linnix_ls.core.ids import ProcessKey
 
 MAX_OTHER_LOCATIONS = 8
+MAX_CALLS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
+    """`calls`: names of what the loop, or the line, at `location` calls, as far as stacks tell."""
+
     location: SourceLocation | None
     other_locations: tuple[OtherLocation, ...]
     test: str | None
+    calls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """The user's frames of one stack, outermost first."""
+    """The user's frames of one stack, outermost first.
+
+    Attributes:
+        called: the function of a library that the innermost of them has called.
+    """
 
     frames: list[StackFrame]
     is_in_user_code: bool
+    called: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place that stacks show, the others that they show, and the names that are called there."""
+
+    location: SourceLocation
+    others: list[OtherLocation]
+    calls: tuple[str, ...]
 
 
 def attribute(examination: Examination, kind: Kind, accused: ProcessKey) -> Attribution:
@@ -45,35 +65,36 @@ def attribute(examination: Examination, kind: Kind, accused: ProcessKey) -> Attr
         accused: the examined process, or one of its ancestors.
     """
     language = examination.language or "language-level"
-    location: SourceLocation | None
-    from_language, callers = _from_stacks(examination.stacks, language)
+    from_language = _from_stacks(examination.stacks, language)
     of_thread, of_others = _by_thread(examination.native_stacks)
-    from_native, native_callers = _from_stacks(_with_exact_leaf(of_thread), "native")
-    if kind is Kind.STUCK:
-        native_callers += of_others
+    from_native = _from_stacks(_with_exact_leaf(of_thread), "native")
+    place = from_language or from_native
     if from_language is not None and from_native is not None and is_one_call(examination.stacks):
         # It is inside one call into native code, and that code is the user's too.
-        location, others = from_native, native_callers
-        others.append(OtherLocation(from_language.path, from_language.line, "caller"))
-    elif from_language is not None:
-        location, others = from_language, callers
-    else:
-        location, others = from_native, native_callers
+        place = from_native
+    location = place.location if place else None
+    calls = place.calls if place else ()
+    others = list(place.others) if place else []
+    if place is from_native and kind is Kind.STUCK:
+        others += of_others
+    if place is from_native and from_language is not None:
+        caller = from_language.location
+        others.append(OtherLocation(caller.path, caller.line, "caller"))
     hints = sorted(examination.hints, key=lambda hint: -hint.confidence)
     culprits = [hint for hint in hints if hint.role == "culprit"]
     if location is None and culprits:
         location = _from_hint(culprits[0])
-    spawn_site = _spawn_site(examination.ancestors)
+    spawn_site, spawn_calls = _spawn_site(examination.ancestors)
     started_at = next((hint for hint in hints if hint.role == "spawn_site"), None)
     if spawn_site is None and started_at is not None:
-        spawn_site = _from_hint(started_at)
+        spawn_site, spawn_calls = _from_hint(started_at), ()
     # Who starts a process must end it; who waits in a circle is the one that can do otherwise.
     if spawn_site is not None and (kind is Kind.LEAKED_CHILD or accused != examination.key):
         if location is not None:
             others.insert(0, OtherLocation(location.path, location.line, "callee"))
-        location, spawn_site = spawn_site, None
+        location, calls, spawn_site = spawn_site, spawn_calls, None
     if location is None and spawn_site is not None:
-        location = spawn_site
+        location, calls = spawn_site, spawn_calls
     elif spawn_site is not None:
         others.append(OtherLocation(spawn_site.path, spawn_site.line, "spawn_site"))
     others += [
@@ -92,7 +113,7 @@ def attribute(examination: Examination, kind: Kind, accused: ProcessKey) -> Attr
                 confidence=0.3,
                 reason=f"the nearest place known ({rest.role})",
             )
-    return Attribution(location, _without_repeats(others, location), _test(examination))
+    return Attribution(location, _without_repeats(others, location), _test(examination), calls)
 
 
 def _test(examination: Examination) -> str | None:
@@ -100,22 +121,21 @@ def _test(examination: Examination) -> str | None:
     return next((facts.test for facts in lineage if facts.test), None)
 
 
-def _from_stacks(
-    stacks: Sequence[StackSnapshot], language: str
-) -> tuple[SourceLocation | None, list[OtherLocation]]:
+def _from_stacks(stacks: Sequence[StackSnapshot], language: str) -> _Place | None:
     """The deepest function of the user's that every look found at the same depth: its loop is
     the one that does not end. What it calls comes and goes."""
     looks = [
         _Look(
             [f for f in reversed(stack.frames) if f.is_user_code and f.line and f.path],
             is_in_user_code=stack.frames[0].is_user_code,
+            called=_called(stack),
         )
         for stack in stacks
         if stack.frames
     ]
     looks = [look for look in looks if look.frames]
     if not looks:
-        return None, []
+        return None
     depth, agreeing = _common_depth(looks)
     frames = [look.frames[depth] for look in agreeing]
     lines = Counter(frame.line or 0 for frame in frames)
@@ -145,7 +165,25 @@ def _from_stacks(
     if deeper:
         (callee_path, callee_line), _ = deeper.most_common(1)[0]
         others.append(OtherLocation(callee_path or "", callee_line or 1, "callee"))
-    return location, others
+    here = [look for look in agreeing if first <= (look.frames[depth].line or 0) <= (last or line)]
+    return _Place(location, others, _calls(here, depth))
+
+
+def _calls(looks: list[_Look], depth: int) -> tuple[str, ...]:
+    """What is called from the user's frames at that depth: by the source, and by the looks."""
+    names = [name for look in looks for name in look.frames[depth].calls]
+    names += [look.called for look in looks if look.called and len(look.frames) == depth + 1]
+    return tuple(name for name, _ in Counter(names).most_common(MAX_CALLS))
+
+
+def _called(stack: StackSnapshot) -> str | None:
+    """The name, without what is around it, of the frame that user code has called."""
+    inner = takewhile(lambda frame: not frame.is_user_code, stack.frames)
+    frame = next(reversed(list(inner)), None)
+    if frame is None or not stack.is_in_user_code:
+        return None
+    name = re.split(r"\W+", frame.function.strip("() "))[-1]
+    return name.removeprefix("__GI_").removeprefix("__libc_").strip("_") or None
 
 
 def _common_depth(looks: list[_Look]) -> tuple[int, list[_Look]]:
@@ -244,20 +282,23 @@ def _from_hint(hint: PlaceHint) -> SourceLocation:
     )
 
 
-def _spawn_site(ancestors: Iterable[ProcessFacts]) -> SourceLocation | None:
+def _spawn_site(
+    ancestors: Iterable[ProcessFacts],
+) -> tuple[SourceLocation | None, tuple[str, ...]]:
     """Where the nearest ancestor whose stack was read stands in the user's code."""
     for facts in ancestors:
         for stack in facts.stacks:
             frame = next((f for f in stack.frames if f.is_user_code and f.path and f.line), None)
             if frame is not None:
-                return SourceLocation(
+                location = SourceLocation(
                     path=frame.path or "",
                     line=frame.line or 1,
                     function=frame.function,
                     confidence=0.5,
                     reason=f"process {facts.key.pid} started it here",
                 )
-    return None
+                return location, frame.calls
+    return None, ()
 
 
 def _without_repeats(

@@ -37,6 +37,7 @@ from linnix_ls.core.events import (
     Watched,
 )
 from linnix_ls.core.examination import Depth, Examination, ExaminationRequest
+from linnix_ls.core.explanations import explain
 from linnix_ls.core.findings import TRANSITIONS, Finding, Kind, Severity, State
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.policy import Policy
@@ -340,7 +341,7 @@ class Engine:
         # Two may have been looked at at once, for the same thing.
         if finding is None or self._is_found(verdict.kind, finding.process.key, finding.run):
             return None
-        finding = replace(finding, explanation=detector.explain(finding))
+        finding = replace(finding, explanation=explain(finding))
         self.findings[finding.id] = finding
         return finding
 
@@ -362,6 +363,14 @@ class Engine:
                 exe=info.exe or facts.exe,
                 cwd=info.cwd or facts.cwd,
             )
+        evidence = verdict.evidence
+        if place.calls:
+            evidence.add(
+                "loop_calls",
+                ", ".join(name[:60] for name in place.calls),
+                "names",
+                "stacks and source code",
+            )
         ancestry = []
         for ancestor in self.tree.ancestors(verdict.key) if verdict.key != run.key else ():
             ancestry.append(ancestor.info())
@@ -382,7 +391,7 @@ class Engine:
             onset_ns=verdict.onset_ns,
             flagged_ns=self._now_ns,
             ended_ns=None,
-            evidence=verdict.evidence,
+            evidence=evidence.items(),
             explanation=None,
         )
 

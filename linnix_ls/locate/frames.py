@@ -28,6 +28,7 @@ def frame_at(
         is_user_code=is_user,
         loops=source.loops_around(line) if source and line else (),
         has_call=source.has_call(line) if source and line else None,
+        calls=source.names_called(line) if source and line else (),
     )
 
 

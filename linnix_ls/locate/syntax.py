@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from linnix_ls.sources import grammar, language_by_suffix
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from tree_sitter import Language, Node, Query, Tree
 
 MAX_PARSED_BYTES = 512 << 10
+MAX_CALLS = 6
+_CALLEES = ("function", "name", "constructor", "macro", "type")
 
 
 class _Grammar(NamedTuple):
@@ -25,6 +28,7 @@ class _Grammar(NamedTuple):
     loops: str
     calls: str
     functions: str
+    tells_calls: bool = True
 
 
 _C_LOOPS = "for_statement while_statement do_statement"
@@ -39,6 +43,7 @@ _GRAMMARS: dict[str, _Grammar] = {
         "for_statement while_statement c_style_for_statement",
         "command test_command declaration_command",
         "function_definition",
+        tells_calls=False,
     ),
     "javascript": _Grammar(_JS_LOOPS, _JS_CALLS, _JS_FUNCTIONS),
     "typescript": _Grammar(_JS_LOOPS, _JS_CALLS, _JS_FUNCTIONS),
@@ -103,6 +108,14 @@ class Syntax:
         """Whether anything is called there. A line without calls cannot be stuck in one."""
         return bool(self._spans(self._grammar.calls, line, line))
 
+    def names_called(self, line: int) -> tuple[str, ...]:
+        """Names of what the innermost loop around `line` calls, or the line where there is none.
+        Of shell, where any word may be a function of the user's, nothing is told."""
+        first, last = next(iter(self.loops_around(line)), (line, line))
+        nodes = self._nodes(self._grammar.calls, first, last) if self._grammar.tells_calls else []
+        names = dict.fromkeys(filter(None, (_name_called(node) for node in nodes)))
+        return tuple(names)[:MAX_CALLS]
+
     def _between(self, kinds: str, first: int, last: int) -> list[Lines]:
         return [
             span for span in self._spans(kinds, first, last) if first <= span[0] and span[1] <= last
@@ -162,6 +175,17 @@ def _query(language: Language, kinds: str) -> Query:
     from tree_sitter import Query
 
     return Query(language, "[" + " ".join(f"({kind})" for kind in kinds.split()) + "] @node")
+
+
+def _name_called(node: Node) -> str | None:
+    """`recv` of `socket.recv(…)`, `Thread` of `new Thread(…)`."""
+    for field in _CALLEES:
+        callee = node.child_by_field_name(field)
+        if callee is not None and callee.text:
+            text = callee.text[-200:].decode("utf-8", "replace")
+            match = re.search(r"(\w+)\W*$", re.sub("<.*>", "", text, flags=re.DOTALL))
+            return match[1] if match else None
+    return None
 
 
 def _lines(node: Node) -> Lines:

@@ -43,6 +43,30 @@ def ancestor(key=PARENT, *frames, test=None, argv=("pytest",)):
 MAIN = frame("main", 90, "/ws/main.py")
 
 
+# -- what is called there ------------------------------------------------------------------------
+
+
+def test_what_the_loop_calls_is_told_by_its_source_and_by_the_library_that_runs():
+    stacks = [
+        look(frame("Queue.get", 168, LIBRARY), frame("Queue.get_nowait", 199, LIBRARY), drain, MAIN)
+        for drain in [frame("drain", 41, calls=("is_set", "get_nowait"))] * 4
+    ]
+    assert place(stacks).calls == ("get_nowait", "is_set")
+    native = look(frame("__GI_sched_yield", 1, LIBRARY), frame("SpinLock::lock", 9, "/ws/lock.h"))
+    assert place((), native_stacks=(native,) * 3, language="native").calls == ("sched_yield",)
+
+
+def test_what_others_call_is_not_what_the_place_calls():
+    helper = frame("step", 10, "/ws/steps.py", calls=("sleep",))
+    stacks = [
+        look(replace(helper, function=f"step{n}"), frame("drain", 41), MAIN) for n in range(4)
+    ]
+    assert place(stacks).calls == ()
+    hint = PlaceHint("/ws/run.py", 3, None, 0.8, "the call that starts it", "spawn_site")
+    leaked = place([look(helper)], kind=Kind.LEAKED_CHILD, hints=(hint,))
+    assert (leaked.location.line, leaked.calls) == (3, ())
+
+
 # -- stacks --------------------------------------------------------------------------------------
 
 

@@ -1,24 +1,37 @@
 """What is said about a finding is what was measured, and nothing else.
 
-Many findings are made, of every kind and with all sorts of figures; each number in their texts
-must be in the evidence that they cite.
+Many findings are made, of every kind and with all sorts of figures, and those of all recordings
+are taken; then facts are changed and taken away. What is said must follow.
 """
 
 import random
 import re
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
 
+from bench.explain import counterfactuals, truth
+from linnix_ls.core.detectors.languages import language_of
+from linnix_ls.core.detectors.wording import UNITS, Facts, function_of, has_place, spelled
 from linnix_ls.core.examination import Depth, Wait
-from linnix_ls.core.findings import Cause, Kind
+from linnix_ls.core.explanations import ADVICE, explain
+from linnix_ls.core.findings import (
+    Cause,
+    Evidence,
+    Finding,
+    Kind,
+    ProcessInfo,
+    Severity,
+    SourceLocation,
+)
+from linnix_ls.core.ids import ProcessKey
+from linnix_ls.tracer.trace_file import read_trace
 from tests.core.runaways import RUNAWAYS, dive, retries, rounds_of_two, slow_retries
 from tests.core.scenes import Scene, busy_process, calls, frame, going_round, look
-
-NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?%?")
-
+from tests.traces.record import CORPUS_TRACES, HERE, replayed
 
 # -- many findings -------------------------------------------------------------------------------
 
@@ -136,6 +149,66 @@ def many():
     return findings()
 
 
+@pytest.fixture(scope="module")
+def recorded():
+    """What is found in each recording."""
+    traces = [*HERE.glob("*.trace"), *CORPUS_TRACES.glob("*.trace")]
+    return [finding for path in sorted(traces) for finding in replayed(read_trace(path))]
+
+
+@pytest.fixture(scope="module")
+def everything(many, recorded):
+    return [*many, *recorded]
+
+
+def made_up(kind=Kind.CPU_SPIN, cause=Cause.BUSY_POLL, **facts):
+    """A finding as it may stand in a document, whatever its evidence."""
+    place = facts.pop("place", SourceLocation("/ws/pump.py", 41, function="drain", confidence=0.9))
+    evidence = facts.pop("evidence", ())
+    key = ProcessKey(4412, 99)
+    argv = facts.pop("argv", ("python3", "pump.py"))
+    process = ProcessInfo(key, 1, 1000, "python3", "/usr/bin/python3", argv, "/ws")
+    return replace(
+        Finding(
+            "f1", kind, cause, Severity.WARNING, 0.9, process, (), key, place, (), None,
+            0, 1, None, evidence, None,
+        ),
+        **facts,
+    )  # fmt: skip
+
+
+def a_piece(name, value, unit=None, id_="e1"):
+    return Evidence(id_, name, value, unit or UNITS[name], None, "test")
+
+
+TEXTS = {
+    "name": "recvfrom", "names": "recv, is_set", "path": "/ws/state.json", "address": "[::1]:80",
+    "kind": "regular expression", "wait": "process 9 waits in read for a pipe (on 8)",
+}  # fmt: skip
+
+
+def a_value(name, chance):
+    if UNITS[name] == "share":
+        return round(chance.random(), 3)
+    return TEXTS.get(UNITS[name], chance.choice([0, 1, 2, 17, 310_000, 0.984]))
+
+
+def of_all_kinds_and_causes():
+    """Kinds and causes that do not belong together, too, with nothing, some or all known."""
+    for seed, (kind, cause) in enumerate(product(Kind, Cause)):
+        chance = random.Random(seed)
+        for share in (0, 0.3, 0.7, 1):
+            names = [name for name in UNITS if chance.random() < share]
+            yield made_up(
+                kind, cause,
+                evidence=tuple(
+                    a_piece(name, a_value(name, chance), id_=f"e{n}")
+                    for n, name in enumerate(names, 1)
+                ),
+                confidence=chance.choice([0.5, 0.95]),
+            )  # fmt: skip
+
+
 def test_they_are_of_all_kinds_and_causes(many):
     assert {finding.kind for finding in many} == set(Kind)
     assert {finding.cause for finding in many} >= set(Cause) - {Cause.OTHER}
@@ -151,96 +224,321 @@ def test_what_each_piece_of_evidence_is_called_is_in_the_docs(many):
 # -- what is said --------------------------------------------------------------------------------
 
 
-def texts(finding):
-    explanation = finding.explanation
-    return [explanation.summary, explanation.why, *explanation.fix]
+def texts(explanation):
+    said = [explanation.summary, explanation.why, *explanation.fix, explanation.otherwise]
+    return [text for text in said if text]
 
 
-def names_in(finding):
-    """What things are called, which may have digits in it, longest first."""
-    names = [f"process {finding.process.key.pid}", *finding.process.argv]
-    names += [word.rsplit("/", 1)[-1] for word in finding.process.argv]
-    if finding.location:
-        file = finding.location.path.rsplit("/", 1)[-1]
-        names += [f"{file}:{finding.location.line}", finding.location.function or ""]
-    names += [piece.value for piece in cited(finding) if isinstance(piece.value, str)]
-    return sorted(filter(None, names), key=len, reverse=True)
+def told(explanation):
+    """All but advice, which stands in tables and says nothing of what was seen."""
+    return f"{explanation.summary} {explanation.why} {explanation.otherwise}"
 
 
-def cited(finding):
-    return [piece for piece in finding.evidence if piece.id in finding.explanation.cites]
+def assert_true(finding, explanation):
+    assert truth.unsupported_numbers(finding, explanation) == [], texts(explanation)
+    assert truth.unknown_places(finding, explanation) == [], texts(explanation)
+    assert set(explanation.cites) <= {piece.id for piece in finding.evidence}
+    assert truth.citation_coverage(finding, explanation) == 1 or not explanation.cites
 
 
-def spellings(piece):
-    """How a measured value may be written."""
-    if isinstance(piece.value, str):
-        return set()
-    plain = {f"{piece.value:,}", f"{piece.value}"}
-    percent = f"{piece.value:.1%}"
-    return plain | ({percent, percent.replace(".0%", "%")} if piece.unit == "share" else set())
+def test_every_finding_is_explained_as_it_is_raised(everything):
+    for finding in everything:
+        assert finding.explanation == explain(finding)
+        assert finding.explanation.by == "rules"
 
 
-def test_every_number_is_in_the_evidence_that_is_cited(many):
-    for finding in many:
-        known = set().union(*map(spellings, cited(finding)))
-        for text in texts(finding):
-            for name in names_in(finding):
-                text = text.replace(name, "")  # noqa: PLW2901
-            assert set(NUMBER.findall(text)) <= known, (text, finding.evidence)
-
-
-def test_citations_are_evidence_of_the_finding(many):
-    for finding in many:
-        ids = [piece.id for piece in finding.evidence]
-        assert len(ids) == len(set(ids))
-        assert set(finding.explanation.cites) <= set(ids)
+def test_every_number_is_in_the_evidence_that_is_cited(everything):
+    for finding in everything:
+        assert_true(finding, finding.explanation)
         assert finding.explanation.cites
 
 
-def test_nothing_is_said_of_what_is_not_known(many):
-    for finding in many:
-        for text in texts(finding):
-            assert not re.search(r"\b(None|nan|inf|null|unknown)\b", text), text
-            assert "  " not in text
-            assert text == text.strip()
-            assert text
+def test_nothing_denies_the_verdict_or_is_said_of_another_kind(everything):
+    for finding in everything:
+        assert truth.contradictions(finding, finding.explanation) == [], texts(finding.explanation)
 
 
-def test_every_finding_has_a_summary_a_reason_and_something_to_do(many):
-    for finding in many:
-        explanation = finding.explanation
-        assert explanation.by == "rules"
-        assert explanation.why.endswith(".")
+def test_all_evidence_has_the_name_and_the_unit_that_words_are_about(everything):
+    for finding in everything:
+        for piece in finding.evidence:
+            assert UNITS[piece.name] == piece.unit
+
+
+def test_all_texts_are_whole_sentences(everything):
+    for finding in (*everything, *of_all_kinds_and_causes()):
+        explanation = explain(finding)
+        assert explanation.why
         assert explanation.fix
-        assert all(line.endswith(".") for line in explanation.fix)
-        assert "\n" not in explanation.summary
+        for text in texts(explanation):
+            assert text == text.strip()
+            assert not re.search(r"\n|  |\{\w+\}|\.\.(?!\.)|\bNone\b|\bnan\b|\binf\b", text), text
+            assert not re.search(r"\b1 (\w+s\b)(?<!process)(?<!s\b)", text), text
+        assert not explanation.summary.endswith(".")
+        for text in texts(explanation)[1:]:
+            assert text[0] == text[0].upper() or text in explanation.fix
+            assert text.endswith((".", "`"))
 
 
-def test_the_place_is_said_where_it_is_known(many):
+def test_the_summary_names_the_place_and_what_decided(everything):
     n_with_place = 0
-    for finding in many:
+    for finding in everything:
+        summary = finding.explanation.summary
         if finding.location:
             n_with_place += 1
             file = finding.location.path.rsplit("/", 1)[-1]
-            assert f"{file}:{finding.location.line}" in finding.explanation.summary
+            assert f"{file}:{finding.location.line}" in summary
+            assert f"{function_of(finding) or ''}" in summary
+        assert f"process {finding.process.key.pid}" in summary
+        cited = [piece for piece in finding.evidence if piece.id in finding.explanation.cites]
+        assert any(spelled(piece) in summary for piece in cited), summary
     assert n_with_place > 10
+
+
+def test_what_else_it_could_be_is_said_where_it_is_not_sure(everything):
+    for finding in everything:
+        is_sure = finding.confidence >= 0.8 and finding.severity is Severity.WARNING
+        assert bool(finding.explanation.otherwise) is not is_sure
+
+
+# -- advice --------------------------------------------------------------------------------------
+
+
+def test_advice_is_of_the_language_of_the_line(everything):
+    for finding in (*everything, *of_all_kinds_and_causes()):
+        language = language_of(finding)
+        theirs = {"cpp": {"cpp", "c"}}.get(language, {language})
+        for line in explain(finding).fix:
+            of = {name for table in ADVICE for name, lines in table.items() if line in lines}
+            assert not of or of & {*theirs, ""}, (language, line)
+
+
+@pytest.mark.parametrize(
+    ("path", "argv", "language", "words"),
+    [
+        ("/ws/a.py", (), "python", "time.sleep()"),
+        ("/ws/a.mjs", (), "node", "node:timers/promises"),
+        ("/ws/A.java", (), "java", "Thread.sleep()"),
+        ("/ws/a.c", (), "c", "nanosleep()"),
+        ("/ws/a.cc", (), "cpp", "sleep_for()"),
+        ("/ws/a.rs", (), "rust", "std::thread::sleep()"),
+        ("/ws/a.sh", (), "shell", "inotifywait"),
+        ("/ws/bin/deploy", ("/bin/bash", "bin/deploy"), "shell", "inotifywait"),
+        ("/ws/a.pl", (), "perl", "IO::Select"),
+        ("/ws/a.f90", ("python3", "a"), "", "sleep between two rounds"),
+    ],
+)
+def test_each_language_has_its_own_advice(path, argv, language, words):
+    finding = made_up(place=SourceLocation(path, 3, confidence=0.9), argv=argv)
+    assert language_of(finding) == language
+    assert words in " ".join(explain(finding).fix)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "words"),
+    [
+        ({"loop_calls": "get_nowait, append"}, "get(timeout=…)"),
+        ({"loop_calls": "poll"}, "process.wait(timeout=…)"),
+        ({"loop_calls": "poll", "commonest_syscall": "wait4"}, "process.wait(timeout=…)"),
+        ({"loop_calls": "sleep, done", "commonest_syscall": "epoll_wait"}, "event.wait(timeout=…)"),
+        ({"loop_calls": "wait", "commonest_syscall": "epoll_wait"}, "asyncio.wait_for()"),
+        ({"commonest_syscall": "newfstatat"}, "watchfiles"),
+        ({"commonest_syscall": "recvfrom"}, "BlockingIOError"),
+        ({"commonest_syscall": "getrandom"}, "Wait instead of asking"),
+    ],
+)
+def test_advice_is_for_what_the_loop_asks(evidence, words):
+    pieces = tuple(a_piece(name, value, id_=name) for name, value in evidence.items())
+    assert words in " ".join(explain(made_up(evidence=pieces)).fix)
+
+
+def test_a_program_whose_own_line_is_not_known_gets_no_advice_for_who_started_it():
+    reason = "process 7 started it here"
+    place = SourceLocation("/ws/test_it.py", 3, "test", confidence=0.5, reason=reason)
+    finding = made_up(place=replace(place, function="test"), argv=("./engine",))
+    explanation = explain(finding)
+    assert explanation.summary.startswith(
+        "engine (process 4412), started by test() at test_it.py:3"
+    )
+    assert "time.sleep()" not in " ".join(explanation.fix)
+
+
+# -- had it been otherwise -----------------------------------------------------------------------
+
+
+def test_what_is_said_follows_each_number(everything):
+    n_followed = 0
+    for finding in everything:
+        for piece, changed in counterfactuals.with_changed_values(finding):
+            explanation = explain(changed)
+            assert_true(changed, explanation)
+            assert not truth.contradictions(changed, explanation)
+            if piece.id in explanation.cites and explanation != finding.explanation:
+                n_followed += told(explanation) != told(finding.explanation)
+    assert n_followed > 500
+
+
+def test_the_number_in_the_summary_is_the_measured_one(everything):
+    for finding in everything:
+        for piece, changed in counterfactuals.with_changed_values(finding):
+            before = next(p for p in finding.evidence if p.id == piece.id)
+            others = {spelled(p) for p in finding.evidence if p.id != piece.id}
+            if spelled(before) in others or len(spelled(before)) < 3:
+                continue
+            if spelled(before) in finding.explanation.summary:
+                assert spelled(piece) in explain(changed).summary
+
+
+def test_of_what_is_missing_nothing_is_said_and_the_rest_stays(everything):
+    for finding in everything:
+        for name, changed in counterfactuals.with_missing_facts(finding):
+            explanation = explain(changed)
+            assert_true(changed, explanation)
+            assert not truth.contradictions(changed, explanation)
+            gone = [piece for piece in finding.evidence if piece.name == name]
+            if all(piece.id not in finding.explanation.cites for piece in gone):
+                assert told(explanation) == told(finding.explanation)
+            before = set(finding.explanation.why.rstrip(".").split(". "))
+            after = set(explanation.why.rstrip(".").split(". "))
+            assert before & after or len(before) < 3
+
+
+def test_without_evidence_it_says_that_it_does_not_know(everything):
+    for finding in (*everything, *of_all_kinds_and_causes()):
+        changed = counterfactuals.without_evidence(finding)
+        explanation = explain(changed)
+        assert_true(changed, explanation)
+        assert "what decided is not known here" in explanation.summary
+        assert explanation.cites == ()
+        _, _, said = explanation.summary.partition("was reported as ")
+        assert not re.search(r"again|without|at once|%|\d [a-z]", said + explanation.why)
+
+
+def test_the_order_of_the_evidence_changes_no_word(everything):
+    for finding in everything:
+        for seed in range(3):
+            assert explain(counterfactuals.in_another_order(finding, seed)) == finding.explanation
+
+
+def test_another_line_and_another_process_are_named(recorded):
+    for finding in recorded:
+        changed = counterfactuals.elsewhere(finding)
+        assert f":{changed.location.line}" in explain(changed).summary
+        assert f"process {changed.process.key.pid}" in explain(changed).summary
+        assert_true(changed, explain(changed))
+
+
+def test_any_pair_of_kind_and_cause_and_any_evidence_is_explained():
+    for finding in of_all_kinds_and_causes():
+        assert_true(finding, explain(finding))
+
+
+# -- facts ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("missing", ["runnable_cores", "on_cpu_cores"])
 def test_cores_that_were_not_measured_are_not_told(missing):
     scene = busy_process(RUNAWAYS["polls that find nothing"][0] | {missing: None})
     assert missing not in {piece.name for piece in scene.finding.evidence}
-    for text in texts(scene.finding):
+    for text in texts(scene.finding.explanation):
         assert not re.search(r"\b0(\.0)? cores", text)
 
 
 def test_system_calls_that_were_not_counted_are_not_told():
     scene = busy_process(RUNAWAYS["states that come back"][0] | {"syscalls": None})
     assert "syscalls_per_s" not in {piece.name for piece in scene.finding.evidence}
-    assert "system call" not in " ".join(texts(scene.finding))
+    assert "system call" not in told(scene.finding.explanation)
+
+
+def test_a_slow_poll_is_not_said_to_ask_at_once():
+    fast = (a_piece("syscalls_per_s", 400_000), a_piece("fruitless_share", 1.0, id_="e2"))
+    slow = (a_piece("syscalls_per_s", 4), fast[1])
+    assert "at once" in explain(made_up(evidence=fast)).why
+    assert "at once" not in explain(made_up(evidence=slow)).why
+    assert "4 system calls a second" in explain(made_up(evidence=slow)).summary
 
 
 def test_a_spin_that_registers_show_is_told_by_its_registers():
     scene = busy_process(RUNAWAYS["registers that come back"][0], samples=going_round)
     assert scene.asked[0].depth is Depth.MEASURE
-    assert "samples of its registers" in scene.finding.explanation.why
+    assert "samples of its registers" in scene.finding.explanation.summary
+
+
+def test_what_a_loop_calls_is_evidence():
+    asking = busy_process(RUNAWAYS["states that come back to a call that asks"][0]).finding
+    assert Facts(asking).text("loop_calls") == "is_set"
+    assert "What the loop calls: is_set." in asking.explanation.why
+    assert (
+        Facts(busy_process(RUNAWAYS["states that come back"][0]).finding).text("loop_calls") is None
+    )
+
+
+def test_counts_are_in_the_right_number():
+    def said(copies):
+        facts = {"recursion_depth": copies, "program": "cc", "copies_alive": copies}
+        pieces = tuple(a_piece(name, value, id_=name) for name, value in facts.items())
+        explanation = explain(made_up(Kind.FORK_STORM, Cause.PROCESS_RECURSION, evidence=pieces))
+        return f"{explanation.summary} {explanation.why}"
+
+    assert "1 copy deep" in said(1)
+    assert "1 copy is alive" in said(1)
+    assert "12 copies deep" in said(12)
+    assert "12 copies are alive" in said(12)
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), -3, True, None, [], {}, "", 10**400, 1e300, "\x1b[2J"]
+)
+def test_what_is_no_measurement_is_not_told(value):
+    finding = made_up(evidence=(a_piece("syscalls_per_s", value),))
+    explanation = explain(finding)
+    assert "system calls a second" not in explanation.summary or isinstance(value, str)
+    assert "\x1b" not in " ".join(texts(explanation))
+
+
+def test_evidence_in_another_unit_is_not_told():
+    pieces = (a_piece("rss_growth", 70_000_000, "bytes/s"),)
+    explanation = explain(made_up(Kind.MEMORY_RUNAWAY, Cause.UNBOUNDED_GROWTH, evidence=pieces))
+    assert "70" not in " ".join(texts(explanation))
+    assert explanation.cites == ()
+
+
+def test_strings_that_programs_choose_stay_strings():
+    hostile = "ls. This is harmless, nothing to fix\n\x1b[31m{copies_alive} " + "x" * 9_000
+    pieces = (
+        a_piece("command", hostile), a_piece("failed_exits_share", 1.0, id_="e2"),
+        a_piece("loop_calls", hostile, id_="e3"), a_piece("commonest_path", hostile, id_="e4"),
+    )  # fmt: skip
+    place = SourceLocation(f"/ws/{hostile}", 3, function=hostile, confidence=0.9)
+    for kind, where in product(Kind, (place, None)):
+        finding = made_up(kind, Cause.RETRY_LOOP, evidence=pieces, place=where, argv=(hostile,))
+        explanation = explain(finding)
+        for text in texts(explanation):
+            assert len(text) < 1_500
+            assert "\n" not in text
+            assert "\x1b" not in text
+        assert_true(finding, explanation)
+        assert not truth.contradictions(finding, explanation)
+
+
+def test_a_function_without_a_name_is_not_named():
+    for function in ("<module>", "<lambda>", "f.<locals>.<listcomp>", "", None, "operator()"):
+        place = SourceLocation("/ws/a.py", 3, function=function, confidence=0.9)
+        assert explain(made_up(place=place)).summary.startswith("a.py:3 ")
+    for function in (
+        "Pager.__iter__",
+        "ready_latch::Latch::wait",
+        "$wait",
+        "Queue<int, Alloc<int>>::pop",
+    ):
+        place = SourceLocation("/ws/a.py", 3, function=function, confidence=0.9)
+        name = function.replace("<int, Alloc<int>>", "")
+        assert explain(made_up(place=place)).summary.startswith(f"{name}() at a.py:3 ")
+
+
+def test_of_the_nearest_place_known_it_is_not_said_that_it_runs_away():
+    place = SourceLocation(
+        "/ws/test_a.py", 3, confidence=0.3, reason="the nearest place known (test)"
+    )
+    finding = made_up(place=place)
+    assert not has_place(finding)
+    assert explain(finding).summary.startswith("pump.py (process 4412), near test_a.py:3, ")

@@ -221,8 +221,8 @@ def test_threads_that_their_runtime_finds_deadlocked_are_a_deadlock():
     assert hang.scene.verdicts == [("stuck", "deadlock", hang.child)]
     assert hang.evidence("threads_waiting") == [2]
     why = hang.scene.finding.explanation.why
-    assert "2 of its threads wait for each other" in why
-    assert "thread pool-1 waits for a lock that pool-2 holds" in why
+    assert "2 threads wait for each other" in hang.scene.finding.explanation.summary
+    assert "Thread pool-1 waits for a lock that pool-2 holds" in why
     assert "no CPU" not in why
     assert hang.scene.finding.severity is Severity.INFORMATION  # nobody knows where
 

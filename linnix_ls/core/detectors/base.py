@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from linnix_ls.core.examination import Depth, Examination
-from linnix_ls.core.findings import Cause, Evidence, Explanation, Finding, Kind, Severity
+from linnix_ls.core.findings import Cause, Evidence, Finding, Kind, Severity
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.policy import Policy
 from linnix_ls.core.tree import Process, ProcessTree
@@ -73,7 +73,7 @@ class Verdict:
     confidence: float
     key: ProcessKey
     onset_ns: int
-    evidence: tuple[Evidence, ...]
+    evidence: EvidenceList
 
 
 class Detector(Protocol):
@@ -91,10 +91,6 @@ class Detector(Protocol):
 
     def is_over(self, scene: Scene, finding: Finding) -> bool:
         """Whether what was found has calmed down. Called while the finding is raised."""
-        ...
-
-    def explain(self, finding: Finding) -> Explanation:
-        """Words from the finding's own evidence and place; nothing that is not in it."""
         ...
 
 
@@ -115,7 +111,7 @@ class EvidenceList:
         if value is None:
             return
         if isinstance(value, float):
-            value = round(value, 3 if abs(value) < 10 and unit != "s" else 1)
+            value = _rounded(value, unit)
         self._items.append(
             Evidence(
                 id=f"e{len(self._items) + 1}",
@@ -131,41 +127,14 @@ class EvidenceList:
         return tuple(self._items)
 
 
-def evidence_named(finding: Finding, name: str) -> Evidence | None:
-    """The first piece of evidence of that name."""
-    return next((piece for piece in finding.evidence if piece.name == name), None)
-
-
-class Citations:
-    """Values of a finding's evidence as words, remembering which were used."""
-
-    def __init__(self, finding: Finding) -> None:
-        self._finding = finding
-        self._ids: list[str] = []
-
-    def __getitem__(self, name: str) -> str | None:
-        """The value as text ("98.5%", "12,300"), None when there is no such evidence."""
-        piece = evidence_named(self._finding, name)
-        if piece is None:
-            return None
-        if piece.id not in self._ids:
-            self._ids.append(piece.id)
-        if piece.unit == "share" and isinstance(piece.value, float):
-            return f"{piece.value:.1%}".replace(".0%", "%")
-        return f"{piece.value:,}" if isinstance(piece.value, (int, float)) else piece.value
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        return tuple(self._ids)
-
-
-def where(finding: Finding) -> str:
-    """ " in drain() at pump.py:41", or nothing when no place is known."""
-    location = finding.location
-    if location is None:
-        return ""
-    place = f"{location.path.rsplit('/', 1)[-1]}:{location.line}"
-    # "<module>", "<lambda>", "operator()": names of things that have none.
-    if not location.function or not location.function[-1].isalnum():
-        return f" at {place}"
-    return f" in {location.function}() at {place}"
+def _rounded(value: float, unit: str) -> float:
+    """To as many digits as mean something, as people read them."""
+    match unit:
+        case "share":
+            return round(value, 3)
+        case "cores":
+            return round(value, 2)
+        case "s":
+            return round(value, 1)
+    value = float(f"{value:.3g}")
+    return int(value) if value.is_integer() and abs(value) >= 100 else value

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
 
-from linnix_ls.core.detectors.base import Citations, EvidenceList, Scene, Suspicion
+from linnix_ls.core.detectors.base import EvidenceList, Scene, Suspicion
 from linnix_ls.core.examination import Depth, Examination, StackSnapshot, SyscallCount
-from linnix_ls.core.findings import Cause, Finding, Kind
+from linnix_ls.core.findings import Cause, Kind
 from linnix_ls.core.ids import NS_PER_S
 from linnix_ls.core.tree import Process
 
@@ -128,54 +128,6 @@ def is_growing(scene: Scene, examination: Examination) -> bool:
     growth = examination.rss_growth_bytes_per_s
     limit = scene.policy.memory.growth_bytes_per_s / scene.load(examination.window_s)
     return growth is not None and growth > limit
-
-
-def reasons(finding: Finding, value: Citations) -> list[str]:
-    """In words, what shows that it gets nowhere."""
-    why = []
-    n_looks, n_states = value["looks"], value["distinct_states"]
-    if n_looks and (conditions := value["distinct_conditions"]):
-        why.append(
-            f"In {n_looks} looks, what decides when the loop ends was the same {conditions} things"
-            " again and again."
-        )
-    elif n_looks and n_states:
-        if n_states == "1":
-            why.append(f"In {n_looks} looks at its variables they were always the same.")
-        else:
-            why.append(
-                f"In {n_looks} looks at its variables it was in {n_states} different states:"
-                " it comes back to where it was."
-            )
-    if n_looks and (rounds := value["distinct_rounds"]):
-        why.append(
-            f"In {n_looks} looks at its loop each round began with one of {rounds} sets of"
-            " variables."
-        )
-    if value["advancing_words"] == "0":
-        why.append("Nothing in its memory counts up or down.")
-    if finding.cause in (Cause.BUSY_POLL, Cause.LOCK_SPIN) and value["commonest_syscall"]:
-        calls = value["syscalls_per_s"]
-        text = f"It makes {calls} system calls a second"
-        text += f", {value['commonest_syscall_share']} of them {value['commonest_syscall']}"
-        if path := value["commonest_path"]:
-            text += f", and asks for {path} all the time"
-        if share := value["fruitless_share"]:
-            text += f"; {share} fail or find nothing"
-        why.append(text + ".")
-    if (n_looks := value["looks_at_match"]) and value["unfinished_call"]:
-        why.append(f"In {n_looks} looks it was in one and the same match of a regular expression.")
-    if value["advancing_registers"] == "0":
-        why.append(
-            f"In {value['looks_at_registers']} looks at its registers and its stack nothing counts"
-            " up or down either."
-        )
-    if share := value["new_registers_share"]:
-        why.append(
-            f"Of {value['samples']} samples of its registers only {share} were new:"
-            " the machine state repeats, so nothing in the loop changes what it waits for."
-        )
-    return why
 
 
 def common_evidence(examination: Examination) -> EvidenceList:

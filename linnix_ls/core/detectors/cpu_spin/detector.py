@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from linnix_ls.core.detectors.base import Citations, Scene, Suspicion, Verdict, where
+from linnix_ls.core.detectors.base import Scene, Suspicion, Verdict
 from linnix_ls.core.detectors.stagnation import (
     Stagnation,
     common_evidence,
     is_calm,
     is_growing,
-    reasons,
     stagnation,
     suspicions_of_the_busy,
 )
 from linnix_ls.core.examination import Examination
-from linnix_ls.core.findings import Cause, Explanation, Finding, Kind, Severity
+from linnix_ls.core.findings import Cause, Finding, Kind, Severity
 from linnix_ls.core.ids import NS_PER_S
 from linnix_ls.core.tree import Process, program_name
 
@@ -57,31 +56,11 @@ class CpuSpinDetector:
             confidence=found.confidence,
             key=suspicion.key,
             onset_ns=process.started_ns if is_compilation else suspicion.onset_ns,
-            evidence=found.evidence.items(),
+            evidence=found.evidence,
         )
 
     def is_over(self, scene: Scene, finding: Finding) -> bool:
         return is_calm(scene, scene.tree.get(finding.process.key))
-
-    def explain(self, finding: Finding) -> Explanation:
-        value = Citations(finding)
-        cores = value["on_cpu_cores"]
-        used = f"uses {cores} cores" if cores else "uses a CPU"
-        verb, fix = _WORDS[finding.cause]
-        ending = "" if finding.cause is Cause.COMPILE_BLOWUP else " without getting anywhere"
-        why = reasons(finding, value)
-        if compiling_s := value["compiling_for"]:
-            why.append(
-                f"It has been at this file for {compiling_s} s, holds {value['rss']} MB and takes"
-                f" {value['rss_growth_per_cpu_s']} MB more with each second of CPU."
-            )
-        return Explanation(
-            by="rules",
-            summary=f"process {finding.process.key.pid} {verb}{where(finding)} and {used}{ending}",
-            why=" ".join(why),
-            fix=fix,
-            cites=value.ids,
-        )
 
 
 def _exploding_compilation(
@@ -109,44 +88,3 @@ def _exploding_compilation(
         "rss_growth_per_cpu_s", growth_per_cpu_s / 1e6, "MB/s", "/proc/stat", examination.window_s
     )
     return Stagnation(Cause.COMPILE_BLOWUP, 0.5, evidence)
-
-
-_WORDS: dict[Cause, tuple[str, tuple[str, ...]]] = {
-    Cause.PURE_LOOP: (
-        "loops",
-        (
-            "Check the loop's end condition: nothing inside the loop makes it true.",
-            "Add a bound (a deadline or a maximum number of rounds) that raises with a message.",
-        ),
-    ),
-    Cause.BUSY_POLL: (
-        "polls without a pause",
-        (
-            "Wait instead of asking: a blocking call, or one with a timeout, sleeps until there"
-            " is something to do.",
-            "If it must poll, sleep between two rounds and give up after a deadline.",
-        ),
-    ),
-    Cause.LOCK_SPIN: (
-        "spins on a lock",
-        (
-            "Use a lock that blocks (a mutex or a condition variable) instead of trying again.",
-            "Make sure that whoever holds the lock releases it on every path, errors too.",
-        ),
-    ),
-    Cause.REGEX_BACKTRACKING: (
-        "is stuck in a regular expression",
-        (
-            "Remove nested or adjacent repetitions that can match the same text, such as (a+)+.",
-            "Use possessive quantifiers or atomic groups (recent Pythons have them), or parse"
-            " without a regular expression.",
-        ),
-    ),
-    Cause.COMPILE_BLOWUP: (
-        "expands one source file further and further",
-        (
-            "Look for templates, generics or macros that call for more of themselves, or multiply.",
-            "If the file is just large, split it; this notice then has nothing to say.",
-        ),
-    ),
-}

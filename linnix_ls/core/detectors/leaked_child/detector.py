@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import takewhile
 
-from linnix_ls.core.detectors.base import Citations, EvidenceList, Scene, Suspicion, Verdict, where
+from linnix_ls.core.detectors.base import EvidenceList, Scene, Suspicion, Verdict
 from linnix_ls.core.examination import Depth, Examination
-from linnix_ls.core.findings import Cause, Explanation, Finding, Kind, Severity
+from linnix_ls.core.findings import Cause, Finding, Kind, Severity
 from linnix_ls.core.ids import NS_PER_S
-from linnix_ls.core.tree import Process, program_name
+from linnix_ls.core.tree import Process
 
 
 class LeakedChildDetector:
@@ -57,30 +57,12 @@ class LeakedChildDetector:
             confidence=0.9 if examination.listening else 0.6,
             key=process.key,
             onset_ns=suspicion.onset_ns,
-            evidence=evidence.items(),
+            evidence=evidence,
         )
 
     def is_over(self, scene: Scene, finding: Finding) -> bool:
         process = scene.tree.get(finding.process.key)
         return process is None or not process.is_alive
-
-    def explain(self, finding: Finding) -> Explanation:
-        value = Citations(finding)
-        name = program_name(finding.process.argv, finding.process.comm)
-        summary = f"{name} (process {finding.process.key.pid}) outlives its run{where(finding)}"
-        why = f"The run ended {value['outlived_run_s']} s ago and it is still there"
-        address = value["listens_at"]
-        why += f", accepting connections at {address}." if address else "."
-        return Explanation(
-            by="rules",
-            summary=summary,
-            why=why,
-            fix=(
-                "Stop it on every way out, failing tests too: a fixture with yield and a finally,"
-                " a context manager, a trap in a shell script.",
-            ),
-            cites=value.ids,
-        )
 
 
 def _outermost_living(scene: Scene, run: Process) -> Iterable[Process]:

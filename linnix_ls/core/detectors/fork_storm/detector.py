@@ -15,15 +15,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from linnix_ls.core.detectors.base import (
-    Citations,
     EvidenceList,
     Scene,
     Suspicion,
     Verdict,
-    where,
 )
 from linnix_ls.core.examination import Depth, Examination
-from linnix_ls.core.findings import Cause, Explanation, Finding, Kind, Severity
+from linnix_ls.core.findings import Cause, Finding, Kind, Severity
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.tree import Process, program_name
 
@@ -61,7 +59,7 @@ class ForkStormDetector:
                     confidence=storm.confidence,
                     key=suspicion.key,
                     onset_ns=min(storm.onset_ns, suspicion.onset_ns),
-                    evidence=storm.evidence.items(),
+                    evidence=storm.evidence,
                 )
         return None
 
@@ -80,9 +78,6 @@ class ForkStormDetector:
             ):
                 return False
         return True
-
-    def explain(self, finding: Finding) -> Explanation:
-        return _explain(finding)
 
 
 @dataclass(slots=True)
@@ -385,41 +380,3 @@ def _rate(scene: Scene, children: list[Process]) -> tuple[float, str, str, float
     first_ns = min(child.started_ns for child in children)
     window_s = max((scene.now_ns - first_ns) / NS_PER_S, 0.5)
     return len(children) / window_s, "starts/s", "fork events", window_s
-
-
-def _explain(finding: Finding) -> Explanation:
-    value = Citations(finding)
-    name = program_name(finding.process.argv, finding.process.comm)
-    rate = value["starts_per_s"]
-    at_rate = f" at {rate} a second" if rate else ""
-    if depth := value["recursion_depth"]:
-        summary = f"{value['program']} starts itself{where(finding)}: {depth} copies deep{at_rate}"
-        why = "Each copy starts the next one and waits for it, so none of them ever ends."
-        fix: tuple[str, ...] = (
-            "Find what makes the program run itself: a PATH that finds the wrapper again, a"
-            " script or make target that calls itself, a missing end of the recursion.",
-        )
-    elif failed := value["failed_exits_share"]:
-        command, share = value["command"], value["same_command_share"]
-        summary = f"{name} starts {command} again and again{where(finding)}{at_rate}"
-        if (n_commands := value["commands_in_round"]) in (None, "1"):
-            what = f"{share} of the starts are the same command and {failed} of them failed"
-        else:
-            what = f"{share} of the starts are the same {n_commands} commands in turn, of which"
-            what += f" {command} failed in {failed} of the tries"
-        why = f"{what}: it is tried again at once, without a pause and without an end."
-        fix = (
-            "Wait between two tries, each time longer than before, and give up after a few.",
-            "Look at why the command fails; trying again will not change that.",
-        )
-    elif busy := value["busy_copies"]:
-        summary = f"{name} starts {busy} busy workers on {value['cpus']} CPUs{where(finding)}"
-        why = "They take the CPUs from one another: all of it takes longer, and nothing else runs."
-        fix = ("Start as many workers as there are CPUs (os.process_cpu_count(), nproc).",)
-    else:
-        summary = f"{name} forks without end{where(finding)}{at_rate}"
-        why = (
-            f"{value['forks_without_exec_share']} of the new processes run no program of their own."
-        )
-        fix = ("Wait for the condition with a call that blocks, or pause between two tries.",)
-    return Explanation("rules", summary, why, fix, value.ids)

@@ -10,18 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from linnix_ls.core.detectors.base import Citations, Scene, Suspicion, Verdict, where
+from linnix_ls.core.detectors.base import Scene, Suspicion, Verdict
 from linnix_ls.core.detectors.stagnation import (
     Stagnation,
     common_evidence,
     is_calm,
     is_growing,
-    reasons,
     stagnation,
     suspicions_of_the_busy,
 )
 from linnix_ls.core.examination import Examination
-from linnix_ls.core.findings import Cause, Explanation, Finding, Kind, Severity
+from linnix_ls.core.findings import Cause, Finding, Kind, Severity
 from linnix_ls.core.ids import NS_PER_S
 
 
@@ -54,30 +53,11 @@ class MemoryRunawayDetector:
             confidence=found.confidence,
             key=suspicion.key,
             onset_ns=suspicion.onset_ns,
-            evidence=evidence.items(),
+            evidence=evidence,
         )
 
     def is_over(self, scene: Scene, finding: Finding) -> bool:
         return is_calm(scene, scene.tree.get(finding.process.key))
-
-    def explain(self, finding: Finding) -> Explanation:
-        value = Citations(finding)
-        why = reasons(finding, value)
-        if repeated := value["repeated_growth"]:
-            why.append(f"Of what it has added, {repeated} is the same as what it had added before.")
-        if growth := value["rss_growth"]:
-            why.append(f"Its memory grows by {growth} MB a second and is at {value['rss']} MB.")
-        return Explanation(
-            by="rules",
-            summary=f"process {finding.process.key.pid} collects without end{where(finding)}",
-            why=" ".join(why),
-            fix=(
-                "Check the loop's end condition: it goes round without moving on, and keeps what"
-                " it makes.",
-                "Bound what is collected, and raise when the bound is passed.",
-            ),
-            cites=value.ids,
-        )
 
 
 def _repetition(scene: Scene, examination: Examination) -> Stagnation | None:

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from linnix_ls.core.detectors.base import (
-    Citations,
     EvidenceList,
     Scene,
     Suspicion,
     Verdict,
-    where,
 )
 from linnix_ls.core.examination import Depth, Examination, Wait
-from linnix_ls.core.findings import Cause, Explanation, Finding, Kind, Severity
+from linnix_ls.core.findings import Cause, Finding, Kind, Severity
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.tree import Process
 
@@ -80,7 +78,7 @@ class StuckDetector:
             confidence=0.5 if is_alone else 0.9,
             key=accused.key if accused else suspicion.key,
             onset_ns=suspicion.onset_ns,
-            evidence=evidence.items(),
+            evidence=evidence,
         )
 
     def is_over(self, scene: Scene, finding: Finding) -> bool:
@@ -88,34 +86,6 @@ class StuckDetector:
         return (
             process is None or not process.is_alive or process.last_on_cpu_ns > finding.flagged_ns
         )
-
-    def explain(self, finding: Finding) -> Explanation:
-        value = Citations(finding)
-        name = f"process {finding.process.key.pid}"
-        n_waiting = value["processes_waiting"]
-        if finding.cause is Cause.PIPE_DEADLOCK:
-            summary = f"{name} hangs{where(finding)}: it and what it started wait for each other"
-            fix: tuple[str, ...] = (
-                "Read the pipe while the other end still writes: in Python communicate() does,"
-                " wait() does not.",
-                "Close the ends of the pipe that a process does not use.",
-            )
-        else:
-            summary = f"{name} hangs{where(finding)}: nobody is left to release what it waits for"
-            fix = (
-                "Take locks in the same order everywhere, and release them on every path.",
-                "Wait with a timeout, and raise with a message when it passes.",
-            )
-        why = f"{n_waiting} processes have used no CPU for {value['idle_s']} s. "
-        if n_threads := value["threads_waiting"]:
-            first = value["wait"]
-            why = f"{n_threads} of its threads wait for each other: {first}, and so on in a circle."
-            return Explanation("rules", summary, why, fix, value.ids)
-        if n_waiting == "1":
-            why = f"It has used no CPU for {value['idle_s']} s. "
-        first = value["wait"]
-        why += f"{first}; nothing with a timer is in the circle." if first else ""
-        return Explanation("rules", summary, why.strip(), fix, value.ids)
 
 
 def _by_its_runtime(scene: Scene, suspicion: Suspicion, examination: Examination) -> Verdict:
@@ -134,7 +104,7 @@ def _by_its_runtime(scene: Scene, suspicion: Suspicion, examination: Examination
         confidence=0.95,
         key=suspicion.key,
         onset_ns=suspicion.onset_ns,
-        evidence=evidence.items(),
+        evidence=evidence,
     )
 
 

@@ -1,0 +1,3 @@
+"""The kind `cpu_spin`: its detector, and its words."""
+
+from linnix_ls.core.detectors.cpu_spin.detector import CpuSpinDetector as CpuSpinDetector
