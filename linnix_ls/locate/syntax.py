@@ -151,7 +151,7 @@ def syntax_of(path: str, language: str | None = None) -> Syntax | None:
     Args:
         language: a name of ours ("shell", "javascript", …) where the file's name does not tell.
     """
-    language = language or _SUFFIXES.get(os.path.splitext(path)[1].lower())
+    language = language or language_of(path)
     if language not in _GRAMMARS:
         return None
     try:
@@ -161,6 +161,21 @@ def syntax_of(path: str, language: str | None = None) -> Syntax | None:
     if stat.st_size > MAX_PARSED_BYTES:
         return None
     return _parse(path, language, stat.st_mtime_ns)
+
+
+def language_of(path: str) -> str | None:
+    """By the file's name; one of ours ("shell", "javascript", …)."""
+    return _SUFFIXES.get(os.path.splitext(path)[1].lower())
+
+
+def tree_of(text: bytes, language: str) -> Tree | None:
+    """The syntax tree of a text that need not be in a file; None where there is no grammar."""
+    loaded = _language(language) if language in _GRAMMARS else None
+    if loaded is None or len(text) > MAX_PARSED_BYTES:
+        return None
+    from tree_sitter import Parser
+
+    return Parser(loaded).parse(text)
 
 
 @functools.lru_cache(maxsize=64)
