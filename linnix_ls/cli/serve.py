@@ -1,7 +1,7 @@
 """`linnix-ls` without a subcommand: the language server, on stdio or on a TCP port.
 
-Only this module knows both the server and the way to open a feed. What the server does is in
-`lsp.server`.
+Only this module knows both the server and the ways to open a feed and to try fixes. What the
+server does is in `lsp.server`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from linnix_ls.lsp.stdio import claim_stdio, exit_within
 
 if TYPE_CHECKING:
     from linnix_ls.config import Settings
     from linnix_ls.feed.base import Feed
+    from linnix_ls.fixes.base import Fixer
 
 
 def serve(args: argparse.Namespace) -> int:
@@ -45,6 +46,12 @@ async def open_feed(settings: Settings, *, on_progress: Callable[[str], None]) -
     return feed
 
 
+async def load_fixer() -> Fixer:
+    """`fixes.fixer`, imported only when fixes are wanted: it brings parsers."""
+    fixer: Any = await asyncio.to_thread(importlib.import_module, "linnix_ls.fixes.fixer")
+    return cast("Fixer", fixer)
+
+
 def _serve_stdio() -> int:
     if os.isatty(0):
         print(
@@ -66,7 +73,9 @@ async def _serve_streams(source: BinaryIO, sink: BinaryIO) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, connection.end, signal.Signals(number).name)
 
-    exit_code = await serve_connection(open_feed, source, sink, on_started=end_on_signals)
+    exit_code = await serve_connection(
+        open_feed, source, sink, on_started=end_on_signals, load_fixer=load_fixer
+    )
     # asyncio.run still waits for worker threads; the client does not wait for us.
     exit_within(0.3, exit_code)
     return exit_code
@@ -78,4 +87,6 @@ def _serve_tcp(address: str) -> int:
     def say_where(host: str, port: int) -> None:
         print(f"linnix-ls: listening on {host}:{port}", file=sys.stderr, flush=True)
 
-    return asyncio.run(serve_tcp(open_feed, *parse_address(address), on_listening=say_where))
+    return asyncio.run(
+        serve_tcp(open_feed, *parse_address(address), on_listening=say_where, load_fixer=load_fixer)
+    )

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from linnix_ls.core.findings import Finding, Patch
 from linnix_ls.fixes import python, syntax
+from linnix_ls.fixes.base import TextOf
 from linnix_ls.fixes.text import Source, apply
 from linnix_ls.locate.syntax import MAX_PARSED_BYTES, language_of
 
@@ -26,16 +27,9 @@ _INTERPRETERS = re.compile(
 
 _CPP = re.compile(rb"(?m)\bstd::|^\s*(class|namespace|template)\b")
 
-TextOf = Callable[[str], str | None]
-
 
 def propose(finding: Finding, text_of: TextOf) -> tuple[Patch, ...]:
-    """Patches for that finding, the most fitting first; often none. Never raises for what a
-    file holds.
-
-    Args:
-        text_of: a file's text as the user sees it, None when it cannot be read.
-    """
+    """See `fixes.base.Fixer`."""
     patches: dict[tuple[object, ...], Patch] = {}
     for path, line in _places(finding):
         text = text_of(path)

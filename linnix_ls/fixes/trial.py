@@ -23,7 +23,7 @@ from linnix_ls.config import FixSettings
 from linnix_ls.core.findings import Finding, Kind, Patch, Severity
 from linnix_ls.core.text import visible
 from linnix_ls.fixes import rerun
-from linnix_ls.fixes.base import Outcome, Trial
+from linnix_ls.fixes.base import Outcome, TextOf, Trial
 from linnix_ls.fixes.keeper import TIME_IS_OVER
 from linnix_ls.fixes.scratch import NotCopied, Scratch, root_for
 from linnix_ls.fixes.text import FileChanged, apply, by_path
@@ -47,7 +47,6 @@ _MADE_KNOWN = frozenset({Severity.ERROR, Severity.WARNING, Severity.INFORMATION}
 _GRAVE = frozenset({Severity.ERROR, Severity.WARNING})
 
 ResultT = TypeVar("ResultT")
-TextOf = Callable[[str], str | None]
 
 
 async def try_patch(
@@ -61,16 +60,7 @@ async def try_patch(
     tracer: str = "auto",
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> Trial:
-    """Apply `patch` to a copy, run the finding's test there, and say what came of it.
-
-    Cancelling it ends the test and removes the copy.
-
-    Args:
-        folders: those open in the editor.
-        text_of: a file's text as the user sees it, None when it cannot be read.
-        unsaved: files whose text in the editor may not be that on the disk.
-        on_progress: told in words what takes the time.
-    """
+    """See `fixes.base.Fixer`."""
     try:
         command = rerun.command_for(finding)
         paths = list(by_path(patch.edits))
@@ -204,8 +194,10 @@ def write_texts(scratch: Scratch, texts: dict[str, str | None], patch: Patch) ->
         FileChanged, NotCopied
     """
     edits = by_path(patch.edits)
+    patched = {os.path.realpath(path) for path in edits}
     for path, text in texts.items():
-        if path not in edits and (text is None or scratch.mapped(os.path.realpath(path)) is None):
+        real = os.path.realpath(path)
+        if path not in edits and (real in patched or text is None or not scratch.mapped(real)):
             continue
         content = scratch.read(path)
         on_disk = content.decode("utf-8", "surrogateescape")

@@ -29,6 +29,12 @@ def split_lines(text: str) -> list[str]:
     return _LINE_END.split(text)
 
 
+def line_end(text: str) -> str:
+    """The first one of a text."""
+    match = _LINE_END.search(text)
+    return match[0] if match else "\n"
+
+
 def read_text(path: str) -> str | None:
     """The text of a regular, not too big text file; None for everything else. Never blocks."""
     try:
@@ -95,8 +101,19 @@ class Documents:
 
     def lines(self, path: str) -> list[str] | None:
         """The lines as the client has them: from the editor if open there, else from disk."""
+        text = self.text(path)
+        return None if text is None else split_lines(text)
+
+    def text(self, path: str) -> str | None:
+        """The same as it is, with line ends."""
         uri = self._open_uris.get(os.path.realpath(path))
         text = self._text_of_open(uri) if uri else None
-        if text is None:
-            text = read_text(path)
-        return None if text is None else split_lines(text)
+        return read_text(path) if text is None else text
+
+    @property
+    def open_paths(self) -> list[str]:
+        return list(self._open_uris)
+
+    @property
+    def folders(self) -> list[str]:
+        return list(self._folders)

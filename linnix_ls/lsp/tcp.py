@@ -17,6 +17,7 @@ import socket
 from collections.abc import Callable, Iterable
 
 from linnix_ls.errors import UsageError
+from linnix_ls.lsp.fixing import LoadFixer
 from linnix_ls.lsp.server import serve_connection
 from linnix_ls.lsp.session import OpenFeed
 
@@ -52,7 +53,12 @@ def uid_of_peer(tables: Iterable[str], peer_port: int, own_port: int) -> int | N
 
 
 async def serve_tcp(
-    open_feed: OpenFeed, host: str, port: int, *, on_listening: Callable[[str, int], None]
+    open_feed: OpenFeed,
+    host: str,
+    port: int,
+    *,
+    on_listening: Callable[[str, int], None],
+    load_fixer: LoadFixer | None = None,
 ) -> int:
     """Serve until SIGINT or SIGTERM.
 
@@ -72,7 +78,7 @@ async def serve_tcp(
     with listener:
         listener.setblocking(False)
         on_listening(*listener.getsockname()[:2])
-        accepting = asyncio.create_task(_accept_all(open_feed, listener, clients))
+        accepting = asyncio.create_task(_accept_all(open_feed, load_fixer, listener, clients))
         await stop.wait()
         accepting.cancel()
         for client in clients:
@@ -82,7 +88,10 @@ async def serve_tcp(
 
 
 async def _accept_all(
-    open_feed: OpenFeed, listener: socket.socket, clients: set[asyncio.Task[None]]
+    open_feed: OpenFeed,
+    load_fixer: LoadFixer | None,
+    listener: socket.socket,
+    clients: set[asyncio.Task[None]],
 ) -> None:
     loop = asyncio.get_running_loop()
     while True:
@@ -92,7 +101,7 @@ async def _accept_all(
             logger.warning("refused a client of another user")
             client.close()
             continue
-        task = asyncio.create_task(_serve_client(open_feed, client, is_local=is_local))
+        task = asyncio.create_task(_serve_client(open_feed, load_fixer, client, is_local=is_local))
         clients.add(task)
         task.add_done_callback(clients.discard)
 
@@ -105,12 +114,16 @@ def _may_connect(peer_port: int, own_port: int) -> bool:
     return uid_of_peer(lines, peer_port, own_port) in (0, os.geteuid())
 
 
-async def _serve_client(open_feed: OpenFeed, client: socket.socket, *, is_local: bool) -> None:
+async def _serve_client(
+    open_feed: OpenFeed, load_fixer: LoadFixer | None, client: socket.socket, *, is_local: bool
+) -> None:
     client.setblocking(True)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     source, sink = client.makefile("rb"), client.makefile("wb")
     try:
-        await serve_connection(open_feed, source, sink, is_client_local=is_local)
+        await serve_connection(
+            open_feed, source, sink, is_client_local=is_local, load_fixer=load_fixer
+        )
     finally:
         # Wakes the threads that wait in a read or write, so that the files can be closed.
         with contextlib.suppress(OSError):
