@@ -129,7 +129,8 @@ def _variables(
 
 def _mapped(text: str, scratch: Scratch) -> str:
     """With paths into the original replaced, but for those into its virtual environments."""
-    root = re.escape(scratch.root)
+    # Not in the middle of another path; but -I and -L have theirs in the same word.
+    root = rf"(?:(?<![\w./~-])|(?<=-[IL])){re.escape(scratch.root)}"
 
     def replaced(match: re.Match[str]) -> str:
         path = match[0]
@@ -137,7 +138,7 @@ def _mapped(text: str, scratch: Scratch) -> str:
             return path
         return scratch.folder + path[len(scratch.root) :]
 
-    return re.sub(rf"(?<![\w./~-]){root}(?=$|[/:,;=\s'\")\]])[^:,;\s'\")\]]*", replaced, text)
+    return re.sub(rf"{root}(?=$|[/:,;=\s'\")\]])[^:,;\s'\")\]]*", replaced, text)
 
 
 def _python_folders(program: str, path: str, scratch: Scratch) -> Iterator[str]:

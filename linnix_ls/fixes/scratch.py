@@ -13,6 +13,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -26,6 +27,7 @@ from linnix_ls.core.text import visible
 from linnix_ls.errors import LinnixError
 
 MAX_ENTRIES = 500_000
+MAX_BUILD_FILE_BYTES = 8 << 20
 # Of a disk that a copy must not fill.
 SPARE_BYTES = 256 << 20
 _CACHES = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".tox", ".nox"})
@@ -176,12 +178,13 @@ class Scratch:
 
     def _builds_original(self, folder: str) -> bool:
         """Whether a build folder knows its sources by their full path."""
-        with contextlib.suppress(OSError):
-            for name in _BUILD_FILES:
-                path = os.path.join(folder, name)
-                if os.path.isfile(path) and os.path.getsize(path) < (8 << 20):
+        root = re.compile(re.escape(os.fsencode(self.root)) + rb"(?![\w.-])")
+        for name in _BUILD_FILES:
+            path = os.path.join(folder, name)
+            with contextlib.suppress(OSError):
+                if os.path.isfile(path):
                     with open(path, "rb") as file:
-                        if os.fsencode(self.root) + b"/" in file.read() + b"/":
+                        if root.search(file.read(MAX_BUILD_FILE_BYTES)):
                             return True
         return False
 

@@ -1,0 +1,1 @@
+"""Measures explanations: how true they are, and what a model that adds to them costs others."""
