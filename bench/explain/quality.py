@@ -95,7 +95,7 @@ def _changes(finding: Finding, before: Explanation) -> Iterator[tuple[str, Findi
     said = _all_text(before)
     for piece, changed in counterfactuals.with_changed_values(finding):
         was = next(old for old in finding.evidence if old.id == piece.id)
-        must_say = spelled(piece) if spelled(was) in said else ""
+        must_say = (spelled(piece) or "") if (spelled(was) or "") in said else ""
 
         def says_the_other(after: Explanation, must: str = must_say, id_: str = piece.id) -> bool:
             return must in _all_text(after) or id_ not in after.cites

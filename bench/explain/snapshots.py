@@ -38,8 +38,8 @@ def recorded() -> list[Snapshot]:
     snapshots = []
     for trace in sorted(TRACES.glob("*.trace")):
         case = Case.read(CORPUS / "runaway" / trace.stem)
-        for finding in asyncio.run(_findings(trace)):
-            snapshots.append(Snapshot(case, replace(finding, explanation=None)))
+        found = asyncio.run(_findings(trace))
+        snapshots += [Snapshot(case, replace(finding, explanation=None)) for finding in found]
     return snapshots
 
 

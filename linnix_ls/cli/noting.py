@@ -119,7 +119,7 @@ async def with_notes(
 
 def text_of(path: str) -> str | None:
     """A source file as it is on the disk; None for what is no text file."""
-    from linnix_ls.report.frame import read_source
+    from linnix_ls.sources import read_source
 
     content = read_source(path)
     return None if content is None else content.decode("utf-8", "replace")
@@ -127,11 +127,11 @@ def text_of(path: str) -> str | None:
 
 async def _write_notes(noted: dict[str, Finding], writer: Writer, screen: Screen, cwd: str) -> None:
     from linnix_ls.core.findings import Severity
-    from linnix_ls.explain.base import NoAnswer
-    from linnix_ls.explain.notes import NoteRefused, Notes
+    from linnix_ls.explain.base import NoAnswer, NoteRefused
+    from linnix_ls.explain.notes import ModelNotes
     from linnix_ls.report import text
 
-    notes = Notes(writer, text_of, on_note=lambda _: None, when="asked")
+    notes = ModelNotes(writer, text_of, on_note=lambda _: None, when="asked")
     try:
         for finding in list(noted.values()):
             words = finding.explanation
@@ -142,7 +142,7 @@ async def _write_notes(noted: dict[str, Finding], writer: Writer, screen: Screen
             try:
                 note = await notes.ask(
                     finding,
-                    lambda said, waiting=waiting: screen.progress(  # type: ignore[misc]
+                    lambda said, waiting=waiting: screen.progress(
                         f"{waiting}: {len(said.split())} words"
                     ),
                 )

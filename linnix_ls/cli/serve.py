@@ -1,7 +1,7 @@
 """`linnix-ls` without a subcommand: the language server, on stdio or on a TCP port.
 
-Only this module knows both the server and the way to open a feed. What the server does is in
-`lsp.server`.
+Only this module knows both the server and the ways to open a feed and to try fixes. What the
+server does is in `lsp.server`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from linnix_ls.lsp.stdio import claim_stdio, exit_within
 
 if TYPE_CHECKING:
     from linnix_ls.config import ExplainSettings, Settings
-    from linnix_ls.explain.base import Writer
+    from linnix_ls.explain.base import Notes
     from linnix_ls.feed.base import Feed
+    from linnix_ls.fixes.base import Fixer
 
 
 def serve(args: argparse.Namespace) -> int:
@@ -46,11 +47,16 @@ async def open_feed(settings: Settings, *, on_progress: Callable[[str], None]) -
     return feed
 
 
-def make_writer(settings: ExplainSettings) -> Writer | None:
-    """`app.note_writer`; called on a thread beside the loop."""
-    from linnix_ls import app
+async def open_notes(settings: ExplainSettings, *arguments: Any, **hooks: Any) -> Notes | None:
+    """`app.open_notes`, imported as late."""
+    app = await asyncio.to_thread(importlib.import_module, "linnix_ls.app")
+    return cast("Notes | None", await app.open_notes(settings, *arguments, **hooks))
 
-    return app.note_writer(settings)
+
+async def load_fixer() -> Fixer:
+    """`fixes.fixer`, imported only when fixes are wanted: it brings parsers."""
+    fixer: Any = await asyncio.to_thread(importlib.import_module, "linnix_ls.fixes.fixer")
+    return cast("Fixer", fixer)
 
 
 def _serve_stdio() -> int:
@@ -75,7 +81,12 @@ async def _serve_streams(source: BinaryIO, sink: BinaryIO) -> int:
             loop.add_signal_handler(number, connection.end, signal.Signals(number).name)
 
     exit_code = await serve_connection(
-        open_feed, source, sink, on_started=end_on_signals, make_writer=make_writer
+        open_feed,
+        source,
+        sink,
+        on_started=end_on_signals,
+        open_notes=open_notes,
+        load_fixer=load_fixer,
     )
     # asyncio.run still waits for worker threads; the client does not wait for us.
     exit_within(0.3, exit_code)
@@ -90,6 +101,10 @@ def _serve_tcp(address: str) -> int:
 
     return asyncio.run(
         serve_tcp(
-            open_feed, *parse_address(address), on_listening=say_where, make_writer=make_writer
+            open_feed,
+            *parse_address(address),
+            on_listening=say_where,
+            open_notes=open_notes,
+            load_fixer=load_fixer,
         )
     )

@@ -6,10 +6,12 @@ may say what to change in this code; verdict, cause, numbers and place are never
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from linnix_ls.core.findings import Finding, Note
 from linnix_ls.errors import LinnixError
 
 
@@ -104,4 +106,56 @@ class Writer(Protocol):
 
     async def close(self) -> None:
         """End the model's process, if there is one."""
+        ...
+
+
+class NoteRefused(LinnixError):
+    """What a model wrote was not fit to be shown. `reason`: of `gate.Reason`."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Counts:
+    """What came of notes since the start. `refused` and `failed` are by reason and by cause."""
+
+    n_asked: int = 0
+    n_shown: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+
+
+class Notes(Protocol):
+    """Has a model write notes on findings, and keeps them.
+
+    Attributes:
+        counts: what came of it so far.
+    """
+
+    counts: Counts
+
+    def with_note(self, finding: Finding) -> Finding:
+        """The finding with its note, if there is one."""
+        ...
+
+    def want(self, finding: Finding) -> None:
+        """Have a note written when there is time. What is no warning is not worth one."""
+        ...
+
+    async def ask(self, finding: Finding, on_text: Callable[[str], None] = ...) -> Note:
+        """Have a note written now, before all others. Cancel the task to stop it.
+
+        Args:
+            on_text: called with the sentences so far that have passed the checks, as they come.
+
+        Raises:
+            NoAnswer: the model could not be asked.
+            NoteRefused: it answered what cannot be shown.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop writing and let go of the model."""
         ...

@@ -12,15 +12,14 @@ import json
 import logging
 import os
 import re
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from linnix_ls.core.findings import Finding, Kind, Note, Severity, State
 from linnix_ls.core.ids import ProcessKey
-from linnix_ls.errors import LinnixError
 from linnix_ls.explain import excerpt, gate, prompt
-from linnix_ls.explain.base import Excerpt, NoAnswer, Prompt, Writer
+from linnix_ls.explain.base import Counts, Excerpt, NoAnswer, NoteRefused, Prompt, Writer
 
 logger = logging.getLogger(__name__)
 
@@ -45,24 +44,6 @@ def is_machine_busy() -> bool:
         return os.getloadavg()[0] > (os.cpu_count() or 1)
 
 
-class NoteRefused(LinnixError):
-    """What a model wrote was not fit to be shown. `reason`: of `gate.Refusal`."""
-
-    def __init__(self, message: str, *, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-@dataclass(slots=True)
-class Counts:
-    """What came of notes since the start. `refused` and `failed` are by reason and by cause."""
-
-    n_asked: int = 0
-    n_shown: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    failed: Counter[str] = field(default_factory=Counter)
-
-
 _Key = tuple[str, Kind, ProcessKey]
 
 
@@ -70,8 +51,8 @@ def _drop(_text: str) -> None:
     pass
 
 
-class Notes:
-    """See the module. Belongs to one event loop.
+class ModelNotes:
+    """See the module and `base.Notes`. Belongs to one event loop.
 
     Args:
         text_of: a file's text as the user has it, for source and patches.
@@ -79,9 +60,6 @@ class Notes:
         on_problem: called once for each thing that keeps notes from being written.
         when: see `config.ExplainSettings`.
         is_busy: whether somebody else needs the CPUs.
-
-    Attributes:
-        counts: what came of it so far.
     """
 
     def __init__(
@@ -113,14 +91,12 @@ class Notes:
         self._task = asyncio.create_task(self._write_wanted())
 
     def with_note(self, finding: Finding) -> Finding:
-        """The finding with its note, if there is one."""
         note = self._notes.get(_key(finding))
         if note is None or finding.explanation is None:
             return finding
         return replace(finding, explanation=replace(finding.explanation, note=note))
 
     def want(self, finding: Finding) -> None:
-        """Have a note written when there is time. What is no warning is not worth one."""
         key = _key(finding)
         if finding.state is State.CLEARED:
             self._wanted.pop(key, None)
@@ -135,15 +111,6 @@ class Notes:
             self._has_work.set()
 
     async def ask(self, finding: Finding, on_text: Callable[[str], None] = _drop) -> Note:
-        """Have a note written now, before all others. Cancel the task to stop it.
-
-        Args:
-            on_text: called with the sentences so far that have passed the checks, as they come.
-
-        Raises:
-            NoAnswer: the model could not be asked.
-            NoteRefused: it answered what cannot be shown.
-        """
         key = _key(finding)
         if note := self._notes.get(key):
             return note
@@ -158,7 +125,6 @@ class Notes:
             self._has_work.set()
 
     async def close(self) -> None:
-        """Stop writing and let go of the model."""
         for task in filter(None, (self._task, self._writing)):
             task.cancel()
             await asyncio.wait([task])

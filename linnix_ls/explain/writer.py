@@ -115,6 +115,7 @@ class WorkerWriter:
         writes_prose: bool,
         settings: ExplainSettings,
     ) -> None:
+        self.target = f"{visible(name, 100)}, {'on this machine' if is_local else 'elsewhere'}"
         self.is_local = is_local
         self.writes_prose = writes_prose
         self._start = start

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-from linnix_ls.core.findings import Patch
+from linnix_ls.core.findings import Finding, Patch
+
+if TYPE_CHECKING:
+    # Settings bring pydantic along, which an editor's first request need not wait for.
+    from linnix_ls.config import FixSettings
+
+TextOf = Callable[[str], str | None]
 
 
 class Outcome(enum.StrEnum):
@@ -39,3 +47,39 @@ class Trial:
     command: tuple[str, ...] = ()
     output: str = ""
     duration_s: float = 0.0
+
+
+class Fixer(Protocol):
+    """Proposes and tries; the module `fixes.fixer` is one.
+
+    `text_of` tells a file's text as the user sees it, None when it cannot be read.
+    """
+
+    def propose(self, finding: Finding, text_of: TextOf) -> tuple[Patch, ...]:
+        """Patches by rules, the most fitting first; often none. Runs nothing. Never raises for
+        what a file holds.
+        """
+        ...
+
+    async def try_patch(
+        self,
+        finding: Finding,
+        patch: Patch,
+        *,
+        folders: Iterable[str],
+        text_of: TextOf,
+        settings: FixSettings,
+        unsaved: Iterable[str] = (),
+        tracer: str = "auto",
+        on_progress: Callable[[str], None] = lambda _: None,
+    ) -> Trial:
+        """Apply `patch` to a copy, run the finding's test there, and say what came of it.
+
+        Cancelling it ends the test and removes the copy.
+
+        Args:
+            folders: those open in the editor; one of them is copied, if the test runs in it.
+            unsaved: files whose text in the editor may not be that on the disk.
+            on_progress: told in words what takes the time.
+        """
+        ...

@@ -155,6 +155,16 @@ def syntax_of(path: str, language: str | None = None) -> Syntax | None:
     return _parse(path, language, stat.st_mtime_ns)
 
 
+def tree_of(text: bytes, language: str) -> Tree | None:
+    """The syntax tree of a text that need not be in a file; None where there is no grammar."""
+    loaded = grammar(language) if language in _GRAMMARS else None
+    if loaded is None or len(text) > MAX_PARSED_BYTES:
+        return None
+    from tree_sitter import Parser
+
+    return Parser(loaded).parse(text)
+
+
 @functools.lru_cache(maxsize=64)
 def _parse(path: str, language: str, _mtime_ns: int) -> Syntax | None:
     loaded = grammar(language)

@@ -29,6 +29,12 @@ def split_lines(text: str) -> list[str]:
     return _LINE_END.split(text)
 
 
+def line_end(text: str) -> str:
+    """The first one of a text."""
+    match = _LINE_END.search(text)
+    return match[0] if match else "\n"
+
+
 def read_text(path: str) -> str | None:
     """The text of a regular, not too big text file; None for everything else. Never blocks."""
     try:
@@ -99,7 +105,15 @@ class Documents:
         return None if text is None else split_lines(text)
 
     def text(self, path: str) -> str | None:
-        """The text as the client has it; None for what is no text file."""
+        """The same as it is, with line ends."""
         uri = self._open_uris.get(os.path.realpath(path))
         text = self._text_of_open(uri) if uri else None
         return read_text(path) if text is None else text
+
+    @property
+    def open_paths(self) -> list[str]:
+        return list(self._open_uris)
+
+    @property
+    def folders(self) -> list[str]:
+        return list(self._folders)

@@ -5,24 +5,34 @@ Not here: which finding gets its note when (`explain.notes`), and what is shown 
 
 from __future__ import annotations
 
-import asyncio
-import importlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from linnix_ls.core.findings import Finding, Note
-from linnix_ls.explain.base import NoAnswer, Writer
+from linnix_ls.explain.base import NoAnswer, Notes
 
 if TYPE_CHECKING:
     from linnix_ls.config import ExplainSettings
-    from linnix_ls.explain.notes import Notes
-
-# The writer that the settings ask for; None where rules alone explain. Raises NoAnswer.
-MakeWriter = Callable[["ExplainSettings"], Writer | None]
 
 
-def no_writer(_settings: ExplainSettings) -> None:
+class OpenNotes(Protocol):
+    """Notes by the model that the settings ask for; None where rules alone explain.
+
+    Raises NoAnswer. The arguments are those of `explain.notes.ModelNotes`.
+    """
+
+    def __call__(
+        self,
+        settings: ExplainSettings,
+        text_of: Callable[[str], str | None],
+        *,
+        on_note: Callable[[str], None],
+        on_problem: Callable[[NoAnswer], None],
+    ) -> Awaitable[Notes | None]: ...
+
+
+async def open_no_notes(*_: object, **__: object) -> None:
     """Rules alone."""
 
 
@@ -36,12 +46,12 @@ class Explaining:
 
     def __init__(
         self,
-        make_writer: MakeWriter,
+        open_notes: OpenNotes,
         text_of: Callable[[str], str | None],
         on_note: Callable[[str], None],
         tell: Callable[[str], None],
     ) -> None:
-        self._make_writer = make_writer
+        self._open_notes = open_notes
         self._text_of = text_of
         self._on_note = on_note
         self._tell = tell
@@ -57,21 +67,11 @@ class Explaining:
         await self.close()
         self._problem = None
         try:
-            # It looks for models on the disk.
-            writer = await asyncio.to_thread(self._make_writer, settings)
+            self._notes = await self._open_notes(
+                settings, self._text_of, on_note=self._take_note, on_problem=self._fail
+            )
         except NoAnswer as error:
             self._fail(error)
-            return
-        if writer is None:
-            return
-        notes = await asyncio.to_thread(importlib.import_module, "linnix_ls.explain.notes")
-        self._notes = notes.Notes(
-            writer,
-            self._text_of,
-            on_note=self._take_note,
-            on_problem=self._fail,
-            when=settings.when,
-        )
 
     async def close(self) -> None:
         notes, self._notes = self._notes, None

@@ -69,6 +69,15 @@ class FindingArgument:
     quiet: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
 
 
+@attrs.frozen
+class TryFixArgument:
+    """`patch`: as the code action has it; `confirmed` for a model's patch."""
+
+    finding_id: str = attrs.field(validator=attrs.validators.instance_of(str))
+    patch: str = attrs.field(validator=attrs.validators.instance_of(str))
+    confirmed: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+
+
 def structure(raw: object, params_type: type[ParamsT]) -> ParamsT:
     """Parameters as their type. Names that are not known are ignored, types are not coerced.
 

@@ -108,6 +108,13 @@ class Presenter:
         self._status.want({ext.DID_CHANGE_STATUS: [status]})
         self.flush()
 
+    def show_again(self, finding_id: str) -> None:
+        """Say a finding again, though it is the same: what can be done about it is not."""
+        for each in self._shown:
+            if each.finding.id == finding_id and not self._is_congested():
+                listed = [self.finding_object(each.finding, each.severity)]
+                self._notify(ext.DID_CHANGE_FINDINGS, {"findings": listed, "removed": []})
+
     def is_shown_in(self, uri: str) -> bool:
         return any(each.uri == uri for each in self._shown)
 

@@ -11,7 +11,7 @@ import contextlib
 import importlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict, Unpack
 from urllib.parse import unquote
 
 from lsprotocol import types
@@ -20,14 +20,16 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from linnix_ls import __version__
-from linnix_ls.core.findings import Finding, Note, State
+from linnix_ls.core.findings import Finding, Note, Patch, State
 from linnix_ls.core.text import visible
 from linnix_ls.errors import LinnixError
+from linnix_ls.fixes.base import Outcome, Trial
 from linnix_ls.lsp import ext, from_proto, to_proto, wording
 from linnix_ls.lsp.connection import Connection
 from linnix_ls.lsp.diagnostics import shown_severity
 from linnix_ls.lsp.documents import Documents
-from linnix_ls.lsp.explaining import Explaining, MakeWriter, no_writer
+from linnix_ls.lsp.explaining import Explaining, OpenNotes, open_no_notes
+from linnix_ls.lsp.fixing import RULES, TRY_FIX, Fixing, LoadFixer, as_diff
 from linnix_ls.lsp.presenter import Presenter
 from linnix_ls.lsp.progress import cancellable_progress
 from linnix_ls.lsp.protocol import LinnixProtocol
@@ -56,6 +58,7 @@ class LinnixServer(LanguageServer):
 
     Args:
         is_client_local: its process id means something on this machine.
+        load_fixer: gives what proposes and tries fixes; without it none are offered.
     """
 
     protocol: LinnixProtocol
@@ -67,7 +70,8 @@ class LinnixServer(LanguageServer):
         *,
         is_client_local: bool = True,
         retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
-        make_writer: MakeWriter = no_writer,
+        open_notes: OpenNotes = open_no_notes,
+        load_fixer: LoadFixer | None = None,
     ) -> None:
         super().__init__(
             name="linnix-ls", version=__version__, protocol_cls=LinnixProtocol, max_workers=1
@@ -75,11 +79,14 @@ class LinnixServer(LanguageServer):
         self.session = FeedSession(open_feed, self, retry_delays_s)
         self.presenter: Presenter
         self._settings: Settings | None = None
+        self._load_fixer = load_fixer
+        self._fixing: Fixing | None = None
+        self._n_trials = 0
         self._connection = connection
         self._is_client_local = is_client_local
         self._documents = Documents(self._text_of_open)
         self._explaining = Explaining(
-            make_writer,
+            open_notes,
             self._documents.text,
             on_note=lambda _finding_id: self._show_soon(),
             tell=lambda text: self.tell(text, is_problem=True),
@@ -111,6 +118,18 @@ class LinnixServer(LanguageServer):
             ),
         )
         self._connection.on_drained = self.presenter.flush
+        if self._load_fixer:
+            self._fixing = Fixing(
+                self._load_fixer,
+                self._documents,
+                self.workspace.position_codec,
+                self._version_of_open,
+                with_versions=bool(
+                    get_capability(
+                        self.client_capabilities, "workspace.workspace_edit.document_changes"
+                    )
+                ),
+            )
         if params.process_id and params.process_id > 0 and self._is_client_local:
             client = params.client_info.name if params.client_info else "editor"
             self.session.watch_when_open(params.process_id, visible(client, 100))
@@ -145,6 +164,9 @@ class LinnixServer(LanguageServer):
     async def stop(self) -> None:
         """Let go of the feed and of every task."""
         self._unwatch_client()
+        if self._fixing:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._fixing.close(), _CLOSE_LIMIT_S)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.session.close(), _CLOSE_LIMIT_S)
         with contextlib.suppress(TimeoutError):
@@ -201,14 +223,14 @@ class LinnixServer(LanguageServer):
         only = params.context.only
         if only and not any(str(each) in ("", "quickfix") for each in only):
             return []
-        actions = [
-            action
-            for each in self.presenter.at(
-                params.text_document.uri, params.range.start.line, params.range.end.line
-            )
-            if each.diagnostic
-            for action in to_proto.code_actions(each.finding, each.diagnostic)
-        ]
+        actions: list[types.CodeAction] = []
+        for each in self.presenter.at(
+            params.text_document.uri, params.range.start.line, params.range.end.line
+        ):
+            if each.diagnostic:
+                if self._fixing:
+                    actions += await self._fixing.code_actions(each)
+                actions += to_proto.code_actions(each.finding, each.diagnostic)
         if get_capability(
             self.client_capabilities, "text_document.code_action.code_action_literal_support"
         ):
@@ -268,6 +290,39 @@ class LinnixServer(LanguageServer):
             return {"outcome": "refused"}
         return {"outcome": str(outcome)}
 
+    async def try_fix(self, *arguments: Any) -> dict[str, str]:
+        """Only ever from here is a patch tried: on the user's click."""
+        if len(arguments) != 1:
+            raise ext.WrongParams(f"expected one argument, not {len(arguments)}")
+        wanted = ext.structure(arguments[0], ext.TryFixArgument)
+        shown = next(
+            (each for each in self.presenter.shown if each.finding.id == wanted.finding_id), None
+        )
+        if shown is None or self._fixing is None or self._settings is None:
+            return self._not_tried("this finding is gone")
+        patch = await self._fixing.patch(shown, wanted.patch)
+        if patch is None:
+            return self._not_tried("this fix does not fit any more: the file has changed")
+        is_sure = patch.by == RULES or wanted.confirmed
+        if not is_sure and not await self._confirm_try(patch):
+            return {"outcome": "not_confirmed", "message": ""}
+        progress: asyncio.Queue[str | None] = asyncio.Queue()
+        task = await self._fixing.begin(shown.finding, patch, self._settings, progress.put_nowait)
+        if task is None:
+            return self._not_tried("a fix for this finding is being tried already")
+        self._n_trials += 1
+        self.run(self._show_trial(progress, f"linnix-try-{self._n_trials}", task))
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        finally:
+            progress.put_nowait(None)
+        if task.cancelled():
+            return self._not_tried("stopped; nothing of it is left")
+        return self._told(shown.finding, task.result())
+
     async def status(self, _params: Any) -> dict[str, Any]:
         return ext.status_object(self.session.status, self._explaining.status_object())
 
@@ -297,6 +352,8 @@ class LinnixServer(LanguageServer):
         self._show_soon()
         self._want_notes(changed)
         self._placeless_ids &= self.session.findings.keys()
+        if self._fixing:
+            self._fixing.keep_only(list(self.session.findings))
         for finding in changed:
             if finding.location or finding.state is not State.RAISED:
                 continue
@@ -350,6 +407,10 @@ class LinnixServer(LanguageServer):
     def _text_of_open(self, uri: str) -> str | None:
         document = self.workspace.text_documents.get(unquote(uri))
         return document.source if document else None
+
+    def _version_of_open(self, uri: str) -> int | None:
+        document = self.workspace.text_documents.get(unquote(uri))
+        return document.version if document else None
 
     def _show_soon(self) -> None:
         """Once for all changes that come in one go."""
@@ -441,6 +502,62 @@ class LinnixServer(LanguageServer):
             return False
         return chosen is not None and chosen.title == stop.title
 
+    async def _confirm_try(self, patch: Patch) -> bool:
+        """A model's patch is run only after the user has seen it."""
+        run = types.MessageActionItem(title="Run it in a copy")
+        leave = types.MessageActionItem(title="Leave it")
+        try:
+            chosen = await self.window_show_message_request_async(
+                types.ShowMessageRequestParams(
+                    type=types.MessageType.Warning,
+                    message=ext.clean(
+                        f"{visible(patch.by, 60)} wrote this change, and nobody has checked it. "
+                        f"Run the test with it in a copy of the workspace?\n{as_diff(patch)}"
+                    ),
+                    actions=[run, leave],
+                )
+            )
+        except JsonRpcException:
+            self._say(
+                "not tried, because this editor cannot ask for a confirmation. "
+                f'{TRY_FIX} with "confirmed": true does it without asking.',
+                types.MessageType.Warning,
+            )
+            return False
+        return chosen is not None and chosen.title == run.title
+
+    def _not_tried(self, reason: str) -> dict[str, str]:
+        self._say(reason, types.MessageType.Info)
+        return {"outcome": str(Outcome.NOT_TRIED), "message": reason}
+
+    def _told(self, finding: Finding, trial: Trial) -> dict[str, str]:
+        """Tell the user what came of a trial, and the client that there may be other actions."""
+        is_good = trial.outcome is Outcome.VERIFIED
+        self._say(trial.message, types.MessageType.Info if is_good else types.MessageType.Warning)
+        if trial.output and not is_good:
+            self.tell(f"what the test wrote:\n{trial.output}", is_problem=False)
+        self.presenter.show_again(finding.id)
+        return {"outcome": str(trial.outcome), "message": ext.clean(trial.message)}
+
+    async def _show_trial(
+        self, texts: asyncio.Queue[str | None], token: str, task: asyncio.Task[Trial]
+    ) -> None:
+        """Progress with a button to cancel it."""
+        progress = self.work_done_progress
+        if not get_capability(self.client_capabilities, "window.work_done_progress"):
+            return
+        try:
+            await progress.create_async(token)
+        except JsonRpcException:
+            return
+        progress.tokens[token].add_done_callback(lambda _: task.cancel())
+        begin = types.WorkDoneProgressBegin(title="linnix: trying a fix", cancellable=True)
+        progress.begin(token, begin)
+        while (text := await texts.get()) is not None:
+            progress.report(token, types.WorkDoneProgressReport(message=ext.clean(text)))
+        progress.end(token, types.WorkDoneProgressEnd(message=None))
+        progress.tokens.pop(token, None)
+
     def _say(self, text: str, kind: types.MessageType) -> None:
         """Where the user sees it: only as the outcome of what they just asked for."""
         self.window_show_message(
@@ -469,22 +586,20 @@ def _with_fix(error: LinnixError) -> str:
     return f"{error.message} (to fix it: {error.fix})" if error.fix else error.message
 
 
+class ServerOptions(TypedDict, total=False):
+    """Keyword arguments of `LinnixServer`."""
+
+    is_client_local: bool
+    retry_delays_s: Sequence[float]
+    open_notes: OpenNotes
+    load_fixer: LoadFixer | None
+
+
 def build_server(
-    open_feed: OpenFeed,
-    connection: Connection,
-    *,
-    is_client_local: bool = True,
-    retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
-    make_writer: MakeWriter = no_writer,
+    open_feed: OpenFeed, connection: Connection, **options: Unpack[ServerOptions]
 ) -> LinnixServer:
     """A server with every handler registered; `connection` need not be started yet."""
-    server = LinnixServer(
-        open_feed,
-        connection,
-        is_client_local=is_client_local,
-        retry_delays_s=retry_delays_s,
-        make_writer=make_writer,
-    )
+    server = LinnixServer(open_feed, connection, **options)
     # Notifications are taken in synchronously, in the order they came.
     for method, take_in in {
         types.INITIALIZE: server.initialize,
@@ -517,6 +632,7 @@ def build_server(
         to_proto.EXPLAIN: server.explain,
         to_proto.DISMISS: server.dismiss,
         to_proto.STOP_PROCESS: server.stop_process,
+        TRY_FIX: server.try_fix,
     }
     for command, act in commands.items():
         server.command(command)(_answering_null_on_bugs(_with_request_errors(act)))
@@ -528,20 +644,12 @@ async def serve_connection(
     source: BinaryIO,
     sink: BinaryIO,
     *,
-    is_client_local: bool = True,
     on_started: Callable[[Connection], None] = lambda _: None,
-    retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
-    make_writer: MakeWriter = no_writer,
+    **options: Unpack[ServerOptions],
 ) -> int:
     """Serve one client until it says `exit` or its stream ends. Returns the exit status."""
     connection = Connection(source, sink)
-    server = build_server(
-        open_feed,
-        connection,
-        is_client_local=is_client_local,
-        retry_delays_s=retry_delays_s,
-        make_writer=make_writer,
-    )
+    server = build_server(open_feed, connection, **options)
     connection.start()
     on_started(connection)
     try:

@@ -16,10 +16,10 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from typing import Unpack
 
 from linnix_ls.errors import UsageError
-from linnix_ls.lsp.explaining import MakeWriter, no_writer
-from linnix_ls.lsp.server import serve_connection
+from linnix_ls.lsp.server import ServerOptions, serve_connection
 from linnix_ls.lsp.session import OpenFeed
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ async def serve_tcp(
     port: int,
     *,
     on_listening: Callable[[str, int], None],
-    make_writer: MakeWriter = no_writer,
+    **options: Unpack[ServerOptions],
 ) -> int:
     """Serve until SIGINT or SIGTERM.
 
@@ -78,7 +78,7 @@ async def serve_tcp(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     clients: set[asyncio.Task[None]] = set()
-    serve = partial(serve_connection, open_feed, make_writer=make_writer)
+    serve = partial(serve_connection, open_feed, **options)
     with listener:
         listener.setblocking(False)
         on_listening(*listener.getsockname()[:2])

@@ -9,8 +9,8 @@ import pytest
 
 from linnix_ls.core.findings import Note, Severity, State
 from linnix_ls.core.ids import ProcessKey
-from linnix_ls.explain.base import NoAnswer
-from linnix_ls.explain.notes import NoteRefused, Notes
+from linnix_ls.explain.base import NoAnswer, NoteRefused
+from linnix_ls.explain.notes import ModelNotes
 from tests.explain.writers import ScriptedWriter
 from tests.report.samples import a_spin, at
 
@@ -36,7 +36,7 @@ WARNING = a_spin(location=at("/ws/pump.py", 4))
 @asynccontextmanager
 async def notes_by(writer, **options):
     told, problems = asyncio.Queue(), []
-    notes = Notes(
+    notes = ModelNotes(
         writer,
         lambda _path: SOURCE,
         on_note=told.put_nowait,

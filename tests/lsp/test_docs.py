@@ -14,7 +14,7 @@ from linnix_ls.core.ids import ProcessKey
 from linnix_ls.feed.base import ProcessView
 from linnix_ls.lsp import ext
 from linnix_ls.lsp.connection import Connection
-from linnix_ls.lsp.explaining import Explaining, no_writer
+from linnix_ls.lsp.explaining import Explaining, open_no_notes
 from linnix_ls.lsp.server import build_server
 from linnix_ls.report.document import FindingEntry
 from tests.lsp.memory_feed import WATCHING, a_finding, a_place
@@ -31,7 +31,7 @@ NOTED = replace(
         note=Note("m", "Wait.", ("e1",), Patch("m", "Wait", (Edit("/x.py", 1, "a", "b"),))),
     ),
 )
-EXPLAINING = Explaining(no_writer, lambda _: None, lambda _: None, lambda _: None)
+EXPLAINING = Explaining(open_no_notes, lambda _: None, lambda _: None, lambda _: None)
 VIEW = ProcessView(
     key=FINDING.process.key,
     parent=ProcessKey(1, 1),

@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-from dataclasses import replace
 
 import pytest
 
 from linnix_ls.explain.base import NoAnswer
+from linnix_ls.explain.notes import ModelNotes
 from tests.explain.writers import ScriptedWriter
 from tests.lsp.client import a_client
 from tests.lsp.memory_feed import MemoryFeed, a_finding
@@ -29,8 +29,18 @@ def pump(tmp_path):
     return path
 
 
-def a_client_with(pump, writer):
-    return a_client(MemoryFeed({"f1": a_finding(pump)}), make_writer=lambda _settings: writer)
+def notes_by(choose_writer):
+    """As the server opens them, by the writer that is chosen for its settings."""
+
+    async def open_notes(settings, text_of, **hooks):
+        return ModelNotes(choose_writer(settings), text_of, when=settings.when, **hooks)
+
+    return open_notes
+
+
+def a_client_with(pump, writer, **changes):
+    feed = MemoryFeed({"f1": a_finding(pump, **changes)})
+    return a_client(feed, open_notes=notes_by(lambda _settings: writer))
 
 
 async def shown(client, pump, settings):
@@ -142,7 +152,7 @@ async def test_where_there_is_no_model_the_log_says_so_and_rules_explain(pump):
         raise NoAnswer("no model is in use", cause="no_model", fix="linnix-ls model list")
 
     feed = MemoryFeed({"f1": a_finding(pump)})
-    async with a_client(feed, make_writer=make_writer) as client:
+    async with a_client(feed, open_notes=notes_by(make_writer)) as client:
         await shown(client, pump, {"explain": {"source": "llama"}})
         await client.told(
             "window/logMessage",
@@ -164,7 +174,7 @@ async def test_other_settings_take_another_model_at_once(pump):
         return second if settings.model else first
 
     feed = MemoryFeed({"f1": a_finding(pump)})
-    async with a_client(feed, make_writer=make_writer) as client:
+    async with a_client(feed, open_notes=notes_by(make_writer)) as client:
         await shown(client, pump, AT_ONCE)
         await client.until(lambda: first.asked)
         settings = {"explain": {"when": "at_once", "model": "better"}}
@@ -182,15 +192,9 @@ async def test_none_means_no_words_at_all(pump):
 
 
 async def test_a_hostile_note_is_only_text(pump):
-    evil = replace(
-        a_finding(pump).explanation,
-        note=None,
-    )
-    writer = ScriptedWriter(
-        json.dumps({"note": "\x1b]0;x\x07[click](command:evil) <img src=x>", "cites": []})
-    )
-    feed = MemoryFeed({"f1": a_finding(pump, explanation=evil)})
-    async with a_client(feed, make_writer=lambda _settings: writer) as client:
+    evil = "\x1b]0;x\x07[click](command:evil) <img src=x>"
+    writer = ScriptedWriter(json.dumps({"note": evil, "cites": []}))
+    async with a_client_with(pump, writer) as client:
         await shown(client, pump, ASKED)
         await run_command(client, "linnix.explain", ARGUMENT)
         assert "command:evil" not in json.dumps(client.notified)

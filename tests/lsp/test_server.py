@@ -774,6 +774,7 @@ class TestCapabilities:
                 "linnix.dismiss",
                 "linnix.explain",
                 "linnix.stopProcess",
+                "linnix.tryFix",
             ]
 
     async def test_are_told_before_the_feed_is_opened(self):
