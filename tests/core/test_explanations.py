@@ -4,6 +4,7 @@ Many findings are made, of every kind and with all sorts of figures, and those o
 are taken; then facts are changed and taken away. What is said must follow.
 """
 
+import json
 import random
 import re
 from collections import Counter
@@ -31,7 +32,7 @@ from linnix_ls.core.ids import ProcessKey
 from linnix_ls.tracer.trace_file import read_trace
 from tests.core.runaways import RUNAWAYS, dive, retries, rounds_of_two, slow_retries
 from tests.core.scenes import Scene, busy_process, calls, frame, going_round, look
-from tests.traces.record import CORPUS_TRACES, HERE, replayed
+from tests.traces.record import CORPUS_FINDINGS, CORPUS_TRACES, FINDINGS, HERE, replayed
 
 # -- many findings -------------------------------------------------------------------------------
 
@@ -152,8 +153,14 @@ def many():
 @pytest.fixture(scope="module")
 def recorded():
     """What is found in each recording."""
-    traces = [*HERE.glob("*.trace"), *CORPUS_TRACES.glob("*.trace")]
-    return [finding for path in sorted(traces) for finding in replayed(read_trace(path))]
+    live = {HERE: FINDINGS, CORPUS_TRACES: CORPUS_FINDINGS}
+    traces = [
+        folder / f"{name}.trace"
+        for folder, file in live.items()
+        for name, found in json.loads(file.read_text()).items()
+        if found
+    ]
+    return [finding for path in traces for finding in replayed(read_trace(path))]
 
 
 @pytest.fixture(scope="module")
