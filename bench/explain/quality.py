@@ -168,20 +168,21 @@ class ModelScore:
         raw = _as_explanation(finding, answer.text)
         self.n_raw_contradictions += bool(truth.contradictions(finding, raw))
         self.n_raw_unsupported += bool(truth.unsupported_numbers(finding, raw))
-        checked = gate.check(answer.text, answer.model, finding, source, is_free_prose=False)
-        if isinstance(checked, gate.Refusal):
-            self.refused[str(checked.reason)] += 1
+        checked = gate.examine(answer.text, answer.model, finding, source, is_free_prose=False)
+        self.refused.update(str(refusal.reason) for refusal in checked.refusals)
+        note = checked.note
+        if note is None:
             return
         self.n_notes += 1
-        self.n_patches += checked.patch is not None
-        self.notes.append({"of": name, "text": checked.text})
-        words = _as_explanation(finding, checked.text)
+        self.n_patches += note.patch is not None
+        self.notes.append({"of": name, "text": note.text})
+        words = _as_explanation(finding, note.text)
         self.false += [
             f"{name}: {what}"
             for what in (
                 *truth.contradictions(finding, words),
                 *truth.unknown_places(finding, words),
-                *_invented_names(finding, checked),
+                *_invented_names(finding, note),
             )
         ]
 

@@ -11,6 +11,7 @@ import contextlib
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from linnix_ls.errors import UsageError
@@ -125,6 +126,10 @@ def text_of(path: str) -> str | None:
     return None if content is None else content.decode("utf-8", "replace")
 
 
+def _show_progress(screen: Screen, waiting: str, said: str) -> None:
+    screen.progress(f"{waiting}: {len(said.split())} words")
+
+
 async def _write_notes(noted: dict[str, Finding], writer: Writer, screen: Screen, cwd: str) -> None:
     from linnix_ls.core.findings import Severity
     from linnix_ls.explain.base import NoAnswer, NoteRefused
@@ -140,12 +145,7 @@ async def _write_notes(noted: dict[str, Finding], writer: Writer, screen: Screen
             waiting = f"linnix: a model reads {finding.id} (Ctrl-C to go without)"
             screen.progress(f"{waiting} …")
             try:
-                note = await notes.ask(
-                    finding,
-                    lambda said, waiting=waiting: screen.progress(
-                        f"{waiting}: {len(said.split())} words"
-                    ),
-                )
+                note = await notes.ask(finding, partial(_show_progress, screen, waiting))
             except NoteRefused as error:
                 screen.progress("")
                 screen.show(text.notice(f"{finding.id}: {error.message}"))

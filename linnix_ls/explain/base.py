@@ -119,7 +119,12 @@ class NoteRefused(LinnixError):
 
 @dataclass(slots=True)
 class Counts:
-    """What came of notes since the start. `refused` and `failed` are by reason and by cause."""
+    """What came of notes since the start.
+
+    Attributes:
+        refused: answers, and patches of answers that were shown, which did not pass; by reason.
+        failed: questions without an answer, by cause.
+    """
 
     n_asked: int = 0
     n_shown: int = 0

@@ -173,23 +173,23 @@ class ModelNotes:
             self.counts.failed[error.cause] += 1
             raise
         checked = self._check(answer.text, answer.model, finding, source)
-        if isinstance(checked, gate.Refusal):
-            self.counts.refused[str(checked.reason)] += 1
-            self._remember(key, None)
+        self.counts.refused.update(str(refusal.reason) for refusal in checked.refusals)
+        self._remember(key, checked.note)
+        if checked.note is None:
+            reason = str(checked.refusals[0].reason)
             raise NoteRefused(
                 f"what {answer.model} wrote did not pass the checks"
-                f" ({str(checked.reason).replace('_', ' ')}) and is not shown",
-                reason=str(checked.reason),
+                f" ({reason.replace('_', ' ')}) and is not shown",
+                reason=reason,
             )
         self.counts.n_shown += 1
-        self._remember(key, checked)
-        return checked
+        return checked.note
 
     def _check(
         self, text: str, model: str, finding: Finding, source: Excerpt | None
-    ) -> Note | gate.Refusal:
+    ) -> gate.Checked:
         is_free_prose = self._writer.writes_prose
-        return gate.check(text, model, finding, source, is_free_prose=is_free_prose)
+        return gate.examine(text, model, finding, source, is_free_prose=is_free_prose)
 
     def _checking(
         self, finding: Finding, source: Excerpt | None, on_text: Callable[[str], None]
@@ -206,9 +206,8 @@ class ModelNotes:
             passed = sentences[0]
             is_prose = self._writer.writes_prose
             text = passed if is_prose else json.dumps({"note": passed, "cites": []})
-            checked = self._check(text, "", finding, source)
-            if isinstance(checked, Note):
-                on_text(checked.text)
+            if note := self._check(text, "", finding, source).note:
+                on_text(note.text)
 
         return take if on_text is not _drop else _drop
 

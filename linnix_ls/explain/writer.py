@@ -71,7 +71,7 @@ def make_writer(
             )
         return WorkerWriter(
             {"backend": "openai", "endpoint": endpoint.model_dump()},
-            name=host,
+            name=f"{endpoint.model} at {host}",
             is_local=is_loopback(host),
             writes_prose=True,
             settings=settings,

@@ -25,8 +25,8 @@ class Pump:
             self.take()
 """
 SENTENCES = (
-    "The loop asks self.queue.empty() and continues at once.",
-    "Let it wait in the queue instead.",
+    "Let it wait in the queue instead of asking self.queue.empty() in a loop.",
+    "The loop asks and continues at once.",
 )
 GOOD = json.dumps({"note": " ".join(SENTENCES), "cites": ["e1"], "old": "", "new": ""})
 FALSE = json.dumps({"note": "Nothing to fix here, this is normal.", "cites": []})

@@ -14,7 +14,7 @@ from tests.lsp.test_server import SOURCE, run_command, the_hover, uri
 
 pytestmark = pytest.mark.asyncio
 
-TEXT = "The loop asks queue.empty() without a pause."
+TEXT = "Let it wait in the queue instead of asking queue.empty() in a loop."
 GOOD = json.dumps({"note": TEXT, "cites": ["e1"], "old": "", "new": ""})
 FALSE = json.dumps({"note": "There is nothing to fix.", "cites": []})
 ARGUMENT = {"finding_id": "f1"}
