@@ -147,7 +147,7 @@ class _Attempt:
         self, code: int | None, output: str, document: dict[str, Any] | None, scratch: Scratch
     ) -> tuple[Outcome, str]:
         what = visible(self.command.subject, 200)
-        if code is None or code == TIME_IS_OVER:
+        if document is None and code in (None, TIME_IS_OVER):
             limit = f"{self.settings.time_limit_s:g} s"
             return (
                 Outcome.STILL_RUNS_AWAY,
@@ -155,10 +155,13 @@ class _Attempt:
             )
         if document is None:
             return Outcome.NOT_TRIED, "This fix was not tried: the test could not be watched."
+        has_failed = document["exit_code"] != 0
         runaways = [
             each
             for each in document["findings"]
-            if each["severity"] in (_MADE_KNOWN if each["kind"] == self.finding.kind else _GRAVE)
+            # What is not grave has been stopped as well, and that may be why it failed.
+            if each["severity"]
+            in (_MADE_KNOWN if has_failed or each["kind"] == self.finding.kind else _GRAVE)
         ]
         if runaways:
             first = min(runaways, key=lambda each: each["kind"] != self.finding.kind)
@@ -167,7 +170,7 @@ class _Attempt:
                 f"In a copy with this fix, {what} still runs away: "
                 f"{visible(first['process']['comm'], 40)} {_WHAT_IT_DOES[Kind(first['kind'])]}.",
             )
-        if document["exit_code"] != 0:
+        if has_failed:
             without = f" Not copied: {', '.join(sorted(scratch.left_out))}." * bool(
                 scratch.left_out
             )

@@ -104,6 +104,14 @@ class LinnixProtocol(LanguageServerProtocol):
         result = yield from super().lsp_initialize(params)
         return result
 
+    @lsp_method(types.SHUTDOWN)
+    def lsp_shutdown(self, *params: object) -> Any:
+        """pygls goes through the requests that run while we forget those that it cancels."""
+        for msg_id, future in list(self._request_futures.items()):
+            if msg_id != self.msg_id:
+                future.cancel()
+        yield from super().lsp_shutdown(*params)
+
     @lsp_method(types.EXIT)
     def lsp_exit(self, *_params: object) -> Any:
         """pygls would end the interpreter here; we let the serving coroutine return."""
