@@ -3,8 +3,9 @@
     python -m bench.explain.neighbour MODEL.gguf [--rounds N] [--seconds S]
 
 The worst case: one CPU for both, and the program in a session of its own, as a test that was
-started from a terminal while the model belongs to an editor. The time that the program gets to
-compute is compared between windows with and without the model beside it, in turns.
+started from a terminal while the model belongs to an editor. Windows with and without the model
+beside it take turns. Compared is what the program gets done in a second of the CPU time that the
+two of them have, so that what others do on this machine does not count; by the clock, it does.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from statistics import median
 
 import psutil
@@ -90,41 +91,56 @@ async def _compare(model: str, rounds: int, seconds: float) -> float:
         text=True,
         start_new_session=True,
     )
-    alone: list[float] = []
-    beside: list[float] = []
+    program = psutil.Process(neighbour.pid)
+    slowdowns: list[float] = []
+    clock_slowdowns: list[float] = []
     shares: list[float] = []
     try:
         for _ in range(rounds):
-            alone.append(await _done_per_s(neighbour, seconds))
+            alone = await _window(neighbour, program, worker, seconds)
             asking = asyncio.create_task(_keep_asking(writer))
             await asyncio.sleep(0.5)
-            cpu_before_s = _cpu_s(worker)
-            beside.append(await _done_per_s(neighbour, seconds))
-            shares.append(100 * (_cpu_s(worker) - cpu_before_s) / seconds)
+            beside = await _window(neighbour, program, worker, seconds)
             asking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asking
+            slowdowns.append(100 * (1 - beside.done_per_cpu_s / alone.done_per_cpu_s))
+            clock_slowdowns.append(100 * (1 - beside.done_per_s / alone.done_per_s))
+            shares.append(100 * beside.model_share)
     finally:
         neighbour.kill()
-        neighbour.wait()
+        neighbour.communicate()
         await writer.close()
-    slowdowns = [100 * (1 - b / a) for a, b in zip(alone, beside, strict=True)]
     slowdown = median(slowdowns)
-    print(f"a neighbour on the same CPU, in another session, {rounds} windows of {seconds:g} s")
     print(
-        f"  slower by {slowdown:.1f} % (bar: {BAR_PERCENT:g} %), "
-        f"single windows {min(slowdowns):.1f} to {max(slowdowns):.1f} %"
+        f"a neighbour on the same CPU, in another session, {rounds} windows of {seconds:g} s each"
     )
-    print(f"  the model's share of that CPU: {median(shares):.1f} %")
-    print(json.dumps({"slowdown_percent": slowdown, "model_cpu_percent": median(shares)}))
+    print(f"  slower by {_spread(slowdowns)} (bar: {BAR_PERCENT:g} %)")
+    print(f"  by the clock {_spread(clock_slowdowns)}")
+    print(f"  the model's share of what both have: {_spread(shares)}")
     return slowdown
 
 
-async def _done_per_s(neighbour: subprocess.Popen[str], seconds: float) -> float:
-    before = _n_done(neighbour)
+@dataclass(frozen=True, slots=True)
+class _Window:
+    done_per_s: float
+    done_per_cpu_s: float
+    model_share: float
+
+
+async def _window(
+    neighbour: subprocess.Popen[str],
+    program: psutil.Process,
+    worker: psutil.Process,
+    seconds: float,
+) -> _Window:
+    done, program_s, worker_s = _n_done(neighbour), _cpu_s(program), _cpu_s(worker)
     started_s = time.monotonic()
     await asyncio.sleep(seconds)
-    return (_n_done(neighbour) - before) / (time.monotonic() - started_s)
+    done = _n_done(neighbour) - done
+    worker_s = _cpu_s(worker) - worker_s
+    both_s = _cpu_s(program) - program_s + worker_s
+    return _Window(done / (time.monotonic() - started_s), done / both_s, worker_s / both_s)
 
 
 def _n_done(neighbour: subprocess.Popen[str]) -> int:
@@ -133,6 +149,10 @@ def _n_done(neighbour: subprocess.Popen[str]) -> int:
     neighbour.stdin.write("\n")
     neighbour.stdin.flush()
     return int(neighbour.stdout.readline())
+
+
+def _spread(values: list[float]) -> str:
+    return f"{median(values):.1f} % ({min(values):.1f} to {max(values):.1f})"
 
 
 async def _keep_asking(writer: Writer) -> None:

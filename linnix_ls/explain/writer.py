@@ -148,8 +148,7 @@ class WorkerWriter:
             except TimeoutError:
                 raise NoAnswer(
                     f"{self._name} did not answer within {self._settings.deadline_s:g} s",
-                    fix="a smaller model is faster (linnix-ls model list); "
-                    "linnix.explain.deadline_s gives it longer",
+                    fix="linnix.explain.deadline_s gives it longer; a smaller model is faster",
                     cause="deadline",
                 ) from None
             finally:
@@ -229,7 +228,7 @@ class WorkerWriter:
     def _pause_after(self, failure: NoAnswer) -> None:
         """One failure may be chance. From the second one on, start no process for each question."""
         self._n_failures += 1
-        self._failure = failure
+        self._failure = NoAnswer(failure.message, fix=failure.fix, cause=failure.cause)
         if self._n_failures > 1:
             pause_s = min(FIRST_PAUSE_S * 2 ** (self._n_failures - 2), MAX_PAUSE_S)
             self._retry_at_s = asyncio.get_running_loop().time() + pause_s
