@@ -130,13 +130,21 @@ class LinnixProtocol(LanguageServerProtocol):
         args: tuple[Any, ...] | None = None,
         kwargs: dict[str, Any] | None = None,
     ) -> None:
-        """pygls keeps the future of every notification for ever; a keystroke is one."""
+        """pygls keeps the future of every notification for ever; a keystroke is one. And of a
+        request that it answers by way of another handler (a command), it cancels the answer only.
+        """
+        answer = getattr(callback, "keywords", {}).get("result_future")
 
         def done(future: Any) -> None:
             self._request_futures.pop(msg_id, None)
-            callback(future)
+            if answer is not None and future.cancelled():
+                answer.cancel()
+            else:
+                callback(future)
 
         super()._execute_handler(msg_id, handler, done, args, kwargs)
+        if answer is not None and (work := self._request_futures.get(msg_id)):
+            answer.add_done_callback(lambda _: work.cancel())
 
     def _send_handler_result(self, future: Any, *, msg_id: int | str) -> None:
         """A refusal is an answer like others; pygls would log a traceback for it."""
