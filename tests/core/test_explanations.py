@@ -32,6 +32,7 @@ from linnix_ls.core.ids import ProcessKey
 from linnix_ls.tracer.trace_file import read_trace
 from tests.core.runaways import RUNAWAYS, dive, retries, rounds_of_two, slow_retries
 from tests.core.scenes import Scene, busy_process, calls, frame, going_round, look
+from tests.report.samples import SPIN
 from tests.traces.record import CORPUS_FINDINGS, CORPUS_TRACES, FINDINGS, HERE, replayed
 
 # -- many findings -------------------------------------------------------------------------------
@@ -549,3 +550,25 @@ def test_of_the_nearest_place_known_it_is_not_said_that_it_runs_away():
     finding = made_up(place=place)
     assert not has_place(finding)
     assert explain(finding).summary.startswith("pump.py (process 4412), near test_a.py:3, ")
+
+
+@pytest.mark.parametrize(
+    ("cause", "shown_by", "claimed"),
+    [
+        (Cause.REGEX_BACKTRACKING, "unfinished_call", "regular expression"),
+        (Cause.BUSY_POLL, "commonest_syscall", "again and again instead of waiting"),
+        (Cause.LOCK_SPIN, "commonest_syscall", "for a lock"),
+    ],
+)
+def test_a_cause_is_claimed_only_where_something_that_is_known_shows_it(cause, shown_by, claimed):
+    states = (
+        Evidence("e1", "looks", 12, "looks", 2.0, "python stacks"),
+        Evidence("e2", "distinct_states", 2, "states", 2.0, "python stacks"),
+    )
+    unit = {"unfinished_call": "kind"}.get(shown_by, "name")
+    shown = Evidence("e3", shown_by, "ioctl", unit, 2.0, "sys_exit probe")
+    with_it = replace(SPIN, cause=cause, evidence=(*states, shown))
+    without = replace(with_it, evidence=states)
+    assert claimed in explain(with_it).summary
+    assert claimed not in explain(without).summary
+    assert "2 states" in explain(without).summary

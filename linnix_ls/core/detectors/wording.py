@@ -106,6 +106,9 @@ class Facts:
             if UNITS.get(piece.name) == piece.unit and spelled(piece) is not None:
                 self._pieces.setdefault(piece.name, []).append(piece)
 
+    def is_known(self, name: str) -> bool:
+        return name in self._pieces
+
     def number(self, name: str) -> float | None:
         """A measured value, to decide by; None when it is not known."""
         piece = self._piece(name)

@@ -25,6 +25,13 @@ _VERBS = {
     Cause.LOCK_SPIN: "tries for a lock again and again instead of waiting",
     Cause.REGEX_BACKTRACKING: "does not come out of a regular expression",
 }
+_NOWHERE = "uses the CPU without getting anywhere"
+# What shows the cause; that it gets nowhere may be known without any of it.
+_SHOWN_BY = {
+    Cause.BUSY_POLL: ("commonest_syscall", "fruitless_share", "loop_calls"),
+    Cause.LOCK_SPIN: ("commonest_syscall", "loop_calls"),
+    Cause.REGEX_BACKTRACKING: ("unfinished_call",),
+}
 _OTHERWISE = {
     Cause.REGEX_BACKTRACKING: "It could also be a very long text that the pattern does get through"
     " in the end; then it would be slow each time, and end.",
@@ -40,7 +47,8 @@ def words(facts: Facts) -> Words:
         return _of_compilation(facts, language)
     cause = finding.cause if finding.cause in _VERBS else Cause.OTHER
     what = asked(facts, language) if cause in (Cause.BUSY_POLL, Cause.LOCK_SPIN) else None
-    verb = _VERBS.get(cause, "uses the CPU without getting anywhere")
+    is_shown = any(facts.is_known(name) for name in _SHOWN_BY.get(cause, ()))
+    verb = _VERBS[cause] if is_shown or cause is Cause.PURE_LOOP else _NOWHERE
     if what is not None and cause is Cause.BUSY_POLL:
         verb = f"{SEEN_AS.get((what, language), what)} again and again"
     sign = signs.sign(facts)
