@@ -7,6 +7,7 @@ them (`redaction`), which is done before anyone else sees a line.
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -20,6 +21,9 @@ MAX_CHARS = 4_000
 MAX_LINE_CHARS = 300
 MAX_PARSED_CHARS = 512 << 10
 N_LINES_AROUND = 6
+
+# A header does not say of which of the two it is.
+_IS_CPP = re.compile(r"^(?:class|namespace|template|using)\b|\bstd::", re.MULTILINE)
 
 Span = tuple[int, int]
 
@@ -45,6 +49,8 @@ def read(finding: Finding, text_of: Callable[[str], str | None]) -> Excerpt | No
     if not 1 <= place.line <= len(lines) or len(lines[place.line - 1]) > MAX_LINE_CHARS:
         return None
     language = language_of(place.path, lines[0])
+    if language == "c" and _IS_CPP.search(text, 0, MAX_PARSED_CHARS):
+        language = "c++"
     first, last = _piece_around(text, lines, place.line, language)
     first, last = min(first, place.line - N_LINES_AROUND), max(last, place.line + N_LINES_AROUND)
     first, last = _within_bounds(lines, place.line, (max(first, 1), min(last, len(lines))))

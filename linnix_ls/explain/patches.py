@@ -22,14 +22,14 @@ from linnix_ls.core.text import visible
 from linnix_ls.explain.base import Excerpt
 from linnix_ls.explain.prompt import told_lines
 from linnix_ls.explain.redaction import HIDDEN
-from linnix_ls.explain.vocabulary import KEYWORDS, LOCAL_NAME, SAFE_CALLS, SAFE_IMPORTS
+from linnix_ls.explain.vocabulary import API_WORDS, KEYWORDS, LOCAL_NAME, SAFE_CALLS, SAFE_IMPORTS
 from linnix_ls.sources import grammar
 
 MAX_LINES = 20
 MAX_CHARS = 2_000
 MAX_PARSED_CHARS = 512 << 10
 
-_MARGIN = re.compile(r"^[> ] {0,3}\d{1,6}\| ?")
+_MARGIN = re.compile(r"^>? {0,6}\d{1,6}\| ?")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 # Comments do nothing, and strings are looked at apart.
 _STRING = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\\n])*`")
@@ -56,6 +56,8 @@ _COMMAND_WORD = re.compile(
     r"|pkill|mkfs\w*|eval|exec|git|npm|pip\d?|apt\w*|make|docker)\b",
     re.IGNORECASE,
 )
+_REDIRECTION = re.compile(r"\d?(?:[<>]+&?|&>+)\s?[^\s;)]*")
+_BACKGROUND = re.compile(r"(?<![&>])&(?![&>\d])")
 _CALL_NODES = {
     "shell": "command",
     "java": "method_invocation object_creation_expression",
@@ -230,8 +232,20 @@ class _Change:
             for name in re.findall(r"(?<![\w-])([A-Z_][A-Z0-9_]*)\+?=", code):
                 if f"{name}=" not in old and name != "SECONDS":
                     raise BadPatch(f"it sets {name}")
-            if set(re.findall(r"[<>|&]+", code)) - set(re.findall(r"[<>|&]+", old)) - {"||", "&&"}:
-                raise BadPatch("it redirects, or starts something in the background")
+            code = re.sub(r"\(\(.*?\)\)", "", code)
+            if set(_REDIRECTION.findall(code)) - set(
+                _REDIRECTION.findall(_STRING.sub('""', before))
+            ):
+                raise BadPatch("it redirects to something new")
+            if set(_BACKGROUND.findall(code)) - set(_BACKGROUND.findall(old)):
+                raise BadPatch("it starts something in the background")
+
+    def _is_of_old_names(self, call: str) -> bool:
+        """Whether a call that was there has, if anything, other numbers, or a way to wait."""
+        names = set(_WORD.findall(_STRING.sub('""', call)))
+        names -= set(_WORD.findall("\n".join(self.old))) | KEYWORDS
+        names -= API_WORDS.get(self.excerpt.language, frozenset())
+        return all(LOCAL_NAME.fullmatch(name) for name in names)
 
     # -- Python ----------------------------------------------------------------------------------
 
@@ -266,7 +280,10 @@ class _Change:
                     raise BadPatch("it imports something new")
                 case ast.Call():
                     name = _dotted(node.func)
-                    is_known = _unparsed(node) in known_calls or name in called_before
+                    text = _unparsed(node)
+                    is_known = text in known_calls or (
+                        name in called_before and self._is_of_old_names(text)
+                    )
                     if not is_known and not _is_safe_of_python(node.func, imported, safe):
                         raise BadPatch(f"it calls {name or 'something'}, which is new")
                     if name == self._function() and name not in called_before:
@@ -345,7 +362,8 @@ class _Change:
                 continue
             last = re.split(r"\.|->|::", callee)[-1]
             names = {callee, last} if language != "shell" else {callee}
-            if callee not in called_before and not names & safe:
+            is_known = callee in called_before and self._is_of_old_names(call)
+            if not is_known and not names & safe:
                 raise BadPatch(f"it calls {callee[:60]}, which is new")
 
 

@@ -161,7 +161,7 @@ IMPERATIVES = frozenset(
     " keep increment decrement advance update exit drain terminate join take hold wrap swap switch"
     " turn let split rewrite drop yield block throw guard test compare assign define store run"
     " await send write open kill end clear reset consider modify adjust include apply implement"
-    " create reduce declare lock unlock notify signal skip".split()
+    " create reduce declare emit lock unlock notify signal skip".split()
 )
 # With these, and with the finding's and the source's own words, a sentence may state something.
 NEUTRAL = frozenset(
@@ -184,6 +184,8 @@ NEUTRAL = frozenset(
 )
 # A statement with one of these is a claim that nobody measured.
 CLAIMS = _any(r"never|always|not|\w+n't|cannot|nothing|none|only|every time|all the|fails?|failed")
+# And these are none in advice either.
+BOLD_CLAIMS = _any(r"never|always|nothing|none|cannot|every time|all the")
 REASONS = re.compile(
     r"\b(?:because|since|due to|caused by|as it|as the|causing|which (?!waits?|blocks?|sleeps?"
     r"|returns?))",
@@ -201,6 +203,9 @@ KEYWORDS = frozenset(
     " volatile atomic my our sub last next redo until unless die foreach PATH CPU CPUs EOF API"
     " JSON TODO AND OR NOT I/O IO ID OK stdin stdout stderr JavaScript TypeScript GNU POSIX".split()
 )
+
+# Of those, the ones that point at a place.
+LOOP_WORDS = frozenset(("while", "until", "for", "loop", "continue"))
 
 # -- standard ways to wait and to bound ----------------------------------------------------------
 
