@@ -191,6 +191,7 @@ class _Change:
             raise BadPatch("the file is too large to see what it would do")
         language = self.excerpt.language
         self._check_strings(before)
+        self._check_repetition(lines, at)
         self._check_names(before)
         self._check_tests()
         if language == "python":
@@ -208,6 +209,14 @@ class _Change:
         code = [line.strip() for line in _without_comments(new, self.excerpt.language).split("\n")]
         if not any(line not in ("", "pass", ";", "{", "}", ":", "continue") for line in code):
             raise BadPatch("it only removes")
+
+    def _check_repetition(self, lines: Sequence[str], at: int) -> None:
+        """Small models copy on beyond what they replace."""
+        old = {line.strip() for line in self.old}
+        around = [*lines[max(0, at - 8) : at], *lines[at + len(self.old) :][:8]]
+        again = {line.strip() for line in self.new} & {line.strip() for line in around} - old
+        if any(len(line) >= 12 for line in again):
+            raise BadPatch("it repeats lines that stay")
 
     def _check_strings(self, before: str) -> None:
         for match in _STRING.finditer("\n".join(self.new)):
@@ -329,10 +338,15 @@ class _Change:
                 yield node
                 todo += node.children
 
-        def n_errors(root: Node) -> int:
-            return sum(node.is_error or node.is_missing for node in walk(root))
+        def errors(root: Node) -> list[int]:
+            return [
+                node.end_byte - node.start_byte + 1
+                for node in walk(root)
+                if node.is_error or node.is_missing
+            ]
 
-        if n_errors(new_root) > n_errors(old_root):
+        before_errors, after_errors = errors(old_root), errors(new_root)
+        if len(after_errors) > len(before_errors) or sum(after_errors) > sum(before_errors):
             raise BadPatch("it breaks the file's syntax")
         kinds = _CALL_NODES[language].split()
 
