@@ -252,7 +252,7 @@ _CODE = re.compile(
     r"|\b[A-Za-z_]\w{0,60}\s?(?:=|\+=|-=|==|!=|<=|>=)\s?[\w.'\"]{1,60}"
 )
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w]*[A-Za-z_]\w*\()")
+_NUMBER = re.compile(r"(?<!\w)(?<!\d\.)\d[\d,]*(?:\.\d+)?")
 _SPELLED = re.compile(
     r"\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|fifty|zero|dozens?"
     r"|hundreds?|thousands?|millions?|billions?|half|third|quarter|double|twice|triple|several|many"
@@ -476,14 +476,16 @@ class _Reader:
             if word in TOPICS and _stem(word) not in theirs:
                 raise _Refused(Reason.UNMEASURED, word)
         for sentence in _SENTENCE.split(plain):
-            stated = sentence if not _is_advice(sentence) else ""
-            if not stated and (reason := REASONS.search(sentence)):
-                stated = sentence[reason.start() :]
-            for match in (CLAIMS if stated else BOLD_CLAIMS).finditer(stated or sentence):
+            is_advice = _is_advice(sentence)
+            for match in (BOLD_CLAIMS if is_advice else CLAIMS).finditer(sentence):
                 if not _has_word(explained, match[0]):
                     raise _Refused(Reason.UNMEASURED, match[0])
+            reason = REASONS.search(sentence)
+            stated = "" if is_advice else sentence
+            if is_advice and reason:
+                stated = sentence[reason.end() :]
             for word in _plain_words(re.sub(r"\b(?:CODE\d*|PLACE)\b", "", stated)):
-                if _stem(word) not in known and not REASONS.match(word):
+                if _stem(word) not in known:
                     raise _Refused(Reason.UNMEASURED, word)
 
     def _advice(self, plain: str, note: str) -> None:

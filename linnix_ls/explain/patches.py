@@ -56,6 +56,10 @@ _COMMAND_WORD = re.compile(
     r"|pkill|mkfs\w*|eval|exec|git|npm|pip\d?|apt\w*|make|docker)\b",
     re.IGNORECASE,
 )
+_PAIRS = (
+    *((r"\(", r"\)"), (r"\[", r"\]"), (r"\{", r"\}")),
+    *((r"\bdo\b", r"\bdone\b"), (r"\bif\b", r"\bfi\b"), (r"\bcase\b", r"\besac\b")),
+)
 _REDIRECTION = re.compile(r"\d?(?:[<>]+&?|&>+)\s?[^\s;)]*")
 _BACKGROUND = re.compile(r"(?<![&>])&(?![&>\d])")
 _CALL_NODES = {
@@ -192,6 +196,7 @@ class _Change:
         language = self.excerpt.language
         self._check_strings(before)
         self._check_repetition(lines, at)
+        self._check_balance()
         self._check_names(before)
         self._check_tests()
         if language == "python":
@@ -218,6 +223,18 @@ class _Change:
         if any(len(line) >= 12 for line in again):
             raise BadPatch("it repeats lines that stay")
 
+    def _check_balance(self) -> None:
+        """Grammars forgive much: to bash's, a `done` too many is the name of a command."""
+        language = self.excerpt.language
+        old, new = (_code("\n".join(lines), language) for lines in (self.old, self.new))
+        for opening, closing in _PAIRS if language == "shell" else _PAIRS[:3]:
+            balances = [
+                len(re.findall(opening, code)) - len(re.findall(closing, code))
+                for code in (old, new)
+            ]
+            if balances[0] != balances[1]:
+                raise BadPatch("it breaks the file's syntax")
+
     def _check_strings(self, before: str) -> None:
         for match in _STRING.finditer("\n".join(self.new)):
             value = match[0][1:-1]
@@ -228,7 +245,7 @@ class _Change:
 
     def _check_names(self, before: str) -> None:
         """Each name is the file's, the language's, a standard way to wait, or a new variable's."""
-        code = _STRING.sub('""', _without_comments("\n".join(self.new), self.excerpt.language))
+        code = _code("\n".join(self.new), self.excerpt.language)
         safe = SAFE_CALLS.get(self.excerpt.language, frozenset())
         known = set(_WORD.findall(before)) | KEYWORDS | SAFE_IMPORTS
         known |= {word for name in safe for word in _WORD.findall(name)}
@@ -387,6 +404,11 @@ def _callee(call: str, language: str) -> str:
         return words[0] if words else call
     name = re.match(r"(?:new )?([^({!]*)", call)
     return name[1].strip() if name else call
+
+
+def _code(text: str, language: str | None) -> str:
+    """Without what is in comments and strings."""
+    return _STRING.sub('""', _without_comments(text, language))
 
 
 def _without_comments(text: str, language: str | None) -> str:

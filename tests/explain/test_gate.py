@@ -4,6 +4,7 @@ import json
 import random
 import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -84,7 +85,7 @@ GOOD = [
     (LOCK, "Let lock() block on a condition variable instead of calling `yield` in a loop."),
     (PAGER, "Return when `page.next_cursor` is the same as `cursor`, so that the loop ends."),
     (PAGER, "Raise when a page has no new record: compare `cursor` with `page.next_cursor`."),
-    (MAKE, "Remove the pattern rule `%` that calls `$(MAKE)` in the other directory with `$@`."),
+    (MAKE, "Remove the pattern rule `%` that calls `$(MAKE)` with `$@`."),
     (UP, "Replace the empty body of the `until` loop with `sleep`, and give up after a deadline."),
 ]  # fmt: skip
 
@@ -141,6 +142,8 @@ BAD = [
     (PY, "Wait in `run`: thousands of calls a second are made.", "unknown_number"),
     (PY, "In 12 cores it was in `run`. Wait with a timeout.", "unknown_number"),
     (MEM, "Memory grows by 73.5 MB. Raise when `at` does not advance.", "unknown_number"),
+    (PY, "It uses .5 cores. Wait in `get` with a timeout in `run`.", "unknown_number"),
+    (PY, "It uses 1e3 cores. Wait in `get` with a timeout in `run`.", "unknown_number"),
     (MEM, "Memory is at 73.5 MB a minute. Raise when `at` does not advance.", "unknown_number"),
     # places
     (PY, "At worker.py:99, use `get` with a timeout.", "unknown_place"),
@@ -171,15 +174,21 @@ BAD = [
     (PY, "Probably `submit` is late. Use `get` with a timeout.", "guess"),
     (PY, "Use `get` with a timeout, `submit` might be late.", "guess"),
     (PY, "It seems that `submit` is late: use `get` with a timeout.", "guess"),
+    (PY, "Use `get` with a timeout in `run`, the broker loses messages otherwise.", "unmeasured"),
+    (PY, "Use `get` in `run`, which waits until the producer is upgraded.", "unmeasured"),
     # advice that does not help
+    (PY, "Leave `run` as it is and wait for a timeout.", "contradicts_verdict"),
+    (PY, "Raise the timeout of the test and wait in `run`.", "wrong_remedy"),
     (NPM, "Run `build` with -j2 and stop when it ends.", "unknown_identifier"),
     (NPM, "Use a supervisor for `bundle` that ends it.", "wrong_remedy"),
     (JAVA, "Sleep in `run` until `stopped` is set, and check the condition.", "wrong_remedy"),
     (RE, "Sleep before `COLUMN_LIST.match` and split the text.", "wrong_remedy"),
     (PY, "Increase the `batch_size` and wait with a timeout.", "wrong_remedy"),
     (MEM, "Add more memory and raise in `tokenize`.", "wrong_remedy"),
-    (LOCK, "Add a comment to `lock`, so that readers know it.", "wrong_remedy"),
-    (GRID, "Change `evaluate`, and make it print its results.", "wrong_remedy"),
+    (LOCK, "Add a name to `lock` and make `held_` true.", "wrong_remedy"),
+    (GRID, "Change `evaluate` to return its results.", "wrong_remedy"),
+    ("cpp-shape-visitor", "Replace `overlap_all` with a recursive function.", "wrong_remedy"),
+    (UP, "Replace the `until` loop with a `sleep` command.", "wrong_remedy"),
     # of no use
     (PY, "Use a blocking call with a timeout instead.", "not_specific"),
     (PY, "The loop in `run` calls `get_nowait` until a timeout.", "not_specific"),
@@ -242,6 +251,11 @@ def test_a_note_that_was_cut_off_keeps_its_whole_sentences():
     assert (
         checked(PY, answer(note)).note.text == "Use `self.records.get()` with a timeout in `run`."
     )
+
+
+def test_the_reasons_are_in_the_docs():
+    page = (Path(__file__).parents[2] / "docs" / "explanations.md").read_text()
+    assert {reason for reason in Reason if f"`{reason}`" not in page} == set()
 
 
 def test_json_may_come_in_a_fence():

@@ -127,6 +127,8 @@ BAD = [
     (SH, "    fi\ndone", "    fi\n    sleep 1 &\ndone", "background"),
     (SH, "    fi\ndone", "    fi\n    PATH=host\n    sleep 1\ndone", "sets PATH"),
     (SH, "    fi\ndone", "    fi\n    sleep 1", "syntax"),
+    (SH, "    if (( SECONDS > 6 )); then", "    sleep 1", "syntax"),
+    (SH, "    fi\ndone", "    fi\ndone\n    sleep 1\ndone", "syntax"),
     (C, RECV, f'{RECV}\n        system("x");', "unknown name"),
     (C, RECV, f"{RECV}\n        else send(fd, buf, 1, 0);", "new"),
     (C, RECV, f"{RECV}\n        else poll(", "syntax"),
