@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from linnix_ls.core.findings import Evidence, Finding, Note, Patch
+from linnix_ls.core.findings import Cause, Evidence, Finding, Note, Patch
 from linnix_ls.core.text import visible
 from linnix_ls.explain.base import Excerpt
 from linnix_ls.explain.patches import BadPatch, patch_from
@@ -286,6 +286,9 @@ _PAIR = re.compile(
 )
 
 
+_RECURSIONS = frozenset((Cause.PROCESS_RECURSION, Cause.RECURSIVE_MAKE))
+
+
 @dataclass(slots=True)
 class _Reader:
     """Reads one note against what is known."""
@@ -310,7 +313,7 @@ class _Reader:
         self._verdict(plain, note)
         self._numbers(plain)
         self._words(plain)
-        self._advice(plain, note)
+        self._advice(plain)
         return note, tuple(dict.fromkeys(self.cited))
 
     # -- form ------------------------------------------------------------------------------------
@@ -429,8 +432,11 @@ class _Reader:
             if _squeezed(self.spans[int(match[1])]) not in _squeezed(source):
                 raise _Refused(Reason.UNKNOWN_IDENTIFIER, self.spans[int(match[1])])
         for match in _PAIR.finditer(text):
-            if _squeezed(self.spans[int(match[1])]) == _squeezed(self.spans[int(match[2])]):
+            old, new = (_squeezed(self.spans[int(number)]) for number in match.groups())
+            if old == new:
                 raise _Refused(Reason.ECHO, "it replaces code by itself")
+            if old in new and self.finding.cause in _RECURSIONS:
+                raise _Refused(Reason.WRONG_REMEDY, "it calls itself all the same")
         return text
 
     # -- what it says ----------------------------------------------------------------------------
@@ -488,11 +494,14 @@ class _Reader:
                 if _stem(word) not in known:
                     raise _Refused(Reason.UNMEASURED, word)
 
-    def _advice(self, plain: str, note: str) -> None:
+    def _advice(self, plain: str) -> None:
         cause = self.finding.cause
         if not any(_is_advice(sentence) for sentence in _SENTENCE.split(plain)):
             raise _Refused(Reason.NOT_SPECIFIC, "it says nothing to do")
-        if not REMEDIES[cause].search(note):
+        # Words of code that is there are no advice.
+        squeezed = _squeezed(self._source())
+        new_code = [span for span in self.spans if _squeezed(span) not in squeezed]
+        if not REMEDIES[cause].search(" ".join([plain, *new_code])):
             raise _Refused(Reason.WRONG_REMEDY, "it is not what helps with this")
         source = set(_NAME.findall(self._source())) - (KEYWORDS - LOOP_WORDS)
         function = self.finding.location.function if self.finding.location else None

@@ -28,7 +28,8 @@ MAX_TOKENS = 320
 MAX_PROSE_TOKENS = 600
 MAX_NOTE_CHARS = 250
 MIN_SOURCE_LINES = 5
-N_REDACTED_AROUND = 200
+N_REDACTED_AROUND = 100
+MAX_LINE_CHARS = 400
 
 FIRST_OF_CHANGE, MIDDLE_OF_CHANGE, LAST_OF_CHANGE = "<<<<<<< SEARCH", "=======", ">>>>>>> REPLACE"
 
@@ -224,7 +225,7 @@ def told_lines(excerpt: Excerpt, places: _Places | None = None) -> list[str]:
     the lines around it too: a key may begin above."""
     before = excerpt.all_lines[: excerpt.first_line - 1][-N_REDACTED_AROUND:]
     after = excerpt.all_lines[excerpt.last_line :][:N_REDACTED_AROUND]
-    lines = [line.replace("\n", " ") for line in (*before, *excerpt.lines, *after)]
+    lines = [line[:MAX_LINE_CHARS].replace("\n", " ") for line in (*before, *excerpt.lines, *after)]
     hidden = redacted("\n".join(lines), excerpt.language).split("\n")
     hidden += [HIDDEN] * (len(lines) - len(hidden))  # what was too long to look at
     mine = hidden[len(before) : len(before) + len(excerpt.lines)]
@@ -235,4 +236,4 @@ def told_lines(excerpt: Excerpt, places: _Places | None = None) -> list[str]:
 
 def _visible_code(line: str) -> str:
     """As it is written, but for what acts on a screen. Tabs are indentation."""
-    return "\t".join(visible(part, 400) for part in line.rstrip().split("\t"))
+    return "\t".join(visible(part, MAX_LINE_CHARS) for part in line.rstrip().split("\t"))

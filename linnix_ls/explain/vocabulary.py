@@ -140,7 +140,7 @@ REMEDIES: dict[Cause, re.Pattern[str]] = {
 _NEVER = (
     r"replace (?:the )?(?:`[^`]{1,80}` ?|\w+ ){0,2}loop (?:with|by) (?:an? |the )?`?(?:\w+\.)?"
     r"(?:u?sleep|delay|pause|break|return)"
-    r"|(?:with|by|use|using|add) (?:a |an )?recurs\w+"
+    r"|(?:with|by|use|using|add) (?:a |an )?recurs\w+|background|asynchronous\w*|detach\w*"
     r"|rais(?:e|ing) the (?:\w+ )?(?:limit|timeout|deadline)|(?:longer|larger|higher) \w+"
     r"|supervis\w+|restart\w*|reboot|ulimit|more (?:memory|ram|cpus?|cores|workers|threads"
     r"|processes)"

@@ -188,6 +188,9 @@ BAD = [
     (LOCK, "Add a name to `lock` and make `held_` true.", "wrong_remedy"),
     (GRID, "Change `evaluate` to return its results.", "wrong_remedy"),
     ("cpp-shape-visitor", "Replace `overlap_all` with a recursive function.", "wrong_remedy"),
+    (MAKE, "Replace `$(MAKE)` with `$(MAKE) $@`, so that it ends.", "wrong_remedy"),
+    (MAKE, "Run `$(MAKE)` in the background, so that it ends.", "wrong_remedy"),
+    (MAKE, "Use `--no-print-directory -C .. $@`.", "wrong_remedy"),
     (UP, "Replace the `until` loop with a `sleep` command.", "wrong_remedy"),
     # of no use
     (PY, "Use a blocking call with a timeout instead.", "not_specific"),

@@ -117,6 +117,13 @@ def test_a_key_that_begins_above_the_excerpt_is_not_told():
     assert "c2hvcnQ" not in told(finding=finding, source=shown)
 
 
+def test_huge_lines_beside_the_excerpt_hide_nothing_of_it():
+    code = f"x = 1\n{'y' * 500_000}\n" + "z = 2\n" * 20 + f"{'y' * 500_000}\n"
+    finding = replace(found(STORY), location=SourceLocation("/ws/a.py", 12))
+    shown = excerpt.read(finding, lambda _: code)
+    assert "| z = 2" in told(finding=finding, source=shown)
+
+
 @pytest.mark.parametrize("argv", ARGV, ids=" ".join)
 def test_no_secret_of_a_command_line_is_told(argv):
     finding = found(STORY)
