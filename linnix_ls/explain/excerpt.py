@@ -7,6 +7,7 @@ them (`redaction`), which is done before anyone else sees a line.
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -20,6 +21,9 @@ MAX_CHARS = 4_000
 MAX_LINE_CHARS = 300
 MAX_PARSED_CHARS = 512 << 10
 N_LINES_AROUND = 6
+
+# A header does not say of which of the two it is.
+_IS_CPP = re.compile(r"^(?:class|namespace|template|using)\b|\bstd::", re.MULTILINE)
 
 Span = tuple[int, int]
 
@@ -45,20 +49,29 @@ def read(finding: Finding, text_of: Callable[[str], str | None]) -> Excerpt | No
     if not 1 <= place.line <= len(lines) or len(lines[place.line - 1]) > MAX_LINE_CHARS:
         return None
     language = language_of(place.path, lines[0])
+    if language == "c" and _IS_CPP.search(text, 0, MAX_PARSED_CHARS):
+        language = "c++"
     first, last = _piece_around(text, lines, place.line, language)
-    first, last = min(first, place.line - N_LINES_AROUND), max(last, place.line + N_LINES_AROUND)
     first, last = _within_bounds(lines, place.line, (max(first, 1), min(last, len(lines))))
     return Excerpt(place.path, first, lines[first - 1 : last], language, lines)
 
 
 def _piece_around(text: str, lines: tuple[str, ...], line: int, language: str | None) -> Span:
-    """The largest piece of syntax that fits; where nobody knows the syntax, lines around."""
+    """The largest piece of syntax that fits, and some lines around the line."""
     spans = [(1, len(lines))]
     if len(text) <= MAX_PARSED_CHARS:
         spans += _python(text) if language == "python" else _others(text, line, language)
-    fitting = [(first, last) for first, last in spans if first <= line <= last < first + MAX_LINES]
-    half = MAX_LINES // 2
-    return max(fitting, key=lambda span: span[1] - span[0], default=(line - half, line + half - 1))
+    around = [(first, last) for first, last in spans if first <= line <= last]
+    fitting = [(first, last) for first, last in around if last < first + MAX_LINES]
+    outer = min(set(around) - set(fitting), key=_length, default=spans[0])
+    # Beside a function there is little to learn; of one that is too long, the rest matters.
+    n_lines = N_LINES_AROUND if outer == spans[0] and language else MAX_LINES // 2
+    first, last = max(fitting, key=_length, default=(line, line))
+    return min(first, line - n_lines), max(last, line + n_lines)
+
+
+def _length(span: Span) -> int:
+    return span[1] - span[0]
 
 
 def _python(text: str) -> Iterator[Span]:

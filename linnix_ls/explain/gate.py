@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from linnix_ls.core.findings import Evidence, Finding, Note, Patch
+from linnix_ls.core.findings import Cause, Evidence, Finding, Note, Patch
 from linnix_ls.core.text import visible
 from linnix_ls.explain.base import Excerpt
 from linnix_ls.explain.patches import BadPatch, patch_from
@@ -30,6 +30,7 @@ from linnix_ls.explain.prompt import (
 from linnix_ls.explain.redaction import HIDDEN
 from linnix_ls.explain.vocabulary import (
     API_WORDS,
+    BOLD_CLAIMS,
     CAUSE_WORDS,
     CLAIMS,
     CONTRADICTIONS,
@@ -37,6 +38,7 @@ from linnix_ls.explain.vocabulary import (
     GUESSES,
     IMPERATIVES,
     KEYWORDS,
+    LOOP_WORDS,
     NEUTRAL,
     REASONS,
     REMEDIES,
@@ -49,6 +51,7 @@ MAX_ANSWER_CHARS = 10_000
 MAX_NOTE_CHARS = 400
 MAX_PROSE_CHARS = 1_200
 MIN_NOTE_WORDS = 4
+_ENDS = ".!)`\"'"
 
 
 class Reason(enum.StrEnum):
@@ -157,9 +160,11 @@ def _json(text: str) -> _Answer:
     if fenced := _FENCED.fullmatch(text):
         text = fenced[1]
     try:
-        fields = json.loads(text)
+        fields = json.loads(text, strict=False)
     except (ValueError, RecursionError) as error:
-        raise _Refused(Reason.NOT_JSON, str(error)) from None
+        fields = _cut_off(text)
+        if fields is None:
+            raise _Refused(Reason.NOT_JSON, str(error)) from None
     if not isinstance(fields, dict) or not isinstance(fields.get("note"), str):
         raise _Refused(Reason.NOT_JSON, "there is no note")
     old, new, cites = fields.get("old") or "", fields.get("new") or "", fields.get("cites")
@@ -174,6 +179,18 @@ def _json(text: str) -> _Answer:
     )
 
 
+def _cut_off(text: str) -> dict[str, str] | None:
+    """The note of an answer that ran out of tokens after it."""
+    start = re.match(r'\{\s{0,9}"note"\s{0,9}:\s{0,9}(?=")', text)
+    if start is None:
+        return None
+    try:
+        note, _ = json.JSONDecoder(strict=False).raw_decode(text, start.end())
+    except ValueError:
+        return None
+    return {"note": note}
+
+
 def _prose(text: str) -> _Answer:
     if len(text) > MAX_ANSWER_CHARS:
         raise _Refused(Reason.TOO_LONG, f"{len(text)} characters")
@@ -186,8 +203,10 @@ def _prose(text: str) -> _Answer:
         if not 0 <= first < middle < last:
             raise _Refused(Reason.NOT_PROSE, "its change is cut off")
         old, new = "\n".join(lines[first + 1 : middle]), "\n".join(lines[middle + 1 : last])
-        around = [line for line in lines[:first] + lines[last + 1 :] if not line.startswith("```")]
-        lines = around
+        before, after = lines[:first], lines[last + 1 :]
+        if before and after and before[-1].startswith("```") and after[0] == "```":
+            before, after = before[:-1], after[1:]
+        lines = before + after
     note = "\n".join(lines).strip()
     note = re.sub(r"(?m)^\s*(?:[-*•]|\d{1,2}[.)])\s+", "", note).replace("**", "")
     cites = tuple(i.strip() for group in _CITATION.findall(note) for i in group.split(","))
@@ -229,10 +248,11 @@ _CODE = re.compile(
     r"|[A-Za-z_]\w{0,60}(?:(?:\.|::|->)[A-Za-z_]\w{0,60})+(?!\w)"
     r"|\b\w{1,60}_\w{0,60}|\b_\w{1,60}|(?<!\w)[$@]\{?\w{1,60}\}?|(?<!\w)--?[a-z][\w-]{1,60}"
     r"|\b[a-z]+[A-Z]\w{0,60}|\b[A-Z][a-z0-9]+[A-Z]\w{0,60}|\b[A-Z][A-Z0-9]{1,60}\b"
+    r"|\b(?:return|exit) -?\d{1,4}\b"
     r"|\b[A-Za-z_]\w{0,60}\s?(?:=|\+=|-=|==|!=|<=|>=)\s?[\w.'\"]{1,60}"
 )
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w]*[A-Za-z_]\w*\()")
+_NUMBER = re.compile(r"(?<!\w)(?<!\d\.)\d[\d,]*(?:\.\d+)?")
 _SPELLED = re.compile(
     r"\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|fifty|zero|dozens?"
     r"|hundreds?|thousands?|millions?|billions?|half|third|quarter|double|twice|triple|several|many"
@@ -249,7 +269,8 @@ _SENTENCE = re.compile(r"(?<=[.!?;:])\s+|\n+")
 _LEADING = re.compile(
     r"(?:in|at|on|inside|within|instead|to|if|when|after|before|for|rather|once|then|also|and|but"
     r"|otherwise|alternatively|finally|first|next|or|where|around|until|while|by|with|from)\b"
-    r"[^,]{0,160},\s*|(?:then|also|and|or|otherwise|alternatively|finally|first|next|instead)\s+",
+    r"[^,]{0,160},\s*"
+    r"|(?:do not|don't|then|also|and|or|otherwise|alternatively|finally|first|next|instead)\s+",
     re.IGNORECASE,
 )
 _MODAL = re.compile(
@@ -257,12 +278,15 @@ _MODAL = re.compile(
     r"|bounded))\b",
     re.IGNORECASE,
 )
-_REPLACE = re.compile(r"\b(?:replace|change|swap) (?:\w+ ){0,4}CODE(\d+)", re.IGNORECASE)
+_REPLACE = re.compile(r"\b(?:replace|change|swap) (?:(?!CODE)\w+ ){0,4}CODE(\d+)", re.IGNORECASE)
 _PAIR = re.compile(
-    r"\b(?:replace|change|swap) (?:\w+ ){0,4}CODE(\d+)(?: \w+){0,4} (?:with|by|to|for|into)"
-    r" (?:\w+ ){0,4}CODE(\d+)",
+    r"\b(?:replace|change|swap) (?:(?!CODE)\w+ ){0,4}CODE(\d+)(?: (?!CODE)\w+){0,4}"
+    r" (?:with|by|to|for|into) (?:(?!CODE)\w+ ){0,4}CODE(\d+)",
     re.IGNORECASE,
 )
+
+
+_RECURSIONS = frozenset((Cause.PROCESS_RECURSION, Cause.RECURSIVE_MAKE))
 
 
 @dataclass(slots=True)
@@ -276,7 +300,7 @@ class _Reader:
     cited: list[str] = field(default_factory=list)
 
     def read(self, answer: _Answer, *, is_free_prose: bool) -> tuple[str, tuple[str, ...]]:
-        note = answer.note.strip()
+        note = _whole_sentences(answer.note.strip())
         self._look(note, is_free_prose=is_free_prose)
         ids = {piece.id for piece in self.finding.evidence}
         if is_free_prose and (unknown := set(answer.cites) - ids):
@@ -289,7 +313,7 @@ class _Reader:
         self._verdict(plain, note)
         self._numbers(plain)
         self._words(plain)
-        self._advice(plain, note)
+        self._advice(plain)
         return note, tuple(dict.fromkeys(self.cited))
 
     # -- form ------------------------------------------------------------------------------------
@@ -304,21 +328,21 @@ class _Reader:
         flat = note.replace("\n", " ") if is_free_prose else note
         if (visible(flat) != flat and len(flat) <= 1000) or visible(flat, 2000) != flat:
             raise _Refused(Reason.UNSAFE_TEXT, "it has control characters")
-        if not re.fullmatch(r"[\x20-\x7e\n‘’“”–—…→×≤≥é]*", note):
-            raise _Refused(Reason.NOT_PROSE, "it is not English")
         if HIDDEN in note or "redacted" in note.lower():
             raise _Refused(Reason.UNSAFE_TEXT, "it speaks of what was hidden")
+        if not re.fullmatch(r"[\x20-\x7e\n‘’“”–—…→×≤≥é]*", note):
+            raise _Refused(Reason.NOT_PROSE, "it is not English")
         if match := _UNSAFE.search(note) or _COMMAND.search(note):
             raise _Refused(Reason.UNSAFE_TEXT, match[0])
         if "```" in note or note.count("`") % 2:
             raise _Refused(Reason.NOT_PROSE, "it has a block of code")
-        if note[-1] not in ".!)`\"'":
+        if note[-1] not in _ENDS:
             raise _Refused(Reason.NOT_PROSE, "it is cut off")
         if sum(map(len, words)) < 0.5 * len(note):
             raise _Refused(Reason.NOT_PROSE, "it is hardly prose")
 
     def _not_an_echo(self, text: str) -> None:
-        if match := ECHOES.search(text):
+        if match := ECHOES.search(_FILE.sub("", text)):
             raise _Refused(Reason.ECHO, match[0])
         words = _plain_words(text)
         runs = [tuple(words[i : i + 5]) for i in range(len(words) - 4)]
@@ -408,8 +432,11 @@ class _Reader:
             if _squeezed(self.spans[int(match[1])]) not in _squeezed(source):
                 raise _Refused(Reason.UNKNOWN_IDENTIFIER, self.spans[int(match[1])])
         for match in _PAIR.finditer(text):
-            if _squeezed(self.spans[int(match[1])]) == _squeezed(self.spans[int(match[2])]):
+            old, new = (_squeezed(self.spans[int(number)]) for number in match.groups())
+            if old == new:
                 raise _Refused(Reason.ECHO, "it replaces code by itself")
+            if old in new and self.finding.cause in _RECURSIONS:
+                raise _Refused(Reason.WRONG_REMEDY, "it calls itself all the same")
         return text
 
     # -- what it says ----------------------------------------------------------------------------
@@ -421,6 +448,8 @@ class _Reader:
                 raise _Refused(Reason.CONTRADICTS_VERDICT, match[0])
         if match := GUESSES.search(plain):
             raise _Refused(Reason.GUESS, match[0])
+        if match := WRONG_REMEDIES[self.finding.cause].search(note):
+            raise _Refused(Reason.WRONG_REMEDY, match[0])
         for pattern, causes in CAUSE_WORDS:
             match = pattern.search(plain)
             if match and self.finding.cause not in causes and not _has_word(theirs, match[0]):
@@ -448,33 +477,46 @@ class _Reader:
         theirs = {_stem(word) for word in _plain_words(" ".join(_facts(self.finding)))}
         theirs |= {_stem(part) for word in _plain_words(self._source()) for part in word.split("_")}
         known = theirs | {_stem(word) for word in NEUTRAL}
+        explained = " ".join(_explained(self.finding))
         for word in _plain_words(plain):
             if word in TOPICS and _stem(word) not in theirs:
                 raise _Refused(Reason.UNMEASURED, word)
         for sentence in _SENTENCE.split(plain):
-            stated = sentence if not _is_advice(sentence) else ""
-            if not stated and (reason := REASONS.search(sentence)):
-                stated = sentence[reason.start() :]
-            if match := CLAIMS.search(stated):
-                raise _Refused(Reason.UNMEASURED, match[0])
+            is_advice = _is_advice(sentence)
+            for match in (BOLD_CLAIMS if is_advice else CLAIMS).finditer(sentence):
+                if not _has_word(explained, match[0]):
+                    raise _Refused(Reason.UNMEASURED, match[0])
+            reason = REASONS.search(sentence)
+            stated = "" if is_advice else sentence
+            if is_advice and reason:
+                stated = sentence[reason.end() :]
             for word in _plain_words(re.sub(r"\b(?:CODE\d*|PLACE)\b", "", stated)):
-                if _stem(word) not in known and not REASONS.match(word):
+                if _stem(word) not in known:
                     raise _Refused(Reason.UNMEASURED, word)
 
-    def _advice(self, plain: str, note: str) -> None:
+    def _advice(self, plain: str) -> None:
         cause = self.finding.cause
-        if match := WRONG_REMEDIES[cause].search(note):
-            raise _Refused(Reason.WRONG_REMEDY, match[0])
         if not any(_is_advice(sentence) for sentence in _SENTENCE.split(plain)):
             raise _Refused(Reason.NOT_SPECIFIC, "it says nothing to do")
-        if not REMEDIES[cause].search(note):
+        # Words of code that is there are no advice.
+        squeezed = _squeezed(self._source())
+        new_code = [span for span in self.spans if _squeezed(span) not in squeezed]
+        if not REMEDIES[cause].search(" ".join([plain, *new_code])):
             raise _Refused(Reason.WRONG_REMEDY, "it is not what helps with this")
-        source = set(_NAME.findall(self._source())) - KEYWORDS
+        source = set(_NAME.findall(self._source())) - (KEYWORDS - LOOP_WORDS)
         function = self.finding.location.function if self.finding.location else None
         source |= set(_NAME.findall(function or ""))
         is_named = any(set(_NAME.findall(span)) & source for span in self.spans)
         if not is_named and "PLACE" not in plain and self.patch is None:
             raise _Refused(Reason.NOT_SPECIFIC, "it says nothing of this code")
+
+
+def _whole_sentences(note: str) -> str:
+    """Without the end of a note that was cut off in a sentence, as a schema's limit does."""
+    if note and note[-1] not in _ENDS:
+        last = max(note.rfind(mark) for mark in (". ", ".\n", "! "))
+        note = note[: last + 1]
+    return note
 
 
 def _explained(finding: Finding) -> list[str]:

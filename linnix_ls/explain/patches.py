@@ -22,14 +22,14 @@ from linnix_ls.core.text import visible
 from linnix_ls.explain.base import Excerpt
 from linnix_ls.explain.prompt import told_lines
 from linnix_ls.explain.redaction import HIDDEN
-from linnix_ls.explain.vocabulary import KEYWORDS, LOCAL_NAME, SAFE_CALLS, SAFE_IMPORTS
+from linnix_ls.explain.vocabulary import API_WORDS, KEYWORDS, LOCAL_NAME, SAFE_CALLS, SAFE_IMPORTS
 from linnix_ls.sources import grammar
 
 MAX_LINES = 20
 MAX_CHARS = 2_000
 MAX_PARSED_CHARS = 512 << 10
 
-_MARGIN = re.compile(r"^[> ] {0,3}\d{1,6}\| ?")
+_MARGIN = re.compile(r"^>? {0,6}\d{1,6}\| ?")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 # Comments do nothing, and strings are looked at apart.
 _STRING = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\\n])*`")
@@ -56,6 +56,12 @@ _COMMAND_WORD = re.compile(
     r"|pkill|mkfs\w*|eval|exec|git|npm|pip\d?|apt\w*|make|docker)\b",
     re.IGNORECASE,
 )
+_PAIRS = (
+    *((r"\(", r"\)"), (r"\[", r"\]"), (r"\{", r"\}")),
+    *((r"\bdo\b", r"\bdone\b"), (r"\bif\b", r"\bfi\b"), (r"\bcase\b", r"\besac\b")),
+)
+_REDIRECTION = re.compile(r"\d?(?:[<>]+&?|&>+)\s?[^\s;)]*")
+_BACKGROUND = re.compile(r"(?<![&>])&(?![&>\d])")
 _CALL_NODES = {
     "shell": "command",
     "java": "method_invocation object_creation_expression",
@@ -189,6 +195,8 @@ class _Change:
             raise BadPatch("the file is too large to see what it would do")
         language = self.excerpt.language
         self._check_strings(before)
+        self._check_repetition(lines, at)
+        self._check_balance()
         self._check_names(before)
         self._check_tests()
         if language == "python":
@@ -207,6 +215,26 @@ class _Change:
         if not any(line not in ("", "pass", ";", "{", "}", ":", "continue") for line in code):
             raise BadPatch("it only removes")
 
+    def _check_repetition(self, lines: Sequence[str], at: int) -> None:
+        """Small models copy on beyond what they replace."""
+        old = {line.strip() for line in self.old}
+        around = [*lines[max(0, at - 8) : at], *lines[at + len(self.old) :][:8]]
+        again = {line.strip() for line in self.new} & {line.strip() for line in around} - old
+        if any(len(line) >= 12 for line in again):
+            raise BadPatch("it repeats lines that stay")
+
+    def _check_balance(self) -> None:
+        """Grammars forgive much: to bash's, a `done` too many is the name of a command."""
+        language = self.excerpt.language
+        old, new = (_code("\n".join(lines), language) for lines in (self.old, self.new))
+        for opening, closing in _PAIRS if language == "shell" else _PAIRS[:3]:
+            balances = [
+                len(re.findall(opening, code)) - len(re.findall(closing, code))
+                for code in (old, new)
+            ]
+            if balances[0] != balances[1]:
+                raise BadPatch("it breaks the file's syntax")
+
     def _check_strings(self, before: str) -> None:
         for match in _STRING.finditer("\n".join(self.new)):
             value = match[0][1:-1]
@@ -217,7 +245,7 @@ class _Change:
 
     def _check_names(self, before: str) -> None:
         """Each name is the file's, the language's, a standard way to wait, or a new variable's."""
-        code = _STRING.sub('""', _without_comments("\n".join(self.new), self.excerpt.language))
+        code = _code("\n".join(self.new), self.excerpt.language)
         safe = SAFE_CALLS.get(self.excerpt.language, frozenset())
         known = set(_WORD.findall(before)) | KEYWORDS | SAFE_IMPORTS
         known |= {word for name in safe for word in _WORD.findall(name)}
@@ -230,8 +258,20 @@ class _Change:
             for name in re.findall(r"(?<![\w-])([A-Z_][A-Z0-9_]*)\+?=", code):
                 if f"{name}=" not in old and name != "SECONDS":
                     raise BadPatch(f"it sets {name}")
-            if set(re.findall(r"[<>|&]+", code)) - set(re.findall(r"[<>|&]+", old)) - {"||", "&&"}:
-                raise BadPatch("it redirects, or starts something in the background")
+            code = re.sub(r"\(\(.*?\)\)", "", code)
+            if set(_REDIRECTION.findall(code)) - set(
+                _REDIRECTION.findall(_STRING.sub('""', before))
+            ):
+                raise BadPatch("it redirects to something new")
+            if set(_BACKGROUND.findall(code)) - set(_BACKGROUND.findall(old)):
+                raise BadPatch("it starts something in the background")
+
+    def _is_of_old_names(self, call: str) -> bool:
+        """Whether a call that was there has, if anything, other numbers, or a way to wait."""
+        names = set(_WORD.findall(_STRING.sub('""', call)))
+        names -= set(_WORD.findall("\n".join(self.old))) | KEYWORDS
+        names -= API_WORDS.get(self.excerpt.language, frozenset())
+        return all(LOCAL_NAME.fullmatch(name) for name in names)
 
     # -- Python ----------------------------------------------------------------------------------
 
@@ -266,7 +306,10 @@ class _Change:
                     raise BadPatch("it imports something new")
                 case ast.Call():
                     name = _dotted(node.func)
-                    is_known = _unparsed(node) in known_calls or name in called_before
+                    text = _unparsed(node)
+                    is_known = text in known_calls or (
+                        name in called_before and self._is_of_old_names(text)
+                    )
                     if not is_known and not _is_safe_of_python(node.func, imported, safe):
                         raise BadPatch(f"it calls {name or 'something'}, which is new")
                     if name == self._function() and name not in called_before:
@@ -312,10 +355,15 @@ class _Change:
                 yield node
                 todo += node.children
 
-        def n_errors(root: Node) -> int:
-            return sum(node.is_error or node.is_missing for node in walk(root))
+        def errors(root: Node) -> list[int]:
+            return [
+                node.end_byte - node.start_byte + 1
+                for node in walk(root)
+                if node.is_error or node.is_missing
+            ]
 
-        if n_errors(new_root) > n_errors(old_root):
+        before_errors, after_errors = errors(old_root), errors(new_root)
+        if len(after_errors) > len(before_errors) or sum(after_errors) > sum(before_errors):
             raise BadPatch("it breaks the file's syntax")
         kinds = _CALL_NODES[language].split()
 
@@ -345,7 +393,8 @@ class _Change:
                 continue
             last = re.split(r"\.|->|::", callee)[-1]
             names = {callee, last} if language != "shell" else {callee}
-            if callee not in called_before and not names & safe:
+            is_known = callee in called_before and self._is_of_old_names(call)
+            if not is_known and not names & safe:
                 raise BadPatch(f"it calls {callee[:60]}, which is new")
 
 
@@ -355,6 +404,11 @@ def _callee(call: str, language: str) -> str:
         return words[0] if words else call
     name = re.match(r"(?:new )?([^({!]*)", call)
     return name[1].strip() if name else call
+
+
+def _code(text: str, language: str | None) -> str:
+    """Without what is in comments and strings."""
+    return _STRING.sub('""', _without_comments(text, language))
 
 
 def _without_comments(text: str, language: str | None) -> str:

@@ -106,10 +106,16 @@ _WRAPPER = re.compile(
     r"\s*\(?\s*|\(\s*){0,3}",
     re.IGNORECASE,
 )
+# Three quotes and backticks may go over lines, others only after a backslash.
 _QUOTED = re.compile(
-    r"\\?(?P<quote>\"\"\"|'''|\"|'|`)(?P<value>(?:\\.|(?!(?P=quote))[^\\]){0,2000}?)\\?(?P=quote)",
+    r"\\?(?:(?P<long>\"\"\"|'''|`)|(?P<short>[\"']))"
+    r"(?P<value>(?(long)(?:\\.|(?!(?P=long))[^\\]){0,2000}?"
+    r"|(?:\\.|(?!(?P=short))[^\\\n]){0,2000}?))"
+    r"\\?(?(long)(?P=long)|(?P=short))",
     re.DOTALL,
 )
+# A quote that is not closed on its line.
+_OPENED = re.compile(r"(?:\"\"\"|'''|[\"'`])([^\n]*\w{3}[^\n]*)")
 _BRACKET_OR_QUOTE = re.compile(r"[\[\](){}\"'`]")
 _KEY = re.compile(r"\s{0,40}(?::(?!:)|=>)")
 _BARE = re.compile(r"[^\s\"'`<>]{1,4000}")
@@ -138,6 +144,10 @@ _PASSWORD_OF_PROGRAM = re.compile(
     r"\b(?:mysql\w{0,10}|mariadb[\w-]{0,10}|sshpass|7z|unzip|zip|redis-cli|ldap\w{2,8})\b"
     r"[^\n|;&]{0,300}?[\s\"'](?:-p|-P|-a|-w)(?:[ =]?|[\"']\s*,\s*[\"'])"
     r"([^\s\"',`-][^\s\"'`]{0,400})"
+)
+_COOKIE_OF_CURL = re.compile(
+    r"\bcurl\b[^\n|;&]{0,300}?[\s\"'](?:-b|--cookie)(?:[ =]?[\"']?|[\"']\s*,\s*[\"'])"
+    r"([^\s\"']{1,400})"
 )
 _OPENSSL = re.compile(r"(?<![\w])pass:([^\s\"']{1,400})")
 _DEFINE = re.compile(r"^[ \t]*(?:#[ \t]*define|ENV|ARG|setenv|set)[ \t]+$")
@@ -255,7 +265,7 @@ def _options(text: str) -> Iterator[Span]:
     for match in _OPTION_OF_TEXT.finditer(text):
         if _is_secret(match["name"]) and not _EXPRESSION.match(match["value"]):
             yield match.span("value")
-    for pattern in (_USER_OF_TEXT, _PASSWORD_OF_PROGRAM):
+    for pattern in (_USER_OF_TEXT, _PASSWORD_OF_PROGRAM, _COOKIE_OF_CURL):
         for match in pattern.finditer(text):
             if not _is_template(match[1]):
                 yield match.span(1)
@@ -324,6 +334,9 @@ def _values_after(text: str, end: int, name: str, before: str, *, is_text: bool)
     at_quote = literal_at.end() if literal_at else at
     if quoted := _QUOTED.match(text, at_quote):
         yield from _literals(text, quoted, op, is_weak=is_weak and is_comparison)
+        return
+    if opened := _OPENED.match(text, at_quote):
+        yield opened.span(1)
         return
     if is_comparison or is_call or op in (",", "->"):
         return

@@ -36,7 +36,8 @@ CONTRADICTIONS = _any(
     r"|healthy)\b",
     r"(?:will|would|should) (?:\w+ )?(?:finish|terminate|complete|end|stop|resolve)"
     r" (?:by itself|on its own|eventually|soon|normally)\b",
-    r"already\b",
+    r"already|unchanged|leave|as (?:it|they|is) (?:is|are)|do nothing",
+    r"keep (?:the|this) (?:code|loop)",
     r"suppress|silence the|disable (?:the |this )?(?:check|warning|rule|watch|tool|diagnostic)\b",
     r"low (?:cpu|usage|rate)|high(?:er|ly)? (?:rate|number|usage|load|value)\b",
 )
@@ -110,7 +111,7 @@ REMEDIES: dict[Cause, re.Pattern[str]] = {
         Cause.REGEX_BACKTRACKING: r"nested|repetition\w*|possessive|atomic|anchor\w*|split\w*"
         r"|parse\w*"
         r"|quantifier\w*|character class|without a regular expression|simplif\w+|linear|rewrit\w+",
-        Cause.COMPILE_BLOWUP: r"recurs\w+|specializ\w+|base case|split\w*|fewer|instantiat\w+|depth"
+        Cause.COMPILE_BLOWUP: r"specializ\w+|base case|split\w*|fewer|instantiat\w+|depth"
         r"|terminat\w+|iterat\w+|reduce\w*",
         Cause.PROCESS_RECURSION: r"itself|recurs\w+|absolute|PATH|full path|guard\w*|exec|depth|end"
         r"|stop\w*|base case|remove\w*|call\w* \S+ directly|directly|instead of",
@@ -137,7 +138,11 @@ REMEDIES: dict[Cause, re.Pattern[str]] = {
 }
 # Advice that hides the runaway, or makes it worse.
 _NEVER = (
-    r"supervis\w+|restart\w*|reboot|ulimit|more (?:memory|ram|cpus?|cores|workers|threads"
+    r"replace (?:the )?(?:`[^`]{1,80}` ?|\w+ ){0,2}loop (?:with|by) (?:an? |the )?`?(?:\w+\.)?"
+    r"(?:u?sleep|delay|pause|break|return)"
+    r"|(?:with|by|use|using|add) (?:a |an )?recurs\w+|background|asynchronous\w*|detach\w*"
+    r"|rais(?:e|ing) the (?:\w+ )?(?:limit|timeout|deadline)|(?:longer|larger|higher) \w+"
+    r"|supervis\w+|restart\w*|reboot|ulimit|more (?:memory|ram|cpus?|cores|workers|threads"
     r"|processes)"
     r"|increas\w+|nice\b|comment(?:ed|ing)? (?:it )?out|skip\w*|xfail|delet\w+ the test"
     r"|parallel\w*|multi-?thread\w*|faster|optimi[sz]\w+|performan\w+|efficien\w+|cach(?:e|ing)\b"
@@ -161,7 +166,7 @@ IMPERATIVES = frozenset(
     " keep increment decrement advance update exit drain terminate join take hold wrap swap switch"
     " turn let split rewrite drop yield block throw guard test compare assign define store run"
     " await send write open kill end clear reset consider modify adjust include apply implement"
-    " create reduce declare lock unlock notify signal skip".split()
+    " create reduce declare emit lock unlock notify signal skip".split()
 )
 # With these, and with the finding's and the source's own words, a sentence may state something.
 NEUTRAL = frozenset(
@@ -180,13 +185,20 @@ NEUTRAL = frozenset(
     " used using add adds check checks test tests read reads write writes close closes open opens"
     " release releases hold holds lock locks item items data something nothing input output"
     " available ready done work cpu immediately repeatedly forever true false none make makes"
+    " avoid avoids avoiding prevent prevents preventing forever anew signal signals event events"
+    " message error errors blocked woken wakes wake idle instead whether between reached reaches"
+    " exceeded exceeds passed advance advances advanced progress bounded limited thing things"
+    " linear past itself"
     " keep keeps come comes try tries trying give gives up happen happens number count".split()
 )
 # A statement with one of these is a claim that nobody measured.
 CLAIMS = _any(r"never|always|not|\w+n't|cannot|nothing|none|only|every time|all the|fails?|failed")
+# And these are none in advice either.
+BOLD_CLAIMS = _any(r"never|always|nothing|none|cannot|every time|all the")
+# What follows one of these in advice states something, too.
 REASONS = re.compile(
-    r"\b(?:because|since|due to|caused by|as it|as the|causing|which (?!waits?|blocks?|sleeps?"
-    r"|returns?))",
+    r"\b(?:because|since|due to|caused by|as (?:it|the|this)|causing|which|so|otherwise|making)\b"
+    r"|, (?=(?:the|it|they|its|this|an?)\b)",
     re.IGNORECASE,
 )
 
@@ -201,6 +213,9 @@ KEYWORDS = frozenset(
     " volatile atomic my our sub last next redo until unless die foreach PATH CPU CPUs EOF API"
     " JSON TODO AND OR NOT I/O IO ID OK stdin stdout stderr JavaScript TypeScript GNU POSIX".split()
 )
+
+# Of those, the ones that point at a place.
+LOOP_WORDS = frozenset(("while", "until", "for", "loop", "continue"))
 
 # -- standard ways to wait and to bound ----------------------------------------------------------
 

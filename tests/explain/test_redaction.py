@@ -85,6 +85,8 @@ PLANTED = [
     ("shell", "tool --token={} --verbose", PLAIN),
     ("shell", "sshpass -p {} ssh host", PLAIN),
     ("shell", "openssl enc -pass pass:{}", PLAIN),
+    ("shell", "PASSWORD='{} and\nmore' ./run", PLAIN),
+    ("python", 'password = "{}', PLAIN),
     ("make", "DEPLOY_TOKEN ?= {}", PLAIN),
     (None, "password: {}", PLAIN),
     (None, "- name: DB_PASSWORD\n  value: {}", PLAIN),
