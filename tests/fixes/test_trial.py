@@ -130,7 +130,6 @@ async def test_a_patch_that_breaks_the_test_is_found_out(project, place):
 
 @pytest.mark.ebpf
 async def test_a_runaway_that_is_another_now_is_still_one(project, place):
-    (project / "tests/test_pump.py").write_text(TEST.replace("4", "3000"))
     patch = patch_of(project, "            pass", "            threading.Event().wait()")
     trial = await trying(pytest_run(project), patch, project)
     assert trial.outcome is Outcome.STILL_RUNS_AWAY, trial
@@ -153,6 +152,14 @@ async def test_a_test_that_does_not_end_is_stopped(project, place, monkeypatch):
     trial = await trying(pytest_run(project), patch, project, tracer="psutil", settings=settings)
     assert trial.outcome is Outcome.STILL_RUNS_AWAY, trial
     assert "had not ended after 4 s and was stopped" in trial.message
+
+
+async def test_a_command_with_a_time_limit_of_its_own_has_failed_by_it(project, place):
+    finding = replace(a_run(project, "timeout", "1", "sleep", "9"), test=None)
+    patch = patch_of(project, "            pass", "            break")
+    trial = await trying(finding, patch, project, tracer="psutil")
+    assert trial.outcome is Outcome.TEST_FAILS, trial
+    assert "exit status 124" in trial.message
 
 
 DAEMON = """\
