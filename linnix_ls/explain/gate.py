@@ -454,6 +454,8 @@ class _Reader:
             old, new = (_squeezed(self.spans[int(number)]) for number in match.groups())
             if old == new:
                 raise _Refused(Reason.ECHO, "it replaces code by itself")
+            if "wait" in old and "sleep" in new and "wait" not in new:
+                raise _Refused(Reason.WRONG_REMEDY, "it waits there as it is")
             if old in new and self.finding.cause in _RECURSIONS:
                 raise _Refused(Reason.WRONG_REMEDY, "it calls itself all the same")
         return text

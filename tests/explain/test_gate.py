@@ -196,6 +196,7 @@ BAD = [
     (LOCK, "Replace `try_lock` with `std::unique_lock` to block.", "wrong_remedy"),
     (PIPE, "Call `proc.communicate()` to read the output without waiting.", "unmeasured"),
     (LEAK, "Call `stop` in a `finally` to ensure an end.", "unmeasured"),
+    ("py-batch-drain", "Replace `asyncio.wait` with `asyncio.sleep`.", "wrong_remedy"),
     (UP, "Replace the `until` loop with a `sleep` command.", "wrong_remedy"),
     # of no use
     (PY, "Use a blocking call with a timeout instead.", "not_specific"),
