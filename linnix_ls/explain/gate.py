@@ -15,7 +15,7 @@ import enum
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from linnix_ls.core.findings import Cause, Evidence, Finding, Note, Patch
 from linnix_ls.core.text import visible
@@ -125,11 +125,30 @@ def examine(
             patch = patch_from(answer.old, answer.new, model, finding, excerpt)
         except BadPatch as bad:
             refusals.append(Refusal(Reason.BAD_PATCH, visible(str(bad), 200)))
-    try:
-        text, cites = _Reader(finding, excerpt, patch).read(answer, is_free_prose=is_free_prose)
-    except _Refused as refused:
-        return Checked(None, (refused.refusal, *refusals))
-    return Checked(Note(model, text, cites, patch), tuple(refusals))
+    first: Refusal | None = None
+    for note in (answer.note, *([] if is_free_prose else _main_clause(answer.note))):
+        reader = _Reader(finding, excerpt, patch)
+        try:
+            text, cites = reader.read(replace(answer, note=note), is_free_prose=is_free_prose)
+        except _Refused as error:
+            first = first or error.refusal
+            if first.reason not in _OF_A_CLAUSE or CONTRADICTIONS.search(answer.note):
+                break
+        else:
+            return Checked(Note(model, text, cites, patch), tuple(refusals))
+    assert first is not None
+    return Checked(None, (first, *refusals))
+
+
+# What may be wrong with the end of a sentence, of which the beginning is of use.
+_OF_A_CLAUSE = frozenset((Reason.UNMEASURED, Reason.UNKNOWN_NUMBER))
+_CLAUSE = re.compile(r"\.\s|,? (?:which|so that|allowing|making)\b")
+
+
+def _main_clause(note: str) -> list[str]:
+    """What a note says to do, without what it says of that; nothing if there is no more."""
+    end = _CLAUSE.search(note)
+    return [note[: end.start()].rstrip() + "."] if end else []
 
 
 class _Refused(Exception):
@@ -435,6 +454,8 @@ class _Reader:
             old, new = (_squeezed(self.spans[int(number)]) for number in match.groups())
             if old == new:
                 raise _Refused(Reason.ECHO, "it replaces code by itself")
+            if "wait" in old and "sleep" in new and "wait" not in new:
+                raise _Refused(Reason.WRONG_REMEDY, "it waits there as it is")
             if old in new and self.finding.cause in _RECURSIONS:
                 raise _Refused(Reason.WRONG_REMEDY, "it calls itself all the same")
         return text

@@ -26,6 +26,7 @@ from linnix_ls.explain.vocabulary import API_WORDS, KEYWORDS, LOCAL_NAME, SAFE_C
 from linnix_ls.sources import grammar
 
 MAX_LINES = 20
+MIN_PART_CHARS = 8
 MAX_CHARS = 2_000
 MAX_PARSED_CHARS = 512 << 10
 
@@ -97,6 +98,8 @@ def patch_from(old: str, new: str, model: str, finding: Finding, excerpt: Excerp
             "\t", " "
         ):
             raise BadPatch("it has characters that are no code")
+    if len(old_lines) == len(new_lines) == 1:
+        old_lines, new_lines = _whole_line(old_lines[0], new_lines[0], excerpt)
     found = _find(old_lines, excerpt)
     true_lines = excerpt.lines[found.index : found.index + len(old_lines)]
     new_lines = tuple(found.indented(line) for line in new_lines)
@@ -122,6 +125,17 @@ def _lines(text: str) -> tuple[str, ...]:
     if lines and all(_MARGIN.match(line) for line in lines if line):
         lines = [_MARGIN.sub("", line) for line in lines]
     return tuple(lines)
+
+
+def _whole_line(old: str, new: str, excerpt: Excerpt) -> tuple[tuple[str], tuple[str]]:
+    """The line that a part of a line is in, and what becomes of it; small models name parts."""
+    part = old.strip()
+    edges = rf"(?<!\w){re.escape(part)}" if part[:1].isalnum() else re.escape(part)
+    pattern = re.compile(edges + (r"(?!\w)" if part[-1:].isalnum() else ""))
+    places = [line for line in told_lines(excerpt) for _ in pattern.finditer(line)]
+    if len(part) < MIN_PART_CHARS or len(places) != 1 or places[0].strip() == part:
+        return (old,), (new,)
+    return (places[0],), (pattern.sub(lambda _: new.strip(), places[0]),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,8 +106,7 @@ REMEDIES: dict[Cause, re.Pattern[str]] = {
         Cause.PURE_LOOP: rf"{_BOUND}|condition|advance\w*|increment\w*|decrement\w*|progress|exit"
         r"|end|stop|updat\w+|chang\w+|empty",
         Cause.BUSY_POLL: rf"{_WAIT}|{_BOUND}",
-        Cause.LOCK_SPIN: rf"{_WAIT}|mutex|condition|release\w*|unlock\w*|yield\w*|notify\w*"
-        rf"|park\w*",
+        Cause.LOCK_SPIN: r"mutex|condition|wait\w*|release\w*|unlock\w*|notify\w*|park\w*",
         Cause.REGEX_BACKTRACKING: r"nested|repetition\w*|possessive|atomic|anchor\w*|split\w*"
         r"|parse\w*"
         r"|quantifier\w*|character class|without a regular expression|simplif\w+|linear|rewrit\w+",
@@ -150,9 +149,15 @@ _NEVER = (
 )
 _PAUSES = r"|sleep\w*|paus\w+|delay\w*"
 _PACED = _POLLING | {Cause.ORPHAN_SERVER, Cause.OTHER}
+# A loop that cannot end is not mended by one that ends for another reason.
+_OTHER_LOOP = r"|replace (?:the )?(?:`[^`]{1,80}` ?|\w+ ){0,2}loop (?:with|by) (?:a )?`?for`?"
+# It waits for the end of what is meant to stay.
+_WAITS_FOR_END = r"|subprocess\.run|check_output|check_call"
 WRONG_REMEDIES: dict[Cause, re.Pattern[str]] = {
     cause: re.compile(
-        rf"\b(?:{_NEVER}{_PAUSES if cause not in _PACED else ''})|(?<!\w)-j ?\d*\b",
+        rf"\b(?:{_NEVER}{'' if cause in _PACED else _PAUSES}"
+        rf"{'' if cause in _POLLING else _OTHER_LOOP}"
+        rf"{_WAITS_FOR_END if cause is Cause.ORPHAN_SERVER else ''})|(?<!\w)-j ?\d*\b",
         re.IGNORECASE,
     )
     for cause in Cause
@@ -194,7 +199,10 @@ NEUTRAL = frozenset(
 # A statement with one of these is a claim that nobody measured.
 CLAIMS = _any(r"never|always|not|\w+n't|cannot|nothing|none|only|every time|all the|fails?|failed")
 # And these are none in advice either.
-BOLD_CLAIMS = _any(r"never|always|nothing|none|cannot|every time|all the")
+BOLD_CLAIMS = _any(
+    r"never|always|nothing|none|cannot|every time|all the|to ensure|ensures|ensuring|guarantee\w*",
+    r"properly|correctly|safely|without (?:\w+ ){0,2}(?:waiting|blocking|sleeping)",
+)
 # What follows one of these in advice states something, too.
 REASONS = re.compile(
     r"\b(?:because|since|due to|caused by|as (?:it|the|this)|causing|which|so|otherwise|making)\b"

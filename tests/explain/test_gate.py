@@ -191,6 +191,12 @@ BAD = [
     (MAKE, "Replace `$(MAKE)` with `$(MAKE) $@`, so that it ends.", "wrong_remedy"),
     (MAKE, "Run `$(MAKE)` in the background, so that it ends.", "wrong_remedy"),
     (MAKE, "Use `--no-print-directory -C .. $@`.", "wrong_remedy"),
+    (JAVA, "Replace the `while` loop with a `for` loop with a bound.", "wrong_remedy"),
+    (LEAK, "Replace `subprocess.Popen` with `subprocess.run` and wait.", "wrong_remedy"),
+    (LOCK, "Replace `try_lock` with `std::unique_lock` to block.", "wrong_remedy"),
+    (PIPE, "Call `proc.communicate()` to read the output without waiting.", "unmeasured"),
+    (LEAK, "Call `stop` in a `finally` to ensure an end.", "unmeasured"),
+    ("py-batch-drain", "Replace `asyncio.wait` with `asyncio.sleep`.", "wrong_remedy"),
     (UP, "Replace the `until` loop with a `sleep` command.", "wrong_remedy"),
     # of no use
     (PY, "Use a blocking call with a timeout instead.", "not_specific"),
@@ -254,6 +260,16 @@ def test_a_note_that_was_cut_off_keeps_its_whole_sentences():
     assert (
         checked(PY, answer(note)).note.text == "Use `self.records.get()` with a timeout in `run`."
     )
+
+
+def test_the_end_of_a_sentence_is_cut_off_where_only_that_is_not_borne_out():
+    say = "Replace `self.records.get_nowait()` with `self.records.get(timeout=0.1)`"
+    note = f"{say}, which will allow the thread to sleep for 0.1 seconds."
+    text = answer(note, "self.records.get_nowait()", "self.records.get(timeout=0.1)")
+    assert checked(PY, text).note.text == f"{say}."
+    note = f"{say}, which is what was expected."
+    text = answer(note, "self.records.get_nowait()", "self.records.get(timeout=0.1)")
+    assert checked(PY, text).refusals[0].reason is Reason.CONTRADICTS_VERDICT
 
 
 def test_the_reasons_are_in_the_docs():

@@ -86,6 +86,15 @@ def test_indentation_and_margins_become_the_true_ones(old, new):
     assert patched(PY, old, new) == Edit(source_of(PY).path, 25, GET, true)
 
 
+def test_of_a_part_of_a_line_the_whole_line_is_changed():
+    true = "                batch.append(self.records.get(timeout=0.5))"
+    old, new = "self.records.get_nowait()", "self.records.get(timeout=0.5)"
+    assert patched(PY, old, new) == Edit(source_of(PY).path, 25, GET, true)
+    assert "not in the source" in patched(PY, "self.records", "self.closing")  # there twice
+    assert "not in the source" in patched(PY, "records.get_now", "records.get")
+    assert "not in the source" in patched(PY, "batch", "items")
+
+
 BAD = [
     (PY, GET.replace("batch", "lot"), GET, "not in the source"),
     (PY, GET, GET, "changes nothing"),
