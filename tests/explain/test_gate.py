@@ -43,7 +43,7 @@ GOOD = [
     (PY, "Before `continue`, wait on `self.closing.wait(timeout)` so that the loop sleeps."),
     (PY, "Let `run` sleep in `self.records.get(timeout=...)` and keep `queue.Empty` for the"
     " timeout."),
-    (PY, "The loop uses 0.511 cores; wait in `self.records.get()` with a timeout."),
+    (PY, "The loop uses 0.51 cores; wait in `self.records.get()` with a timeout."),
     (PY, "In 12 looks it was in 2 different states. Wait in `records.get` with a timeout."),
     (PY, "Instead of catching `queue.Empty` and continuing, block in `self.records.get`."),
     (C, "Call `poll` on `fd` with a timeout when `errno` is `EAGAIN`, then call `recv` again."),
@@ -51,7 +51,7 @@ GOOD = [
     (C, "When recv() fails with `EAGAIN`, block in `poll` until `fd` has data."),
     (C, "In `read_full`, add a deadline and wait for `POLLIN` with `poll` between two calls of"
     " recv."),
-    (C, "It makes 719,836.6 system calls a second. Wait in `poll` before `recv` in read_full()."),
+    (C, "It makes 720,000 system calls a second. Wait in `poll` before `recv` in read_full()."),
     (C, "100% of the calls find nothing: wait for `POLLIN` with `poll` in `read_full`."),
     (SH, "Add `sleep` to the body of the `while` loop, after the check of `SECONDS`."),
     (SH, "Sleep between two tries of `/dev/tcp/$host/$port` at line 6."),
@@ -130,11 +130,11 @@ BAD = [
     (GRID, "Limit the workers in `evaluate` to stop the busy waiting.", "other_cause"),
     (C, "Use a mutex in `read_full` and wait with `poll`.", "other_cause"),
     # numbers
-    (C, "It makes 719,836.6 cores. Wait in `poll` before recv().", "unknown_number"),
-    (C, "It makes 719,836.6 calls. Wait in `poll` before recv().", "unknown_number"),
+    (C, "It makes 720,000 cores. Wait in `poll` before recv().", "unknown_number"),
+    (C, "It makes 720,000 calls. Wait in `poll` before recv().", "unknown_number"),
     (C, "It makes 400,000 system calls a second. Wait in `poll` in recv().", "unknown_number"),
     (C, "99% of the calls find nothing: wait in `poll` before recv().", "unknown_number"),
-    (PY, "It uses 0.511 percent. Wait in `get` with a timeout in `run`.", "unknown_number"),
+    (PY, "It uses 0.51 percent. Wait in `get` with a timeout in `run`.", "unknown_number"),
     (PY, "It uses 99 cores: wait in `get` with a timeout in `run`.", "unknown_number"),
     (PY, "Sleep for 5 seconds in `run` before `continue`.", "unknown_number"),
     (PY, "Call `self.records.get(timeout=7)` in `run`.", "unknown_number"),
@@ -201,8 +201,8 @@ BAD = [
     # of no use
     (PY, "Use a blocking call with a timeout instead.", "not_specific"),
     (PY, "The loop in `run` calls `get_nowait` until a timeout.", "not_specific"),
-    (PY, "Wait instead of asking: a blocking call, or one with a timeout, sleeps until there is"
-         " something to do.", "echo"),
+    (PY, "Let the queue wait: get(timeout=…) sleeps until there is an item and raises queue.Empty"
+         " when time is up.", "echo"),
     (PY, "Replace `get_nowait()` with `get_nowait()` and a timeout.", "echo"),
     (PY, "Use get() in `run` with a timeout. Use get() in `run` with a timeout. Use get() in `run`"
          " with a timeout.", "echo"),
@@ -283,7 +283,7 @@ def test_json_may_come_in_a_fence():
 
 
 def test_only_evidence_that_exists_is_cited_and_numbers_cite_theirs():
-    note = "The loop uses 0.511 cores; wait in `self.records.get()` with a timeout."
+    note = "The loop uses 0.51 cores; wait in `self.records.get()` with a timeout."
     assert checked(PY, answer(note, cites=["e99", "[e3]", "e3", 7])).note.cites == ("e3", "e1")
 
 
@@ -308,7 +308,7 @@ def test_without_source_a_note_speaks_of_the_finding_alone():
 # -- free prose ----------------------------------------------------------------------------------
 
 PROSE = """\
-The loop in `run` uses 0.511 cores [e1]. Replace `self.records.get_nowait()` with a blocking call:
+The loop in `run` uses 0.51 cores [e1]. Replace `self.records.get_nowait()` with a blocking call:
 
 - Call `self.records.get(timeout=0.5)`, so that the thread sleeps until there is a record.
 - Keep `queue.Empty` for the timeout, so that `self.closing` is read again.
@@ -325,7 +325,7 @@ def test_free_prose_may_have_paragraphs_citations_and_a_change():
     result = checked(PY, PROSE, is_free_prose=True)
     assert result.refusals == ()
     assert result.note.cites == ("e1",)
-    assert result.note.text.startswith("The loop in `run` uses 0.511 cores [e1].")
+    assert result.note.text.startswith("The loop in `run` uses 0.51 cores [e1].")
     assert "SEARCH" not in result.note.text
     [edit] = result.note.patch.edits
     assert edit.line == 25
@@ -336,7 +336,7 @@ def test_free_prose_may_have_paragraphs_citations_and_a_change():
     [
         ("[e1]", "[e77]", "unknown_citation"),
         ("=======\n", "", "not_prose"),
-        ("0.511 cores", "0.9 cores", "unknown_number"),
+        ("0.51 cores", "0.9 cores", "unknown_number"),
         ("Replace", "Nothing needs to be fixed. Replace", "contradicts_verdict"),
         ("Keep", "![x](y) Keep", "unsafe_text"),
         ("Keep", "\x1b[2J Keep", "unsafe_text"),
@@ -354,7 +354,7 @@ def test_free_prose_goes_through_the_same_gate(old, new, reason):
 
 WORDS = (
     "use wait replace the loop in `run` `get_nowait` `self.records.get()` timeout deadline with and"
-    " 0.511 cores 12 looks 99% seven deadlock network line 25 line 99 worker.py:23 other.py:3 ."
+    " 0.51 cores 12 looks 99% seven deadlock network line 25 line 99 worker.py:23 other.py:3 ."
     " ! \x1b[31m <b> https://x [e1] [e9] never because harmless nothing to fix ` ( ) { } \u202e"
     " foo_bar FooBar foo() a/b -j2 sudo , : ; ''"
 ).split(" ")

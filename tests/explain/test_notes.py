@@ -212,7 +212,7 @@ async def test_sentences_are_passed_on_as_they_come_once_they_are_checked(answer
 
 async def test_a_sentence_that_does_not_pass_is_not_passed_on():
     passed = []
-    bad = json.dumps({"note": f"{SENTENCES[0]} It used 4711 cores. So wait.", "cites": []})
+    bad = json.dumps({"note": f"{SENTENCES[0]} But nothing is wrong here.", "cites": []})
     async with notes_by(ScriptedWriter(bad)) as notes:
         with pytest.raises(NoteRefused):
             await notes.ask(WARNING, passed.append)
