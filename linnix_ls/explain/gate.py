@@ -273,9 +273,9 @@ _CODE = re.compile(
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _NUMBER = re.compile(r"(?<!\w)(?<!\d\.)\d[\d,]*(?:\.\d+)?")
 _SPELLED = re.compile(
-    r"(?<!between )\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|fifty|zero|dozens?"
-    r"|hundreds?|thousands?|millions?|billions?|half|third|quarter|double|twice|triple|several|many"
-    r"|percent|percentage|most|majority|nearly|almost|about \d|around \d)\b",
+    r"(?<!between )\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|fifty"
+    r"|zero|dozens?|hundreds?|thousands?|millions?|billions?|half|third|quarter|double|twice|triple|several"
+    r"|many|percent|percentage|most|majority|nearly|almost|about \d|around \d)\b",
     re.IGNORECASE,
 )
 _AS_NUMBER = {

@@ -175,11 +175,11 @@ IMPERATIVES = frozenset(
 )
 # With these, and with the finding's and the source's own words, a sentence may state something.
 NEUTRAL = frozenset(
-    "a an the this different that these those it its they them their there here which who what when while"
+    "a an the this that these those it its they them their there here which who what when while"
     " until where how why if then else than so and or but not nor as at by for from in into of off"
     " on onto out over to up with within without between after before again against also both each"
-    " every any all another other same one once is are was be been being has have had do does did"
-    " can will would should must need may let get gets got go goes"
+    " every any all another other different same one once is are was be been being has have had"
+    " do does did can will would should must need may let get gets got go goes"
     " loop loops looping call calls calling called caller code function method line lines block"
     " body program process processes thread threads statement value values variable result results"
     " condition conditions end ends ending exit exits begin begins start starts stop stops run runs"

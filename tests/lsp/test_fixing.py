@@ -144,6 +144,7 @@ async def test_a_verified_fix_is_offered_to_apply(pump, fixer):
 async def test_the_client_is_told_that_there_are_other_actions_now(pump, fixer):
     async with a_client(a_feed(pump), load_fixer=fixer.load) as client:
         await shown(client, pump)
+        await client.told("linnix/didChangeFindings")
         n_before = len([m for m, _ in client.notified if m == "linnix/didChangeFindings"])
         await running(client, (await actions_at(client, pump))[TRY])
         told = [p for m, p in client.notified if m == "linnix/didChangeFindings"]
