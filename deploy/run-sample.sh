@@ -57,3 +57,6 @@ echo
 trap 'echo "Left out."; exit 0' INT
 ../../deploy/setup.sh model || exit 0
 "$bin/linnix-ls" explain "$findings" --explain llama || echo "Going on without the model's note."
+echo
+echo "So small a model seldom writes what passes the checks; '.venv/bin/linnix-ls model list' names"
+echo "better ones for this machine."

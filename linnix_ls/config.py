@@ -57,7 +57,7 @@ class ExplainSettings(BaseModel):
         model: of llama: an installed model's name, or the path of a GGUF; default the chosen one.
         when: when a model writes: once the machine is idle, at once, or only when it is asked.
         deadline_s: for a note, from its beginning; what takes longer is given up.
-        memory_mb: that the model's process may have.
+        memory_mb: that the model's process may have; default what a model of its size needs.
         idle_unload_s: without work the model's process is ended after this.
     """
 
@@ -67,7 +67,7 @@ class ExplainSettings(BaseModel):
     model: str | None = None
     when: Literal["idle", "at_once", "asked"] = "idle"
     deadline_s: float = Field(default=90.0, gt=0, le=3600)
-    memory_mb: int = Field(default=6000, ge=64)
+    memory_mb: int | None = Field(default=None, ge=64)
     idle_unload_s: float = Field(default=120.0, ge=0)
     endpoint: EndpointSettings = EndpointSettings()
 

@@ -87,13 +87,20 @@ def make_writer(
             "backend": "llama",
             "model_path": os.path.abspath(model_path),
             "model_name": model_name,
-            "memory_mb": settings.memory_mb,
+            "memory_mb": settings.memory_mb or _enough_mb(model_path),
         },
         name=model_name or Path(model_path).stem,
         is_local=True,
         writes_prose=False,
         settings=settings,
     )
+
+
+def _enough_mb(model_path: str) -> int:
+    """The mapped file, a copy of its weights as the CPU likes them, and what comes on top."""
+    with contextlib.suppress(OSError):  # it says so itself when it cannot read the file
+        return 2 * os.path.getsize(model_path) // 1_000_000 + 1500
+    return 1500
 
 
 class WorkerWriter:
