@@ -54,7 +54,6 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UsageError: an option makes no sense, or there is no such finding.
         FindingsFileError: it is no findings document.
-        NoAnswer: the model that was asked for cannot be asked.
     """
     from linnix_ls.report import document
 
@@ -79,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 async def _show_questions(findings: tuple[Finding, ...], settings: ExplainSettings) -> int:
     """On stdout: it may be long, and somebody may want to keep it."""
     from linnix_ls import app
-    from linnix_ls.explain.excerpt import read
+    from linnix_ls.explain.excerpt import read, text_on_disk
     from linnix_ls.explain.notes import question_about
     from linnix_ls.explain.prompt import shown
 
@@ -88,7 +87,7 @@ async def _show_questions(findings: tuple[Finding, ...], settings: ExplainSettin
         print("Nothing would be told to anybody: findings are explained by rules.")
         return 0
     for finding in map(explained, findings):
-        question = question_about(finding, read(finding, noting.text_of), writer)
+        question = question_about(finding, read(finding, text_on_disk), writer)
         print(f"--- {finding.id}: this, and nothing else, would be told to {writer.target}\n")
         print(shown(question))
     return 0
@@ -100,7 +99,6 @@ async def _explain(
     findings: tuple[Finding, ...],
     outputs: output.Outputs,
 ) -> int:
-    from linnix_ls import app
     from linnix_ls.report import document, text
 
     is_told = settings.source != "none"
@@ -111,8 +109,8 @@ async def _explain(
             screen.show(text.notice("there are no findings in it"))
         for finding in findings:
             screen.show(text.finding_block(finding, cwd=told.cwd, started_ns=0))
-        if findings and (writer := app.note_writer(settings)):
-            findings = tuple(await noting.with_notes(findings, writer, screen, told.cwd))
+        if findings:
+            findings = tuple(await noting.with_notes(findings, settings, screen, told.cwd))
         outputs.write(document.with_findings(told, findings))
     except OSError as error:
         screen.show(text.notice(f"cannot write the document: {error.strerror}"))

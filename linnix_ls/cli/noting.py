@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from linnix_ls.errors import UsageError
+from linnix_ls.errors import LinnixError, UsageError
 
 if TYPE_CHECKING:
     from linnix_ls.cli.screen import Screen
@@ -95,12 +95,27 @@ def settings_of(args: argparse.Namespace) -> ExplainSettings:
 
 
 async def with_notes(
-    findings: Sequence[Finding], writer: Writer, screen: Screen, cwd: str
-) -> list[Finding]:
-    """The findings, with a note where the model wrote one that could be shown; each is shown.
+    findings: Sequence[Finding], settings: ExplainSettings, screen: Screen, cwd: str
+) -> Sequence[Finding]:
+    """The findings, with a note where a model wrote one that could be shown; each is shown, and
+    what goes wrong is told.
 
     Ctrl-C ends it: the findings that have no note yet stay as they are.
     """
+    from linnix_ls import app
+    from linnix_ls.report import text
+
+    try:
+        writer = await asyncio.to_thread(app.note_writer, settings)
+    except LinnixError as error:
+        screen.show(text.notice(f"no notes by a model: {error.message}", error.fix))
+        return findings
+    return await _interruptibly(findings, writer, screen, cwd) if writer else findings
+
+
+async def _interruptibly(
+    findings: Sequence[Finding], writer: Writer, screen: Screen, cwd: str
+) -> list[Finding]:
     noted = {finding.id: finding for finding in findings}
     task = asyncio.create_task(_write_notes(noted, writer, screen, cwd))
     loop = asyncio.get_running_loop()
@@ -110,20 +125,13 @@ async def with_notes(
         await task
     except asyncio.CancelledError:
         screen.progress("")
-        if not task.cancelled():
+        current = asyncio.current_task()
+        if current and current.cancelling():
             raise  # it was not Ctrl-C
     finally:
         loop.remove_signal_handler(signal.SIGINT)
         signal.signal(signal.SIGINT, before)
     return list(noted.values())
-
-
-def text_of(path: str) -> str | None:
-    """A source file as it is on the disk; None for what is no text file."""
-    from linnix_ls.sources import read_source
-
-    content = read_source(path)
-    return None if content is None else content.decode("utf-8", "replace")
 
 
 def _show_progress(screen: Screen, waiting: str, said: str) -> None:
@@ -133,10 +141,11 @@ def _show_progress(screen: Screen, waiting: str, said: str) -> None:
 async def _write_notes(noted: dict[str, Finding], writer: Writer, screen: Screen, cwd: str) -> None:
     from linnix_ls.core.findings import Severity
     from linnix_ls.explain.base import NoAnswer, NoteRefused
+    from linnix_ls.explain.excerpt import text_on_disk
     from linnix_ls.explain.notes import ModelNotes
     from linnix_ls.report import text
 
-    notes = ModelNotes(writer, text_of, on_note=lambda _: None, when="asked")
+    notes = ModelNotes(writer, text_on_disk, on_note=lambda _: None, when="asked")
     try:
         for finding in list(noted.values()):
             words = finding.explanation

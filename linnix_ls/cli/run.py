@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from linnix_ls.cli import noting, output
 from linnix_ls.cli.command import Command, keep_standard_fds_free, leave_streams_to_command
 from linnix_ls.cli.screen import Screen
-from linnix_ls.errors import LinnixError, UsageError
+from linnix_ls.errors import UsageError
 
 if TYPE_CHECKING:
     from linnix_ls.cli.watch import OpenFeed, RunWatch
@@ -143,15 +143,7 @@ async def _with_notes(
     """After the run, which a model shall not disturb; nor a pipeline that nobody looks at."""
     if args.explain in ("none", "rules") or (args.explain == "auto" and not os.isatty(2)):
         return findings
-    from linnix_ls import app
-    from linnix_ls.report import text
-
-    try:
-        writer = await asyncio.to_thread(app.note_writer, noting.settings_of(args))
-    except LinnixError as error:
-        screen.show(text.notice(f"no notes by a model: {error.message}", error.fix))
-        return findings
-    return await noting.with_notes(findings, writer, screen, cwd) if writer else findings
+    return await noting.with_notes(findings, noting.settings_of(args), screen, cwd)
 
 
 async def _wait_for_feed(
