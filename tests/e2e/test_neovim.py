@@ -50,24 +50,21 @@ def lines_of_the_spin(source):
     return range(first, after)
 
 
-@pytest.mark.e2e
-@pytest.mark.ebpf
-@pytest.mark.timeout(300)
-def test_a_spinning_test_is_shown_in_neovim_and_stopped_from_there(project, init_lua, tmp_path):
-    source = project / "parcels" / "labels.py"
-    outcome = tmp_path / "outcome.json"
+def in_neovim(script, project, source, tests, home):
+    """What was seen by a script that runs `tests` in a terminal of Neovim, with `source` open."""
+    outcome = home / "outcome.json"
     pytest_command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
     scripts = Path(sys.executable).parent
     environment = os.environ | {
         "PATH": f"{scripts}:{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "TEST_COMMAND": shlex.join([*pytest_command, "tests/test_labels.py"]),
+        "HOME": str(home),
+        "TEST_COMMAND": shlex.join([*pytest_command, tests]),
         "SOURCE_FILE": str(source),
         "OUTCOME": str(outcome),
     }
-    script = f"luafile {ROOT}/tests/e2e/neovim.lua"
+    run_script = f"luafile {ROOT}/tests/e2e/{script}"
     done = subprocess.run(
-        ["timeout", "240", "nvim", "--headless", "-n", "-u", init_lua, "-c", script],
+        ["timeout", "240", "nvim", "--headless", "-n", "-u", home / "init.lua", "-c", run_script],
         cwd=project,
         env=environment,
         capture_output=True,
@@ -78,6 +75,15 @@ def test_a_spinning_test_is_shown_in_neovim_and_stopped_from_there(project, init
     seen = json.loads(outcome.read_text())
     assert "failed" not in seen, (seen, done.stderr)
     assert done.returncode == 0
+    return seen
+
+
+@pytest.mark.e2e
+@pytest.mark.ebpf
+@pytest.mark.timeout(300)
+def test_a_spinning_test_is_shown_in_neovim_and_stopped_from_there(project, init_lua, tmp_path):
+    source = project / "parcels" / "labels.py"
+    seen = in_neovim("neovim.lua", project, source, "tests/test_labels.py", tmp_path)
     found = seen["diagnostic"]
     assert (found["source"], found["kind"]) == ("linnix", "cpu_spin")
     assert found["line"] in lines_of_the_spin(source)
@@ -87,3 +93,24 @@ def test_a_spinning_test_is_shown_in_neovim_and_stopped_from_there(project, init
     assert seen["result"] == {"outcome": "stopped"}
     # It ended because it was stopped, not because the test's own time had run out.
     assert "SIGTERM" in seen["terminal"]
+
+
+@pytest.mark.e2e
+@pytest.mark.ebpf
+@pytest.mark.timeout(300)
+def test_a_fix_is_tried_on_a_click_in_neovim_and_applied_once_it_is_verified(
+    project, init_lua, tmp_path
+):
+    source = project / "parcels" / "supervisor.py"
+    before = source.read_text()
+    seen = in_neovim("neovim_fix.lua", project, source, "tests/test_supervisor.py", tmp_path)
+    assert "keep_running() at supervisor.py:" in seen["diagnostic"]
+    assert "starts printer-driver again and again" in seen["diagnostic"]
+    assert "| evidence | value | seen by |" in seen["hover"]
+    assert "sleep" in seen["hover"]
+    assert seen["result"]["outcome"] == "verified"
+    assert "passed" in seen["result"]["message"] and "nothing ran away" in seen["result"]["message"]
+    assert any(seen["result"]["message"] in message for message in seen["messages"])
+    assert source.read_text() != before
+    again = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    subprocess.run([*again, "tests/test_supervisor.py"], cwd=project, check=True)
