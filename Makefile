@@ -34,11 +34,15 @@ lint: ## ruff, mypy, layers, shell scripts
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck deploy/*.sh .ci/run
 
-bench: ## time to diagnostic, accuracy on the corpus, innocents: an hour on a quiet machine
+bench: ## time to diagnostic, accuracy on the corpus, innocents, explanations: an hour on a quiet machine
 	@deploy/setup.sh test
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.innocents
+	@deploy/setup.sh model
+	$(BIN)/python -m bench.explain.quality --model smollm2-135m
+	$(BIN)/python -m bench.explain.hover --model smollm2-135m
+	$(BIN)/python -m bench.explain.neighbour --model smollm2-135m
 
 generate: ## write tracer/wire.py anew from bpf/events.h, docs/thresholds.md from core/policy.py
 	@deploy/setup.sh test

@@ -1,7 +1,7 @@
 """Writes docs/benchmarks.md from results: `python -m bench.publish [RESULT.json ...]`.
 
 Without arguments, from the newest whole one of each in bench/results: latency, accuracy on each
-corpus, by eBPF and degraded, innocents.
+corpus, by eBPF and degraded, innocents, explanations and what models cost.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import accuracy, innocents, latency, machine
+from bench.explain import hover, neighbour, quality
 
 PAGE = Path(__file__).parents[1] / "docs/benchmarks.md"
 
@@ -21,6 +22,9 @@ MARKDOWN: dict[str, Callable[[Any], str]] = {
     latency.SCHEMA: latency.markdown,
     accuracy.SCHEMA: accuracy.markdown,
     innocents.SCHEMA: innocents.markdown,
+    quality.SCHEMA: quality.markdown,
+    hover.SCHEMA: hover.markdown,
+    neighbour.SCHEMA: neighbour.markdown,
 }
 
 
@@ -58,15 +62,13 @@ def _title(result: Mapping[str, Any]) -> str:
 
 
 def _is_whole(result: Mapping[str, Any]) -> bool:
-    if result["schema"] == latency.SCHEMA:
-        return True
     if result["schema"] == accuracy.SCHEMA:
         # What was measured before these were kept is of another time.
         options = result.get("options")
         return options is not None and not options["cases"] and result["is_complete"]
     if result["schema"] == innocents.SCHEMA:
         return {one["name"] for one in result["innocents"]} == innocents.ALL
-    return False
+    return result["schema"] in MARKDOWN
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """What a model at work costs a program that computes beside it, and what its answers cost.
 
-    python -m bench.explain.neighbour MODEL.gguf [--rounds N] [--seconds S]
+    python -m bench.explain.neighbour --model NAME_OR_GGUF [--rounds N] [--seconds S] [--out DIR]
 
 The worst case: one CPU for both, and the program in a session of its own, as a test that was
 started from a terminal while the model belongs to an editor. Windows with and without the model
@@ -18,15 +18,20 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+from typing import Any
 
 import psutil
 
+from bench import machine
+from linnix_ls import app
 from linnix_ls.config import ExplainSettings
 from linnix_ls.explain.base import Prompt, Writer
-from linnix_ls.explain.writer import WorkerWriter, make_writer
+from linnix_ls.explain.writer import WorkerWriter
 
-BAR_PERCENT = 3.0
+SCHEMA = "linnix-neighbour/1"
+TARGET_PERCENT = 3.0
 
 # Counts how much it gets done, and writes the sum down at every line that it reads.
 _NEIGHBOUR = """
@@ -44,24 +49,71 @@ _LONG = Prompt("You help.", "Tell of the sea. " * 500, None, 1000)
 _SCHEMA = {"type": "object", "properties": {"change": {"type": "string", "maxLength": 120}}}
 
 
+def measure(model: str, n_rounds: int, window_s: float) -> dict[str, Any]:
+    """What the model's answers cost, and what they cost a neighbour; as plain JSON."""
+    about = machine.describe()
+    cpus = os.sched_getaffinity(0)
+    answers = asyncio.run(_time_answers(model))
+    os.sched_setaffinity(0, {max(cpus)})  # children inherit it
+    figures = asyncio.run(_compare(model, n_rounds, window_s))
+    os.sched_setaffinity(0, cpus)
+    return {
+        "schema": SCHEMA,
+        **about,
+        "model": model,
+        "n_rounds": n_rounds,
+        "window_s": window_s,
+        "target_percent": TARGET_PERCENT,
+        "answers": answers,
+        **figures,
+    }
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """The result as a page."""
+    rows = [
+        [name, *(f"{answer[key]:.2f} s" for key in ("first_text_s", "done_s", "cpu_s"))]
+        for name, answer in result["answers"].items()
+    ]
+    spreads = [
+        ["slower by", _spread(result["slowdowns_percent"])],
+        ["by the clock, others' load included", _spread(result["clock_slowdowns_percent"])],
+        ["the model's share of the CPU", _spread(result["shares_percent"])],
+    ]
+    return (
+        "# What a model costs a program beside it\n\n"
+        f"linnix-ls {result['tool']['version']}, model {Path(result['model']).stem},"
+        f" {result['measured_at']}: kernel {result['kernel']}, load before {result['load']}."
+        f" One CPU for both, the program in another session; {result['n_rounds']} windows of"
+        f" {result['window_s']:g} s with the model at work and as many without, by turns. At most"
+        f" {result['target_percent']:g} % are allowed. Median (least to most).\n\n"
+        + machine.table(["a program that computes", "percent"], spreads)
+        + "\n"
+        + machine.table(
+            ["an answer of the model, on an idle CPU", "first text", "done", "CPU"], rows
+        )
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="bench.explain.neighbour", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("model", metavar="MODEL.gguf")
+    parser.add_argument("--model", required=True, metavar="NAME")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each window")
-    arguments = parser.parse_args()
-    cpus = os.sched_getaffinity(0)
-    asyncio.run(_time_answers(arguments.model))
-    os.sched_setaffinity(0, {max(cpus)})  # children inherit it
-    slowdown_percent = asyncio.run(_compare(arguments.model, arguments.rounds, arguments.seconds))
-    return int(slowdown_percent > BAR_PERCENT)
+    parser.add_argument("--out", type=Path, default=machine.RESULTS, metavar="DIR")
+    options = parser.parse_args()
+    result = measure(options.model, options.rounds, options.seconds)
+    page = markdown(result)
+    print("\n" + page)
+    machine.save("neighbour", result, page, options.out)
+    return int(median(result["slowdowns_percent"]) > TARGET_PERCENT)
 
 
-async def _time_answers(model: str) -> None:
+async def _time_answers(model: str) -> dict[str, dict[str, float]]:
     writer = _writer(model)
-    print("answers                        first text s    done s   CPU s")
+    answers = {}
     system = "You are told of a program that spins. " * 12
     for name, schema in (("first, with loading", None), ("second", None), ("as JSON", _SCHEMA)):
         started_s = time.monotonic()
@@ -72,14 +124,16 @@ async def _time_answers(model: str) -> None:
                 time.monotonic() - started_s
             ),
         )
-        print(
-            f"  {name:26} {first_s[0]:14.2f} {time.monotonic() - started_s:9.2f}"
-            f" {answer.cpu_s or 0:7.2f}"
-        )
+        answers[name] = {
+            "first_text_s": first_s[0],
+            "done_s": time.monotonic() - started_s,
+            "cpu_s": answer.cpu_s or 0.0,
+        }
     await writer.close()
+    return answers
 
 
-async def _compare(model: str, rounds: int, seconds: float) -> float:
+async def _compare(model: str, rounds: int, seconds: float) -> dict[str, list[float]]:
     writer = _writer(model)
     await writer.write(Prompt("", "Hi", None, 1), lambda _: None)  # to have it loaded
     assert writer.worker_pid is not None
@@ -111,14 +165,11 @@ async def _compare(model: str, rounds: int, seconds: float) -> float:
         neighbour.kill()
         neighbour.communicate()
         await writer.close()
-    slowdown = median(slowdowns)
-    print(
-        f"a neighbour on the same CPU, in another session, {rounds} windows of {seconds:g} s each"
-    )
-    print(f"  slower by {_spread(slowdowns)} (bar: {BAR_PERCENT:g} %)")
-    print(f"  by the clock {_spread(clock_slowdowns)}")
-    print(f"  the model's share of what both have: {_spread(shares)}")
-    return slowdown
+    return {
+        "slowdowns_percent": slowdowns,
+        "clock_slowdowns_percent": clock_slowdowns,
+        "shares_percent": shares,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +217,8 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 def _writer(model: str) -> WorkerWriter:
-    settings = ExplainSettings(source="llama", deadline_s=3600)
-    writer = make_writer(settings, model)
+    settings = ExplainSettings(source="llama", model=model, deadline_s=3600)
+    writer = app.note_writer(settings)
     assert isinstance(writer, WorkerWriter)
     return writer
 
