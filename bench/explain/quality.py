@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import re
 import sys
 import time
@@ -265,6 +266,19 @@ def _explained(finding: Finding) -> Finding:
     return replace(finding, explanation=explain(finding))
 
 
+async def _score_models(
+    models: Sequence[str], snapshots: Sequence[Snapshot], steps: Steps
+) -> list[ModelScore]:
+    """As many at a time as there are CPUs: each uses one."""
+    turns = asyncio.Semaphore(os.cpu_count() or 1)
+
+    async def in_turn(name: str) -> ModelScore:
+        async with turns:
+            return await score_model(name, snapshots, steps)
+
+    return await asyncio.gather(*map(in_turn, models))
+
+
 # -- the result ----------------------------------------------------------------------------------
 
 
@@ -274,7 +288,7 @@ def measure(models: Sequence[str], n_cases: int | None) -> dict[str, Any]:
     rules = score_rules(snapshots)
     asked = snapshots[:n_cases]
     with Steps(len(models) * sum(len(list(_questions(s.finding))) for s in asked)) as steps:
-        scores = [asyncio.run(score_model(name, asked, steps)) for name in models]
+        scores = asyncio.run(_score_models(models, asked, steps))
     return {
         "schema": SCHEMA,
         **about,
@@ -365,7 +379,7 @@ def markdown(result: dict[str, Any]) -> str:
         f" kernel {result['kernel']}, load before {result['load']}."
         f" {rules['n_snapshots']} findings of the recorded corpus and {rules['n_counterfactuals']}"
         " counterfactuals of them for the rules; for models the findings, the same with another"
-        " number, and without what decided. Slowest text by rules"
+        " number, and without what decided, as many models at a time as CPUs. Slowest text by rules"
         f" {rules['max_ms']:.1f} ms (at most {rules['target_ms']:.0f} ms are allowed).\n\n"
         + machine.table(["", "rules", *(m["name"] for m in models)], rows)
     )
