@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from linnix_ls.core.detectors.wording import label_of, value_of
 from linnix_ls.core.findings import Edit, Evidence, Finding, Kind, Note, ProcessInfo, State
 from linnix_ls.core.text import visible
 from linnix_ls.lsp.text import code_span, markdown
@@ -67,7 +68,7 @@ def as_plain_text(finding: Finding) -> str:
     lines = [explanation(finding), ""]
     if finding.explanation and finding.explanation.note:
         lines += [note(finding.explanation.note), ""]
-    lines += [f"{e.name}: {_quantity(e)} ({visible(e.source)})" for e in finding.evidence]
+    lines += [f"{label_of(e)}: {_quantity(e)} ({visible(e.source)})" for e in finding.evidence]
     if finding.test:
         lines += ["", f"test: {visible(finding.test)}"]
     lines += ["", "processes:"]
@@ -87,9 +88,10 @@ def as_markdown(finding: Finding) -> str:
         parts.append("\n".join(f"- {markdown(step)}" for step in finding.explanation.fix))
         parts.append(markdown(finding.explanation.otherwise))
     if finding.evidence:
-        rows = ["| evidence | value | seen by |", "|---|---|---|"]
+        rows = ["| | evidence | value | seen by |", "|---|---|---|---|"]
         rows += [
-            f"| {markdown(e.name)} | {markdown(_quantity(e))} | {markdown(e.source)} |"
+            f"| {markdown(e.id)} | {markdown(label_of(e))} | {markdown(_quantity(e))}"
+            f" | {markdown(e.source)} |"
             for e in finding.evidence
         ]
         parts.append("\n".join(rows))
@@ -141,7 +143,5 @@ def _chain(finding: Finding) -> Iterator[tuple[int, ProcessInfo]]:
 
 
 def _quantity(evidence: Evidence) -> str:
-    value = evidence.value
-    number = f"{value:.4g}" if isinstance(value, float) else visible(str(value))
     window = f" over {evidence.window_s:.3g} s" if evidence.window_s is not None else ""
-    return f"{number} {visible(evidence.unit)}{window}"
+    return f"{value_of(evidence)}{window}"

@@ -102,7 +102,8 @@ def _invocation(document: Document) -> dict[str, Any]:
 def _result(finding: FindingEntry, cwd: str) -> dict[str, Any]:
     explanation = finding.explanation
     summary = explanation.summary if explanation else f"{finding.kind} in {finding.process.comm}"
-    words = [summary, *((explanation.why, *explanation.fix) if explanation else ())]
+    said = (explanation.why, explanation.otherwise, *explanation.fix) if explanation else ()
+    words = [summary, *said]
     result: dict[str, Any] = {
         "ruleId": str(finding.kind),
         "ruleIndex": list(Kind).index(finding.kind),

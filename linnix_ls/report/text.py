@@ -25,7 +25,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from linnix_ls.core.findings import Evidence, Finding, Note, ProcessInfo, Severity, SourceLocation
+from linnix_ls.core.detectors.wording import label_of, value_of
+from linnix_ls.core.findings import Finding, Note, ProcessInfo, Severity, SourceLocation
 from linnix_ls.core.text import visible
 from linnix_ls.feed.base import FeedStatus
 from linnix_ls.report.document import RunFacts, seconds_after
@@ -201,7 +202,7 @@ def _notes(finding: Finding, cwd: str, started_ns: int) -> Iterator[tuple[str, s
     )
     yield "time", f"began {onset_s:.1f} s after the start, noticed at {flagged_s:.1f} s"
     if finding.evidence:
-        yield "evidence", ", ".join(map(_quantity, finding.evidence))
+        yield "evidence", ", ".join(f"{label_of(e)} {value_of(e)}" for e in finding.evidence)
     if finding.explanation and finding.explanation.why:
         yield "why", visible(finding.explanation.why)
     if finding.explanation and finding.explanation.otherwise:
@@ -227,16 +228,6 @@ def _chain(finding: Finding) -> str:
 
 def _process(info: ProcessInfo) -> str:
     return f"{visible(info.comm)}({info.key.pid})"
-
-
-def _quantity(piece: Evidence) -> str:
-    name = piece.name.replace("_", " ")
-    is_number = isinstance(piece.value, (int, float))
-    value = f"{piece.value:,}" if is_number else visible(str(piece.value))
-    # "distinct states: 4" needs no unit, "syscalls per s: 12 calls/s" does no harm.
-    has_unit = is_number and not name.endswith(piece.unit)
-    unit = f" {visible(piece.unit)}" if has_unit else ""
-    return f"{name} {value}{unit}"
 
 
 def _summary_line(finding: Finding, facts: RunFacts) -> Text:

@@ -16,7 +16,15 @@ import pytest
 
 from bench.explain import counterfactuals, truth
 from linnix_ls.core.detectors.languages import language_of
-from linnix_ls.core.detectors.wording import UNITS, Facts, function_of, has_place, spelled
+from linnix_ls.core.detectors.wording import (
+    UNITS,
+    Facts,
+    function_of,
+    has_place,
+    label_of,
+    spelled,
+    value_of,
+)
 from linnix_ls.core.examination import Depth, Wait
 from linnix_ls.core.explanations import ADVICE, explain
 from linnix_ls.core.findings import (
@@ -572,3 +580,21 @@ def test_a_cause_is_claimed_only_where_something_that_is_known_shows_it(cause, s
     assert claimed in explain(with_it).summary
     assert claimed not in explain(without).summary
     assert "2 states" in explain(without).summary
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "unit", "said"),
+    [
+        ("on_cpu_cores", 0.92, "cores", "on cpu cores 0.92"),
+        ("failed_exits_share", 1.0, "share", "failed exits 100%"),
+        ("starts_per_s", 87.9, "starts/s", "starts per s 87.9"),
+        ("idle_s", 4.6, "s", "idle 4.6 s"),
+        ("rss", 1049.8, "MB", "rss 1,049.8 MB"),
+        ("command", "printer-driver", "name", "command printer-driver"),
+        ("command", "\x1b[2J", "name", "command “\\x1b[2J”"),
+        ("new", float("nan"), "x", "new nan"),
+    ],
+)
+def test_evidence_by_itself_is_told_in_words_with_the_unit_once(name, value, unit, said):
+    piece = Evidence("e1", name, value, unit, None, "")
+    assert f"{label_of(piece)} {value_of(piece)}" == said

@@ -106,7 +106,7 @@ def test_a_fix_is_tried_on_a_click_in_neovim_and_applied_once_it_is_verified(
     seen = in_neovim("neovim_fix.lua", project, source, "tests/test_supervisor.py", tmp_path)
     assert "keep_running() at supervisor.py:" in seen["diagnostic"]
     assert "starts printer-driver again and again" in seen["diagnostic"]
-    assert "| evidence | value | seen by |" in seen["hover"]
+    assert "| | evidence | value | seen by |" in seen["hover"]
     assert "sleep" in seen["hover"]
     assert seen["result"]["outcome"] == "verified"
     assert "passed" in seen["result"]["message"] and "nothing ran away" in seen["result"]["message"]

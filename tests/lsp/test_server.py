@@ -427,7 +427,7 @@ class TestHover:
             await client.until(lambda: client.diagnostics(uri(pump)))
             hover = await the_hover(client, pump, 1)
             assert hover["contents"]["kind"] == "markdown"
-            assert "| on_cpu_cores | 0.99 cores over 2 s |" in hover["contents"]["value"]
+            assert "| e1 | on cpu cores | 0.99 over 2 s |" in hover["contents"]["value"]
             assert hover["range"] == the_range(1, 4, 24)
             assert await the_hover(client, pump, 0) is None
 

@@ -190,8 +190,8 @@ class TestHover:
             "drain() polls without waiting\n\n"
             "It kept 0.99 cores busy.\n\n"
             "- Wait for the queue.\n\n"
-            "| evidence | value | seen by |\n|---|---|---|\n"
-            "| on_cpu_cores | 0.99 cores over 2 s | cpu_clock samples |\n\n"
+            "| | evidence | value | seen by |\n|---|---|---|---|\n"
+            "| e1 | on cpu cores | 0.99 over 2 s | cpu_clock samples |\n\n"
             "Test: `tests/test_pump.py::test_drain`\n\n"
             "This line, because: 97 of 99 samples (confidence 90%)\n\n"
             "Processes:\n\n"
@@ -201,7 +201,7 @@ class TestHover:
 
     def test_is_plain_text_for_a_client_without_markdown(self):
         text = wording.as_plain_text(a_finding())
-        assert "on_cpu_cores: 0.99 cores over 2 s (cpu_clock samples)" in text
+        assert "on cpu cores: 0.99 over 2 s (cpu_clock samples)" in text
         assert "  python3 (pid 4412)" in text
         assert "**" not in text
 

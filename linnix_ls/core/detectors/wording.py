@@ -70,6 +70,8 @@ UNITS = {
     "unfinished_call": "kind",
     "wait": "wait",
 }
+# Units that the names of evidence do not tell.
+_UNITS_SAID = frozenset({"s", "MB", "MB/s", "bytes"})
 # Below it, what else a finding could be is said, too.
 SURE = 0.8
 _MAX_TEXT = 120
@@ -178,6 +180,18 @@ def spelled(piece: Evidence) -> str | None:
     if piece.unit == "share":
         return _without_zeros(f"{value * 100:.1f}") + "%"
     return _without_zeros(f"{value:,.3f}")
+
+
+def label_of(piece: Evidence) -> str:
+    """What was measured, in words: "on cpu cores", "failed exits", "starts per s"."""
+    name = piece.name.removesuffix("_share").removesuffix("_s" if piece.unit == "s" else "")
+    return visible(name.replace("_", " "), _MAX_TEXT)
+
+
+def value_of(piece: Evidence) -> str:
+    """A value by itself, with its unit unless the label has it: "0.92", "100%", "418.9 MB"."""
+    said = spelled(piece) or visible(str(piece.value), _MAX_TEXT)
+    return f"{said} {piece.unit}" if piece.unit in _UNITS_SAID else said
 
 
 def _without_zeros(number: str) -> str:
