@@ -591,7 +591,7 @@ def test_a_cause_is_claimed_only_where_something_that_is_known_shows_it(cause, s
         ("idle_s", 4.6, "s", "idle 4.6 s"),
         ("rss", 1049.8, "MB", "rss 1,049.8 MB"),
         ("command", "printer-driver", "name", "command printer-driver"),
-        ("command", "\x1b[2J", "name", "command “\\x1b[2J”"),
+        ("command", "\x1b[2J", "name", "command \\x1b[2J"),
         ("new", float("nan"), "x", "new nan"),
     ],
 )
