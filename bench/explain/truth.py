@@ -16,7 +16,6 @@ from linnix_ls.core.detectors.wording import (
     quoted,
     spelled,
 )
-from linnix_ls.core.explanations import ADVICE
 from linnix_ls.core.findings import Cause, Evidence, Explanation, Finding, Kind
 
 # A number by itself: not the 4 of wait4.
@@ -42,8 +41,6 @@ _UNITS = {
     "CPUs": {"cpus"},
     "CPU": {"cpus"},
 }
-# Advice as it stands in the tables may have digits of its own: "Python 3.11", a timeout of -1.
-_ADVICE_LINES = frozenset(line for table in ADVICE for lines in table.values() for line in lines)
 
 _DENIAL = re.compile(
     r"\b(harmless|nothing (to fix|to do|to worry about|is wrong)|no (problem|runaway|bug|action)\b"
@@ -134,12 +131,11 @@ def citation_coverage(finding: Finding, explanation: Explanation) -> float:
 
 
 def _texts(explanation: Explanation, *, with_otherwise: bool = True) -> Iterator[str]:
-    """Its texts but for advice as it stands in the tables."""
     yield explanation.summary
     yield explanation.why
     if with_otherwise:
         yield explanation.otherwise
-    yield from (line for line in explanation.fix if line not in _ADVICE_LINES)
+    yield from explanation.fix
 
 
 def _without_names(text: str, finding: Finding, cited: Iterable[Evidence] | None = None) -> str:

@@ -245,8 +245,9 @@ POLLS: dict[Asked | None, Advice] = {
             _BOUND["rust"],
         ),
         "shell": (
-            "Put a pause into the loop: `until [[ -e $file ]]; do sleep 0.1; done` looks often"
-            " enough; `:` only spins. With inotify-tools, inotifywait waits for the file.",
+            'Put a pause into the loop: `until [[ -e $file ]]; do sleep "$pause"; done`, with a'
+            " tenth of a second, looks often enough; `:` only spins. With inotify-tools,"
+            " inotifywait waits for the file.",
             "Bound the wait: compare $SECONDS with a limit in the loop and exit with a message;"
             " check that whoever makes the file gives it the very name that is looked for.",
         ),
@@ -257,7 +258,7 @@ POLLS: dict[Asked | None, Advice] = {
         ),
         "make": (
             "Make the file a prerequisite, so that make waits for whoever builds it; in a recipe,"
-            " `until [ -e FILE ]; do sleep 1; done` with a limit.",
+            ' `until [ -e FILE ]; do sleep "$$pause"; done` with a limit.',
         ),
         "": (
             "Sleep between two looks, or have the system tell when the file is there.",
@@ -280,35 +281,36 @@ POLLS: dict[Asked | None, Advice] = {
         "java": (
             "Register the channel with a Selector and wait in select(timeout), or let it block:"
             " configureBlocking(true) and socket().setSoTimeout(…).",
-            "A read of -1 is the end of the stream; leave the loop then.",
+            "A negative result of read() is the end of the stream; leave the loop then.",
         ),
         "c": (
-            "On EAGAIN, wait before trying again: poll(&(struct pollfd){.fd = fd, .events ="
-            " POLLIN}, 1, timeout_ms) sleeps until there is data, a hang-up, or time is up.",
+            "On EAGAIN, wait before trying again: poll() with POLLIN and a timeout sleeps until"
+            " there"
+            " is data, a hang-up, or time is up.",
             "Or let the call itself wait: clear O_NONBLOCK, with SO_RCVTIMEO as the limit. A result"
-            " of 0 is the end.",
+            " of zero is the end.",
         ),
         "cpp": (
             "On EAGAIN, wait before trying again: poll() on the descriptor with POLLIN and a"
             " timeout sleeps until there is data, a hang-up, or time is up.",
             "Or let the call itself wait: clear O_NONBLOCK, with SO_RCVTIMEO as the limit. A result"
-            " of 0 is the end.",
+            " of zero is the end.",
         ),
         "rust": (
             "On ErrorKind::WouldBlock, wait before trying again: set_nonblocking(false) with"
             " set_read_timeout(Some(…)) lets read() sleep; many sockets belong into mio or tokio.",
-            "Ok(0) is the end of the stream: leave the loop then.",
+            "A read of no bytes, without an error, is the end of the stream: leave the loop then.",
         ),
         "shell": (
-            "Let read wait: `read -r -t SECONDS line` sleeps until there is a line; a status above"
-            " 128 means that time is up. With -t 0 it only asks.",
+            "Let read wait: `read -r -t SECONDS line` sleeps until there is a line, and fails"
+            " when time is up. A timeout of zero only asks.",
             "At the end of a file or a pipe read fails at once: leave the loop then; to follow a"
             " file that grows, read from tail -f.",
         ),
         "perl": (
             "Wait until there is something: can_read($timeout) of IO::Select; EAGAIN ($!{EAGAIN})"
             " means not yet.",
-            "A sysread of 0 is the end: leave the loop then.",
+            "A sysread of no bytes is the end: leave the loop then.",
         ),
         "": (
             "Wait until there is something to read, with poll or a blocking call that has a"
@@ -330,8 +332,8 @@ POLLS: dict[Asked | None, Advice] = {
             _BOUND["java"],
         ),
         "c": (
-            "Give poll() or epoll_wait() a timeout: -1 sleeps until something happens, 0 only"
-            " asks.",
+            "Give poll() or epoll_wait() a timeout: a negative one sleeps until something"
+            " happens, one of zero only asks.",
             "Something that stays ready must be handled or taken out of the set (POLLHUP, an EOF,"
             " EPOLLOUT that nobody needs), else each wait returns at once.",
         ),
@@ -375,7 +377,8 @@ POLLS: dict[Asked | None, Advice] = {
             "Then destroyForcibly(), and throw with what was waited for.",
         ),
         "c": (
-            "Leave WNOHANG away: waitpid(pid, &status, 0) sleeps until the child ends. For a"
+            "Leave WNOHANG away: waitpid(pid, &status, flags) without it sleeps until the child"
+            " ends. For a"
             " limit, poll() a descriptor from pidfd_open(), or use signalfd() for SIGCHLD.",
             "ECHILD means that there is no such child (any more): leave the loop then.",
         ),
@@ -390,7 +393,7 @@ POLLS: dict[Asked | None, Advice] = {
             "For a limit, start it with `timeout SECONDS COMMAND &`.",
         ),
         "perl": (
-            "Wait for it: waitpid($pid, 0) sleeps until it ends; WNOHANG only asks.",
+            "Wait for it: waitpid without WNOHANG sleeps until it ends; with it, it only asks.",
             "For a limit, use alarm and a $SIG{ALRM} that dies.",
         ),
         "": ("Wait for the process with a call that blocks until it ends.", _BOUND[""]),
@@ -516,7 +519,8 @@ POLLS: dict[Asked | None, Advice] = {
             "If it must ask, sleep between two rounds. " + _BOUND["shell"],
         ),
         "perl": (
-            "Wait instead of asking: waitpid($pid, 0), can_read($timeout) of IO::Select, or a"
+            "Wait instead of asking: waitpid without WNOHANG, can_read($timeout) of IO::Select,"
+            " or a"
             " dequeue() that blocks.",
             "If it must ask, sleep between two rounds. " + _BOUND["perl"],
         ),
@@ -594,7 +598,7 @@ _NESTED = (
 REGEXES: Advice = {
     "python": (
         _NESTED,
-        "Since Python 3.11 a possessive quantifier (a++) or an atomic group (?>…) keeps it from"
+        "In recent Pythons a possessive quantifier (a++) or an atomic group (?>…) keeps it from"
         " going back. Or split the text by hand, with str.split() or a tokenizer.",
     ),
     "node": (

@@ -42,19 +42,19 @@ _RETRIES: Advice = {
     ),
     "shell": (
         "Put a pause into the loop and a bound on it: `until TRY; do (( SECONDS < limit )) ||"
-        ' exit 1; sleep "$pause"; done`. For HTTP, curl --retry-connrefused --retry N'
+        ' exit; sleep "$pause"; done`. For HTTP, curl --retry-connrefused --retry N'
         " --retry-delay SECONDS --retry-max-time SECONDS.",
-        "Look at why the try fails: `2>/dev/null` hides the message, and in a test only the status"
-        " is left.",
+        "Look at why the try fails: with stderr sent to /dev/null its message is hidden, and in a"
+        " test only the status is left.",
     ),
     "make": (
-        "In the recipe, `until TRY; do sleep 1; done` with a limit; curl has --retry and"
+        "In the recipe, `until TRY; do sleep $(PAUSE); done` with a limit; curl has --retry and"
         " --retry-delay.",
         "Look at why the command fails: a leading `-` or `|| true` hides its status.",
     ),
     "perl": (
         "sleep between two tries, longer each time, and die after a number of tries.",
-        "Look at why the command fails: $? >> 8 has the status, $! the reason if it did not start.",
+        "Look at why the command fails: $? has the status, $! the reason if it did not start.",
     ),
     "": (
         "Wait between two tries, longer each time, and give up after a number of tries.",
@@ -141,11 +141,11 @@ _RECURSIONS: Advice = {
         "Find the target whose recipe comes back to this makefile and target through $(MAKE) or a"
         " script, and name there what is to be built: `%:` rules that pass everything on to each"
         " other never end.",
-        "Stop it with MAKELEVEL, which counts: $(if $(filter-out 0 1 2 3,$(MAKELEVEL)),$(error"
+        "Stop it with MAKELEVEL, which counts: $(if $(filter $(TOO_DEEP),$(MAKELEVEL)),$(error"
         " make calls itself)).",
     ),
     "perl": (
-        "If it is a wrapper, exec what it wraps by its full path; `system $0` starts itself.",
+        "If it is a wrapper, exec what it wraps by its full path: by its own name it finds itself.",
         "Pass the depth on in %ENV, and die beyond a few.",
     ),
     "": (
@@ -159,8 +159,9 @@ _WORKERS: Advice = {
         "Create one pool for the whole run and hand it all tasks. A pool that is created inside a"
         " worker, or in a function that workers run, multiplies: run the inner part in a loop"
         " there.",
-        "Size it by the CPUs that the process may use: len(os.sched_getaffinity(0)), since"
-        " Python 3.13 os.process_cpu_count(); max_workers= of ProcessPoolExecutor, processes= of"
+        "Size it by the CPUs that the process may use: os.process_cpu_count(), in older"
+        " Pythons len(os.sched_getaffinity(os.getpid())); max_workers= of ProcessPoolExecutor,"
+        " processes= of"
         " Pool. pytest -n auto and a pool in each test multiply, too.",
     ),
     "node": (

@@ -37,7 +37,7 @@ _PIPES: Advice = {
         " end of its input.",
     ),
     "shell": (
-        "Close the ends that nobody uses (exec 3>&-), and start a named pipe's reader before its"
+        "Close the ends that nobody uses (exec {fd}>&-), and start a named pipe's reader before its"
         " writer; a process substitution or a temporary file needs neither.",
         "For a limit, timeout SECONDS COMMAND, and read -t SECONDS.",
     ),
