@@ -3,6 +3,7 @@ real model. Whatever comes of it, the rules' explanation is shown."""
 
 import asyncio
 import json
+import signal
 import sys
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 
 from linnix_ls.core.explanations import explain
 from linnix_ls.report.document import build, to_json
+from tests.e2e.terminal import CTRL_C, Terminal
 from tests.explain.conftest import model_path  # noqa: F401 - a fixture
 from tests.explain.fake_endpoint import STREAM, FakeEndpoint, answer, head, piece, refusal
 from tests.report.samples import FACTS, SPIN, STATUS, a_spin, at
@@ -109,3 +111,36 @@ async def test_a_corrupt_model_is_refused_in_words(document, tmp_path):
     assert code in (0, 1)
     assert "broken.gguf" in shown or "no notes by a model" in shown
     assert words["note"] is None
+
+
+SPIN_FOR_5_S = """\
+import signal
+
+signal.alarm(5)
+
+
+def wait_for(answers):
+    while not answers:
+        pass
+
+
+wait_for([])
+"""
+
+
+@pytest.mark.ebpf
+async def test_ctrl_c_goes_without_the_note_and_the_report_comes_all_the_same(tmp_path):
+    script = tmp_path / "wait.py"
+    script.write_text(SPIN_FOR_5_S)
+
+    def play(url):
+        options = ("--explain", "openai", "--endpoint", url, "--model", "big")
+        run = (sys.executable, "-m", "linnix_ls.cli.main", "run", *options, "--")
+        with Terminal([*run, sys.executable, str(script)]) as terminal:
+            terminal.expect("a model reads f1")
+            terminal.type(CTRL_C)
+            terminal.expect("linnix.*1 finding")
+            assert terminal.exit_code() == 128 + signal.SIGALRM
+
+    async with FakeEndpoint([STREAM, None]) as endpoint:
+        await asyncio.to_thread(play, endpoint.url)
