@@ -9,23 +9,26 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 from lsprotocol import types
 from pygls.capabilities import get_capability
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
+from linnix_ls.lsp.ext import clean
+
 _numbers = itertools.count(1)
 
 
 @asynccontextmanager
 async def cancellable_progress(
-    server: LanguageServer, title: str
+    server: LanguageServer, title: str, on_cancel: Callable[[], object] | None = None
 ) -> AsyncIterator[Callable[[str], None]]:
     """Show progress while the body runs; yields what takes the message to show.
 
-    When the user cancels, the task of the body is cancelled, as by ``$/cancelRequest``.
+    Args:
+        on_cancel: called when the user cancels; by default the body's task is cancelled, as by
+            ``$/cancelRequest``.
     """
     progress = server.work_done_progress
     token = f"linnix-{next(_numbers)}"
@@ -36,19 +39,18 @@ async def cancellable_progress(
     except JsonRpcException:
         yield lambda _: None
         return
-    task = asyncio.current_task()
-    assert task is not None
-    loop = asyncio.get_running_loop()
-
-    def cancel(future: Any) -> None:
-        if future.cancelled():
-            loop.call_soon_threadsafe(task.cancel)
-
-    progress.tokens[token].add_done_callback(cancel)
+    if on_cancel is None:
+        task = asyncio.current_task()
+        assert task is not None
+        on_cancel = task.cancel
+    cancel = on_cancel
+    progress.tokens[token].add_done_callback(
+        lambda future: cancel() if future.cancelled() else None
+    )
     progress.begin(token, types.WorkDoneProgressBegin(title=title, cancellable=True))
     try:
         yield lambda message: progress.report(
-            token, types.WorkDoneProgressReport(message=message, cancellable=True)
+            token, types.WorkDoneProgressReport(message=clean(message), cancellable=True)
         )
     finally:
         progress.end(token, types.WorkDoneProgressEnd(message=None))

@@ -81,7 +81,6 @@ class LinnixServer(LanguageServer):
         self._settings: Settings | None = None
         self._load_fixer = load_fixer
         self._fixing: Fixing | None = None
-        self._n_trials = 0
         self._connection = connection
         self._is_client_local = is_client_local
         self._documents = Documents(self._text_of_open)
@@ -306,19 +305,17 @@ class LinnixServer(LanguageServer):
         is_sure = patch.by == RULES or wanted.confirmed
         if not is_sure and not await self._confirm_try(patch):
             return {"outcome": "not_confirmed", "message": ""}
-        progress: asyncio.Queue[str | None] = asyncio.Queue()
-        task = await self._fixing.begin(shown.finding, patch, self._settings, progress.put_nowait)
-        if task is None:
-            return self._not_tried("a fix for this finding is being tried already")
-        self._n_trials += 1
-        self.run(self._show_trial(progress, f"linnix-try-{self._n_trials}", task))
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError:
-            task.cancel()
-            raise
-        finally:
-            progress.put_nowait(None)
+        task: asyncio.Task[Trial] | None = None
+        title = "linnix: trying a fix"
+        async with cancellable_progress(self, title, lambda: task and task.cancel()) as report:
+            task = await self._fixing.begin(shown.finding, patch, self._settings, report)
+            if task is None:
+                return self._not_tried("a fix for this finding is being tried already")
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError:
+                task.cancel()
+                raise
         if task.cancelled():
             return self._not_tried("stopped; nothing of it is left")
         return self._told(shown.finding, task.result())
@@ -538,25 +535,6 @@ class LinnixServer(LanguageServer):
             self.tell(f"what the test wrote:\n{trial.output}", is_problem=False)
         self.presenter.show_again(finding.id)
         return {"outcome": str(trial.outcome), "message": ext.clean(trial.message)}
-
-    async def _show_trial(
-        self, texts: asyncio.Queue[str | None], token: str, task: asyncio.Task[Trial]
-    ) -> None:
-        """Progress with a button to cancel it."""
-        progress = self.work_done_progress
-        if not get_capability(self.client_capabilities, "window.work_done_progress"):
-            return
-        try:
-            await progress.create_async(token)
-        except JsonRpcException:
-            return
-        progress.tokens[token].add_done_callback(lambda _: task.cancel())
-        begin = types.WorkDoneProgressBegin(title="linnix: trying a fix", cancellable=True)
-        progress.begin(token, begin)
-        while (text := await texts.get()) is not None:
-            progress.report(token, types.WorkDoneProgressReport(message=ext.clean(text)))
-        progress.end(token, types.WorkDoneProgressEnd(message=None))
-        progress.tokens.pop(token, None)
 
     def _say(self, text: str, kind: types.MessageType) -> None:
         """Where the user sees it: only as the outcome of what they just asked for."""
