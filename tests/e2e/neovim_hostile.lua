@@ -1,5 +1,5 @@
--- What the plugin makes of a process whose name is meant to harm; of 48 equal ones; and of a server
--- that is started anew.
+-- What the plugin makes of a process whose name is meant to harm, of 48 equal ones and of 2,000; and
+-- of a server that is started anew, crashes, or is not there.
 --
 -- Environment: SERVER (a command, as JSON), SOURCE_FILE, OUTCOME.
 
@@ -63,8 +63,33 @@ end, { '1970-01-01T00:00:00.000Z', '2024-02-29T12:00:01.500Z', '2026-12-31T23:59
 vim.cmd('LinnixRestart')
 wait_for('virtual text after a restart', function() return #marks() > 0 end)
 
+-- It crashes, and is there again.
+for _, pid in ipairs(vim.api.nvim_get_proc_children(vim.fn.getpid())) do
+  vim.loop.kill(pid, 9)
+end
+wait_for('end of the virtual text of a server that has gone', function() return #marks() == 0 end)
+wait_for('virtual text after a crash', function() return #marks() > 0 end)
+
+local many = {}
+for pid = 1, 2000 do
+  table.insert(many, {
+    pid = pid, start_ticks = 1, comm = 'p' .. pid % 700, argv = { 'p' }, age_s = 1,
+    parent = { pid = math.floor(pid / 3), start_ticks = 1 }, run = { pid = 1, start_ticks = 1 },
+    on_cpu_cores = 0.1, has_ended = false, finding_ids = {},
+  })
+end
+local began = vim.loop.hrtime()
+seen.n_rows = #require('linnix.tree').build(many, {}, {})
+seen.build_ms = (vim.loop.hrtime() - began) / 1e6
+
 vim.fn.cursor(2, 1)
 vim.cmd('LinnixDismiss')
 wait_for('end of the virtual text', function() return #marks() == 0 end)
+
+local said
+vim.notify = function(words) said = words end
+linnix.setup({ cmd = { '/nowhere/linnix-ls' } })
+vim.cmd('LinnixRestart')
+seen.missing = said
 seen.findings = vim.tbl_count(require('linnix.client').findings)
 finish()

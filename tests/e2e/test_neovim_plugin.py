@@ -101,6 +101,9 @@ def test_a_name_that_is_meant_to_harm_is_text_and_equal_siblings_are_one_row(tmp
         datetime(2024, 2, 29, 12, 0, 1, 500000, tzinfo=UTC).timestamp(),
         datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp(),
     ]
+    assert seen["n_rows"] == 2000 + 3  # two headings and the gap between
+    assert seen["build_ms"] < 500  # a few tens; done once a second
+    assert seen["missing"] == "linnix: there is no /nowhere/linnix-ls"
     assert seen["findings"] == 0
 
 

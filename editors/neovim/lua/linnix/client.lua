@@ -11,9 +11,12 @@ local M = {
 }
 
 local MAX_RESTARTS = 5
+local STABLE_AFTER_S = 60
 local config
 local client_id
 local n_restarts = 0
+local started_at = 0
+local is_missing_told = false
 local is_stopping = false
 local listeners = {}
 
@@ -24,7 +27,8 @@ local function tell(event, ...)
 end
 
 -- `listener.changed(ids)`: these findings are new, different or gone; `listener.status()`;
--- `listener.note(finding_id, note)`: what there is of it so far.
+-- `listener.note(finding_id, note)`: what there is of it so far; `listener.lost()`: what was asked
+-- will not be answered.
 function M.listen(listener) table.insert(listeners, listener) end
 
 local function get() return client_id and vim.lsp.get_client_by_id(client_id) end
@@ -59,22 +63,34 @@ local function forget()
   client_id = nil
   local ids = vim.tbl_keys(M.findings)
   M.findings, M.status = {}, nil
+  tell('lost')
   tell('changed', ids)
   tell('status')
 end
 
-local function on_exit(code)
+local function on_exit(code, signal)
   vim.schedule(function()
     forget()
-    if is_stopping or code == 0 or n_restarts >= MAX_RESTARTS or vim.v.exiting ~= vim.NIL then
-      return
-    end
+    if is_stopping or vim.v.exiting ~= vim.NIL or (code == 0 and signal == 0) then return end
+    if text.now() - started_at > STABLE_AFTER_S then n_restarts = 0 end
     n_restarts = n_restarts + 1
-    vim.defer_fn(M.start, 1000 * n_restarts)
+    if n_restarts > MAX_RESTARTS then
+      vim.notify('linnix: the server keeps ending; :LinnixRestart', vim.log.levels.WARN)
+    else
+      vim.defer_fn(M.start, 1000 * n_restarts)
+    end
   end)
 end
 
 local function start_for(path)
+  if vim.fn.executable(config.cmd[1]) == 0 then
+    if not is_missing_told then
+      vim.notify(('linnix: there is no %s'):format(config.cmd[1]), vim.log.levels.WARN)
+    end
+    is_missing_told = true
+    return nil
+  end
+  started_at = text.now()
   local root = config.root_dir
   if type(root) == 'function' then root = root(path) end
   root = root or root_of(path)
@@ -120,8 +136,10 @@ function M.start()
 end
 
 function M.restart()
+  if not config then return end
   is_stopping = true
   n_restarts = 0
+  is_missing_told = false
   if client_id then vim.lsp.stop_client(client_id) end
   vim.wait(3000, function() return client_id == nil end, 20)
   if client_id then
@@ -209,6 +227,7 @@ end
 function M.setup(options)
   config = options
   n_restarts = 0
+  is_missing_told = false
   M.start()
 end
 

@@ -85,9 +85,7 @@ function M.dismiss()
   end)
 end
 
-function M.jump()
-  with_finding(tree.jump)
-end
+function M.jump() with_finding(tree.jump) end
 
 function M.restart() client.restart() end
 

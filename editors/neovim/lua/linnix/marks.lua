@@ -119,7 +119,7 @@ function M.setup()
   vim.cmd('highlight default link LinnixRunning DiagnosticVirtualTextWarn')
   if is_listening then return end
   is_listening = true
-  client.listen({ changed = M.draw })
+  client.listen({ changed = M.draw, lost = function() is_asking = false end })
 end
 
 return M

@@ -7,7 +7,7 @@ local M = {}
 
 local INTERVAL_MS = 1000
 local MIN_FOLDED = 3
-local MAX_ROWS = 2000
+local MAX_ROWS = 5000
 local MAX_DEPTH = 40
 local NAME = 'linnix://tree'
 
@@ -211,7 +211,9 @@ function M.jump(finding)
     return
   end
   local target
-  for _, window in ipairs({ vim.fn.win_getid(vim.fn.winnr('#')), unpack(vim.api.nvim_tabpage_list_wins(0)) }) do
+  local windows_here = vim.api.nvim_tabpage_list_wins(0)
+  table.insert(windows_here, 1, vim.fn.win_getid(vim.fn.winnr('#')))
+  for _, window in ipairs(windows_here) do
     if window ~= 0 and vim.bo[vim.api.nvim_win_get_buf(window)].buftype == '' then
       target = window
       break
@@ -308,7 +310,13 @@ local is_listening = false
 function M.setup()
   if is_listening then return end
   is_listening = true
-  client.listen({ changed = draw })
+  client.listen({
+    changed = draw,
+    lost = function()
+      is_asking = false
+      processes = {}
+    end,
+  })
 end
 
 return M
