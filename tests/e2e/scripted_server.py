@@ -7,6 +7,7 @@ import asyncio
 import sys
 from dataclasses import replace
 
+from linnix_ls.core.findings import Edit, Note, Patch
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.feed.base import ProcessView
 from linnix_ls.lsp.server import serve_connection
@@ -16,7 +17,7 @@ from tests.lsp.memory_feed import MemoryFeed, a_finding, a_process
 EVIL = "e\n%{system('touch /tmp/x')}%#Error#\x1b[2J\x9b\u202e"
 
 
-def a_view(pid, parent, comm, *argv, finding_age_s=4.0):
+def a_view(pid, parent, comm, *argv):
     return ProcessView(
         key=ProcessKey(pid, pid * 100),
         parent=parent and ProcessKey(parent, parent * 100),
@@ -25,7 +26,7 @@ def a_view(pid, parent, comm, *argv, finding_age_s=4.0):
         argv=argv or (comm,),
         cwd="/",
         on_cpu_cores=0.5,
-        age_s=finding_age_s,
+        age_s=4.0,
         exit_code=None,
         term_signal=None,
         has_ended=False,
@@ -38,7 +39,18 @@ async def main():
     finding = replace(
         finding,
         process=a_process(4412, EVIL, "python3", EVIL),
-        explanation=replace(finding.explanation, summary=f"it polls {EVIL}"),
+        explanation=replace(
+            finding.explanation,
+            summary=f"it polls {EVIL}",
+            note=Note(
+                f"small {EVIL}",
+                f"Wait {EVIL}",
+                ("e1",),
+                Patch(
+                    "m", "Wait", (Edit(sys.argv[1], 3, "        pass", f"        wait({EVIL})"),)
+                ),
+            ),
+        ),
     )
     feed = MemoryFeed({"f1": finding})
     feed.processes = (

@@ -90,6 +90,11 @@ def test_a_name_that_is_meant_to_harm_is_text_and_equal_siblings_are_one_row(tmp
     told = [seen["mark"], *seen["tree"], *seen["explanation"]]
     assert any("%{system(" in line for line in told)
     assert all(line.isprintable() for line in told)
+    note = seen["explanation"][
+        seen["explanation"].index("e1  on_cpu_cores: 0.99 cores (cpu_clock samples)") :
+    ]
+    assert any(re.match(r"AI note, by small .*, not measured:", line) for line in note)
+    assert "  -        pass" in note
     assert seen["moved_to"] == 4
     assert seen["statusline"] == "linnix: 1 running away"
     assert sum("cc1plus" in line for line in seen["tree"]) == 1

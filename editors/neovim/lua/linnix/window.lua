@@ -46,10 +46,12 @@ function M.lines(finding, note_so_far, problem)
   table.insert(lines, '')
   for _, evidence in ipairs(text.given(finding.evidence) or {}) do
     local value = evidence.value
-    if type(value) == 'number' then value = ('%.3g'):format(value) end
-    table.insert(lines, ('%s  %s: %s %s (%s)'):format(
+    if type(value) == 'number' then
+      value = ('%.3g %s'):format(value, text.plain(evidence.unit, 20))
+    end
+    table.insert(lines, ('%s  %s: %s (%s)'):format(
       text.plain(evidence.id, 10), text.plain(evidence.name, 60), text.plain(value, 100),
-      text.plain(evidence.unit, 20), text.plain(evidence.source, 60)))
+      text.plain(evidence.source, 60)))
   end
   if text.given(finding.test) then
     vim.list_extend(lines, { '', 'test: ' .. text.plain(finding.test) })
