@@ -89,6 +89,7 @@ def test_a_spinning_test_is_shown_in_neovim_and_stopped_from_there(project, init
     assert (found["source"], found["kind"]) == ("linnix", "cpu_spin")
     assert found["line"] in lines_of_the_spin(source)
     assert seen["was_running"]
+    assert seen["lenses"] == ["cpu_spin: explain", "stop"]
     assert seen["action"].startswith(f"Stop process {found['pid']} (")
     assert seen["action"] in seen["question"]
     assert seen["result"] == {"outcome": "stopped"}
