@@ -84,6 +84,14 @@ bpftool_packages() {
     fi
 }
 
+# Emacs brings it along since 29.
+has_eglot() {
+    for file in /usr/share/emacs/*/lisp/progmodes/eglot.elc; do
+        [ ! -e "$file" ] || return 0
+    done
+    is_installed elpa-eglot
+}
+
 has_bpftool() { PATH="$PATH:/usr/sbin:/usr/local/sbin" bpftool version >/dev/null 2>&1; }
 
 missing_packages() {
@@ -101,9 +109,10 @@ missing_packages() {
     has_bpftool || bpftool_packages
     [ "$profile" != model ] || command -v c++ >/dev/null || echo g++
     [ "$profile" = test ] || return 0
-    for package in gcc g++ libc6-dev make neovim; do
+    for package in gcc g++ libc6-dev make neovim emacs-nox; do
         is_installed "$package" || echo "$package"
     done
+    has_eglot || echo elpa-eglot
     # Languages whose processes are read, as the distribution has them, where there are none yet.
     while read -r program packages; do
         command -v "$program" >/dev/null || echo "$packages"
@@ -141,7 +150,7 @@ as_root() {
 
 ensure_packages() {
     command -v dpkg-query >/dev/null || {
-        say "no apt here: install BCC for Python 3, bpftool and neovim with your package manager"
+        say "no apt here: install BCC for Python 3, bpftool, neovim and emacs with your package manager"
         return
     }
     # shellcheck disable=SC2046  # one word a package

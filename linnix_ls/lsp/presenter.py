@@ -42,6 +42,9 @@ class Presenter:
         notify: sends a notification: method and params.
         is_congested: whether sending should wait; call `flush` when it is over.
         with_related: whether the client takes relatedInformation.
+        is_pushing: whether the client is sent its diagnostics; else it asks for them.
+        refresh: called when diagnostics have changed, for a client that has asked for something
+            made of them.
     """
 
     def __init__(
@@ -52,12 +55,16 @@ class Presenter:
         is_congested: Callable[[], bool],
         *,
         with_related: bool,
+        is_pushing: bool = True,
+        refresh: Callable[[], None] = lambda: None,
     ) -> None:
         self._documents = documents
         self._codec = codec
         self._notify = notify
         self._is_congested = is_congested
         self._with_related = with_related
+        self._is_pushing = is_pushing
+        self._refresh = refresh
         self._loop = asyncio.get_running_loop()
         self._shown: list[Shown] = []
         self._lines: dict[str, int] = {}
@@ -82,6 +89,14 @@ class Presenter:
             and first_line <= each.diagnostic.range.end.line
         ]
 
+    def by_uri(self) -> dict[str, list[Shown]]:
+        """All that have a place."""
+        placed: dict[str, list[Shown]] = {}
+        for each in self._shown:
+            if each.uri and each.diagnostic:
+                placed.setdefault(each.uri, []).append(each)
+        return placed
+
     def show(self, findings: Sequence[Finding], settings: Settings) -> None:
         """Show these and only these."""
         self._lines = {
@@ -94,11 +109,12 @@ class Presenter:
             for finding in findings
             if (severity := shown_severity(finding, settings))
         ]
-        wanted: dict[str, list[types.Diagnostic]] = {}
-        for each in self._shown:
-            if each.uri and each.diagnostic:
-                wanted.setdefault(each.uri, []).append(each.diagnostic)
-        self._diagnostics.want(wanted)
+        self._diagnostics.want(
+            {
+                uri: [each.diagnostic for each in placed if each.diagnostic]
+                for uri, placed in self.by_uri().items()
+            }
+        )
         self._findings.want(
             {each.finding.id: [(each.finding, each.severity)] for each in self._shown}
         )
@@ -136,11 +152,14 @@ class Presenter:
         if self._is_congested():
             return
         now_s = self._loop.time()
-        for uri, diagnostics in self._diagnostics.take_due(now_s).items():
+        due_diagnostics = self._diagnostics.take_due(now_s)
+        for uri, diagnostics in due_diagnostics.items() if self._is_pushing else ():
             self._notify(
                 types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS,
                 types.PublishDiagnosticsParams(uri=uri, diagnostics=diagnostics),
             )
+        if due_diagnostics:
+            self._refresh()
         if due := self._findings.take_due(now_s):
             changed = [self.finding_object(*each) for listed in due.values() for each in listed]
             removed = [finding_id for finding_id, listed in due.items() if not listed]

@@ -94,6 +94,7 @@ class LinnixServer(LanguageServer):
         self._unwatch_client: Callable[[], None] = lambda: None
         self._is_started = asyncio.Event()
         self._is_showing_soon = False
+        self._refreshing: set[str] = set()
         self._placeless_ids: set[str] = set()
         self._progress_texts: asyncio.Queue[str | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -104,6 +105,15 @@ class LinnixServer(LanguageServer):
     def initialize(self, params: types.InitializeParams) -> None:
         """Take in who the client is. Nothing slow: it is waiting for the answer."""
         self._initialization_options = params.initialization_options
+        is_pulling = self._is_pulling()
+        if is_pulling:
+            requests: dict[str, Handler] = {
+                types.TEXT_DOCUMENT_DIAGNOSTIC: self.pull_document,
+                types.WORKSPACE_DIAGNOSTIC: self.pull_workspace,
+            }
+            for method, answer in requests.items():
+                # Only now: it is offered to clients that are not sent the same.
+                self.feature(method)(_with_request_errors(answer))
         self.presenter = Presenter(
             self._documents,
             self.workspace.position_codec,
@@ -115,6 +125,8 @@ class LinnixServer(LanguageServer):
                     "text_document.publish_diagnostics.related_information",
                 )
             ),
+            is_pushing=not is_pulling,
+            refresh=self._refresh_client,
         )
         self._connection.on_drained = self.presenter.flush
         if self._load_fixer:
@@ -235,6 +247,46 @@ class LinnixServer(LanguageServer):
         ):
             return actions
         return [action.command for action in actions if action.command]
+
+    async def code_lenses(self, params: types.CodeLensParams) -> list[types.CodeLens]:
+        return [
+            lens
+            for each in self.presenter.by_uri().get(params.text_document.uri, [])
+            if each.diagnostic
+            for lens in to_proto.code_lenses(each.finding, each.diagnostic)
+        ]
+
+    async def pull_document(
+        self, params: types.DocumentDiagnosticParams
+    ) -> types.RelatedFullDocumentDiagnosticReport | types.RelatedUnchangedDocumentDiagnosticReport:
+        items = self._diagnostics_in(params.text_document.uri)
+        known_as = to_proto.result_id(items)
+        if params.previous_result_id == known_as:
+            return types.RelatedUnchangedDocumentDiagnosticReport(result_id=known_as)
+        return types.RelatedFullDocumentDiagnosticReport(items=items, result_id=known_as)
+
+    async def pull_workspace(
+        self, params: types.WorkspaceDiagnosticParams
+    ) -> types.WorkspaceDiagnosticReport:
+        """Of all files that have some, and of those that the client thinks have."""
+        before = {each.uri: each.value for each in params.previous_result_ids}
+        reports: list[types.WorkspaceDocumentDiagnosticReport] = []
+        for uri in self.presenter.by_uri() | before:
+            items = self._diagnostics_in(uri)
+            known_as, version = to_proto.result_id(items), self._version_of_open(uri)
+            if before.get(uri) == known_as:
+                reports.append(
+                    types.WorkspaceUnchangedDocumentDiagnosticReport(
+                        uri=uri, result_id=known_as, version=version
+                    )
+                )
+            else:
+                reports.append(
+                    types.WorkspaceFullDocumentDiagnosticReport(
+                        uri=uri, items=items, result_id=known_as, version=version
+                    )
+                )
+        return types.WorkspaceDiagnosticReport(items=reports)
 
     async def explain(self, *arguments: Any) -> dict[str, Any] | None:
         """By rules at once; then the model's note, as it is written, if there is a model."""
@@ -421,6 +473,48 @@ class LinnixServer(LanguageServer):
             findings = [self._explaining.explained(f) for f in self.session.findings.values()]
             self.presenter.show(findings, self._settings)
 
+    def _is_pulling(self) -> bool:
+        """Whether this client is to ask for its diagnostics. One that takes them as they come is
+        sent them: they come from the kernel, not from edits; and both would be all of them twice.
+        """
+        text_document = self.client_capabilities.text_document
+        return bool(
+            text_document and text_document.diagnostic and not text_document.publish_diagnostics
+        )
+
+    def _diagnostics_in(self, uri: str) -> list[types.Diagnostic]:
+        placed = self.presenter.by_uri().get(uri, [])
+        return [each.diagnostic for each in placed if each.diagnostic]
+
+    def _refresh_client(self) -> None:
+        """Have the client ask again for what is made of diagnostics. One request of a kind at a
+        time: more would only pile up in a client that is slow."""
+        kinds: dict[str, Callable[[None], Awaitable[None]]] = {
+            "code_lens": self.workspace_code_lens_refresh_async,
+            "diagnostics": self.workspace_diagnostic_refresh_async,
+        }
+        for kind, ask in kinds.items():
+            if kind == "diagnostics" and not self._is_pulling():
+                continue
+            if not get_capability(self.client_capabilities, f"workspace.{kind}.refresh_support"):
+                continue
+            if kind in self._refreshing:
+                self._refreshing.add(f"{kind} again")
+            else:
+                self._refreshing.add(kind)
+                self.run(self._ask_to_refresh(kind, ask))
+
+    async def _ask_to_refresh(self, kind: str, ask: Callable[[None], Awaitable[None]]) -> None:
+        try:
+            await ask(None)
+        except JsonRpcException as error:
+            logger.warning("the client does not refresh its %s: %s", kind, error)
+        finally:
+            self._refreshing.discard(kind)
+        if f"{kind} again" in self._refreshing:
+            self._refreshing.discard(f"{kind} again")
+            self._refresh_client()
+
     def _want_notes(self, findings: Sequence[Finding]) -> None:
         """For those that the user sees."""
         for finding in findings:
@@ -594,6 +688,7 @@ def build_server(
     requests: dict[str, Handler] = {
         types.TEXT_DOCUMENT_HOVER: server.hover,
         types.TEXT_DOCUMENT_CODE_ACTION: server.code_actions,
+        types.TEXT_DOCUMENT_CODE_LENS: server.code_lenses,
     }
     for method, answer in requests.items():
         server.feature(method)(_answering_null_on_bugs(answer))

@@ -6,6 +6,7 @@ their order changes with the protocol's version. Not here: words (`wording`).
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -158,6 +159,31 @@ def code_actions(finding: Finding, shown: types.Diagnostic) -> list[types.CodeAc
         )
         for title, command in offers
     ]
+
+
+def code_lenses(finding: Finding, shown: types.Diagnostic) -> list[types.CodeLens]:
+    """Above the line, for whoever does not open the menu of code actions."""
+    is_running = finding.state is State.RAISED
+    offers = [
+        (f"{finding.kind}: explain" if is_running else f"{finding.kind} (ended): explain", EXPLAIN),
+        ("stop", STOP_PROCESS) if is_running else ("dismiss", DISMISS),
+    ]
+    # A lens must not span lines.
+    where = types.Range(start=shown.range.start, end=shown.range.start)
+    return [
+        types.CodeLens(
+            range=where,
+            command=types.Command(
+                title=title, command=command, arguments=[{"finding_id": finding.id}]
+            ),
+        )
+        for title, command in offers
+    ]
+
+
+def result_id(diagnostics: Sequence[types.Diagnostic]) -> str:
+    """The same for the same diagnostics, so that a client that has them is not sent them again."""
+    return hashlib.sha256(repr(diagnostics).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def stops_tree(finding: Finding) -> bool:

@@ -58,6 +58,9 @@ seen.was_running = vim.loop.fs_stat('/proc/' .. data.pid) ~= nil
 
 vim.api.nvim_win_set_cursor(0, { diagnostic.lnum + 1, 0 })
 local client = get_clients()[1]
+local document = { textDocument = vim.lsp.util.make_text_document_params() }
+local lenses = vim.lsp.buf_request_sync(buffer, 'textDocument/codeLens', document, PATIENCE_MS)
+seen.lenses = vim.tbl_map(function(lens) return lens.command.title end, lenses[client.id].result)
 local params = vim.lsp.util.make_range_params(0, client.offset_encoding)
 params.context = { diagnostics = {} }
 local answers = vim.lsp.buf_request_sync(buffer, 'textDocument/codeAction', params, PATIENCE_MS)

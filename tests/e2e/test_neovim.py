@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / "examples" / "parcels"
+NVIM = os.environ.get("TEST_NVIM", "nvim")  # $NVIM is Neovim's own, in its terminals
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def project(tmp_path):
 @pytest.fixture
 def init_lua(tmp_path):
     """The set-up that docs/editors.md gives for this Neovim, with an agent of the test's own."""
-    version = subprocess.run(["nvim", "--version"], capture_output=True, text=True, check=True)
+    version = subprocess.run([NVIM, "--version"], capture_output=True, text=True, check=True)
     minor = int(re.search(r"NVIM v0\.(\d+)", version.stdout)[1])
     heading = "Neovim 0.11 and later" if minor >= 11 else "Neovim 0.7 to 0.10"
     section = (ROOT / "docs" / "editors.md").read_text().partition(f"## {heading}\n")[2]
@@ -64,7 +65,7 @@ def in_neovim(script, project, source, tests, home):
     }
     run_script = f"luafile {ROOT}/tests/e2e/{script}"
     done = subprocess.run(
-        ["timeout", "240", "nvim", "--headless", "-n", "-u", home / "init.lua", "-c", run_script],
+        ["timeout", "240", NVIM, "--headless", "-n", "-u", home / "init.lua", "-c", run_script],
         cwd=project,
         env=environment,
         capture_output=True,
@@ -88,6 +89,7 @@ def test_a_spinning_test_is_shown_in_neovim_and_stopped_from_there(project, init
     assert (found["source"], found["kind"]) == ("linnix", "cpu_spin")
     assert found["line"] in lines_of_the_spin(source)
     assert seen["was_running"]
+    assert seen["lenses"] == ["cpu_spin: explain", "stop"]
     assert seen["action"].startswith(f"Stop process {found['pid']} (")
     assert seen["action"] in seen["question"]
     assert seen["result"] == {"outcome": "stopped"}

@@ -3,12 +3,13 @@
 import io
 import json
 import re
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from linnix_ls.config import Settings
+from linnix_ls.config import Settings, parse_settings
 from linnix_ls.core.findings import Edit, Note, Patch, Severity
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.feed.base import ProcessView
@@ -19,7 +20,9 @@ from linnix_ls.lsp.server import build_server
 from linnix_ls.report.document import FindingEntry
 from tests.lsp.memory_feed import WATCHING, a_finding, a_place
 
-PAGE = (Path(__file__).parents[2] / "docs" / "lsp.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "lsp.md").read_text()
+EDITORS = (DOCS / "editors.md").read_text()
 SECTIONS = dict(re.findall(r"^### `([^`]+)`\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL))
 
 FINDING = a_finding(other_locations=(a_place("/t.py", 1, "test"),))
@@ -109,3 +112,23 @@ def test_a_finding_has_the_fields_of_the_findings_document_but_for_its_times():
     ours = {name: FINDING_OBJECT[name] for name in document}
     ours["location"] = {k: v for k, v in ours["location"].items() if k != "uri"}
     assert shape(ours) == shape(document)
+
+
+def settings_within(value):
+    """Every `linnix` object with settings in it."""
+    if not isinstance(value, dict):
+        return []
+    found = [inner for each in value.values() for inner in settings_within(each)]
+    mine = value.get("linnix")
+    return [*found, mine] if isinstance(mine, dict) and "command" not in mine else found
+
+
+def test_the_set_ups_for_editors_parse_and_have_settings_that_are_known():
+    samples = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", EDITORS, re.DOTALL)]
+    samples += [
+        tomllib.loads(text) for text in re.findall(r"```toml\n(.*?)```", EDITORS, re.DOTALL)
+    ]
+    assert len(samples) == 3
+    for sample in samples:
+        [settings] = settings_within(sample)
+        assert parse_settings(settings)[1] == []
