@@ -31,6 +31,7 @@ export class Panel implements vscode.TreeDataProvider<Node>, vscode.Disposable {
       this.view,
       this.changed,
       this.view.onDidChangeVisibility(() => {
+        this.show();
         this.poll();
       }),
       server.onDidChange(() => {
@@ -120,6 +121,9 @@ function color(node: Node): vscode.ThemeColor | undefined {
 /** Words that the menus in package.json ask for. */
 function contextOf(node: Node): string {
   const words: string[] = [node.kind];
+  if (node.finding && node.kind !== "finding") {
+    words.push("finding");
+  }
   if (node.finding?.state === "raised") {
     words.push("stoppable");
   }

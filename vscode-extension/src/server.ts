@@ -16,6 +16,7 @@ import { serverSettings, wordsOf } from "./settings";
 import type { ServerState } from "./statusText";
 import { reasonOf } from "./text";
 
+const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 2000;
 
 /** It writes its troubles to the log: popups are for what the user has just asked for. */
@@ -174,7 +175,7 @@ export class Server implements vscode.Disposable {
       this.changed.fire();
     });
     try {
-      await client.start();
+      await within(START_LIMIT_MS, client.start());
     } catch (error) {
       this.crashed(client, reasonOf(error));
       return;
@@ -221,6 +222,11 @@ export class Server implements vscode.Disposable {
           const [argument] = args as [{ finding_id?: unknown }?];
           if (command === "linnix.explain" && typeof argument?.finding_id === "string") {
             await this.explain(argument.finding_id);
+            return null;
+          }
+          if (command === "linnix.tryFix" && !vscode.workspace.isTrusted) {
+            // It would run the workspace's tests.
+            await vscode.commands.executeCommand("workbench.trust.manage");
             return null;
           }
           try {
@@ -278,10 +284,26 @@ export class Server implements vscode.Disposable {
   }
 }
 
+async function within(limitMs: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`the server has not answered within ${limitMs / 1000} s`));
+    }, limitMs);
+  });
+  try {
+    await Promise.race([work, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 async function dispose(client: LanguageClient): Promise<void> {
+  const { serverProcess } = client;
   try {
     await client.dispose(STOP_LIMIT_MS);
   } catch {
-    // It had not started, or has ended: there is nothing left to let go of.
+    // It had not started, or has ended already.
+    serverProcess?.kill();
   }
 }

@@ -1,6 +1,7 @@
 // The settings of the workspace, with what an untrusted one may not say taken out.
 
 import * as vscode from "vscode";
+import { replaced } from "./replaced";
 
 interface Manifest {
   capabilities: { untrustedWorkspaces: { restrictedConfigurations: string[] } };
@@ -33,27 +34,12 @@ export function wordsOf(name: "path" | "interpreter"): string[] {
 export function serverSettings(extension: vscode.Extension<unknown>): Record<string, unknown> {
   const raw: unknown = vscode.workspace.getConfiguration("linnix");
   const settings = JSON.parse(JSON.stringify(raw)) as Record<string, unknown>;
-  if (!vscode.workspace.isTrusted) {
-    const { capabilities } = extension.packageJSON as Manifest;
-    for (const id of capabilities.untrustedWorkspaces.restrictedConfigurations) {
-      const name = id.replace(/^linnix\./, "");
-      put(settings, name.split("."), setting(name));
-    }
+  if (vscode.workspace.isTrusted) {
+    return settings;
   }
-  return settings;
-}
-
-function put(object: Record<string, unknown>, [step, ...rest]: string[], value: unknown): void {
-  if (step === undefined) {
-    return;
-  }
-  if (rest.length === 0) {
-    object[step] = value ?? null;
-    return;
-  }
-  const inner = object[step];
-  const isObject = typeof inner === "object" && inner !== null && !Array.isArray(inner);
-  const next = isObject ? (inner as Record<string, unknown>) : {};
-  object[step] = next;
-  put(next, rest, value);
+  const { capabilities } = extension.packageJSON as Manifest;
+  const names = capabilities.untrustedWorkspaces.restrictedConfigurations.map((id) =>
+    id.replace(/^linnix\./, ""),
+  );
+  return replaced(settings, new Map(names.map((name) => [name, setting(name)])));
 }

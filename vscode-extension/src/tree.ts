@@ -36,7 +36,7 @@ export function tree(
   const rank = (finding: Finding) => (finding.state === "raised" ? 0 : 1);
   return [
     ...[...findings].sort((a, b) => rank(a) - rank(b)).map(findingNode),
-    ...runs(processes, labels),
+    ...runs(processes, new Map(findings.map((finding) => [finding.id, finding])), labels),
   ];
 }
 
@@ -70,7 +70,11 @@ function severityIcon(severity: Finding["severity"]): string {
   return severity === "error" ? "error" : severity === "warning" ? "warning" : "info";
 }
 
-function runs(processes: readonly Process[], labels: ReadonlyMap<string, string>): Node[] {
+function runs(
+  processes: readonly Process[],
+  findings: ReadonlyMap<string, Finding>,
+  labels: ReadonlyMap<string, string>,
+): Node[] {
   const byRun = new Map<string, { key: Key; members: Process[] }>();
   for (const process of processes) {
     if (process.run) {
@@ -83,7 +87,7 @@ function runs(processes: readonly Process[], labels: ReadonlyMap<string, string>
   const listed = [...byRun.values()].map(({ key, members }) => ({
     isOver: members.every((member) => member.has_ended),
     age: Math.max(...members.map((member) => member.age_s)),
-    node: runNode(key, members, labels),
+    node: runNode(key, members, findings, labels),
   }));
   listed.sort((a, b) => Number(a.isOver) - Number(b.isOver) || a.age - b.age);
   return listed.map((run) => run.node);
@@ -92,6 +96,7 @@ function runs(processes: readonly Process[], labels: ReadonlyMap<string, string>
 function runNode(
   key: Key,
   members: readonly Process[],
+  findings: ReadonlyMap<string, Finding>,
   labels: ReadonlyMap<string, string>,
 ): Node {
   const known = new Set(members.map(keyText));
@@ -114,6 +119,7 @@ function runNode(
   const inside = root ? [...(below.get(keyText(root)) ?? []), ...others] : others;
   const hasFinding = members.some((member) => member.finding_ids.length > 0);
   const age = Math.max(...members.map((member) => member.age_s));
+  const finding = root?.finding_ids.map((id) => findings.get(id)).find((each) => each);
   return {
     id: `run ${keyText(key)}`,
     kind: "run",
@@ -125,9 +131,18 @@ function runNode(
     tooltip: visible(said, 2000) + (root?.cwd ? `\nin ${visible(root.cwd, 500)}` : ""),
     icon: hasFinding ? "warning" : live.length > 0 ? "play-circle" : "circle-outline",
     isOpen: hasFinding || members.length <= 12,
-    children: folded(inside, below, new Map(), 0),
+    children: folded(inside, { below, shapes: new Map(), findings }, 0),
+    ...(finding ? { finding } : {}),
     ...(root ? { argv: root.argv } : {}),
   };
+}
+
+/** What is known of all processes of a run. */
+interface RunTree {
+  below: ReadonlyMap<string, readonly Process[]>;
+  /** As far as they have been asked for. */
+  shapes: Map<string, string | null>;
+  findings: ReadonlyMap<string, Finding>;
 }
 
 // Deeper trees are cut: a process recursion may be a thousand deep, and nobody opens that.
@@ -135,8 +150,7 @@ const MAX_DEPTH = 60;
 
 function folded(
   siblings: readonly Process[],
-  below: ReadonlyMap<string, readonly Process[]>,
-  shapes: Map<string, string | null>,
+  run: RunTree,
   depth: number,
 ): Node[] {
   if (depth >= MAX_DEPTH) {
@@ -146,13 +160,13 @@ function folded(
   const groups = new Map<string, Process[]>();
   for (const process of siblings) {
     // What has a finding stands for itself.
-    const shape = shapeOf(process, below, shapes, depth) ?? keyText(process);
+    const shape = shapeOf(process, run, depth) ?? keyText(process);
     groups.set(shape, [...(groups.get(shape) ?? []), process]);
   }
   const nodes: Node[] = [];
   const nFolds = new Map<string, number>();
   for (const group of groups.values()) {
-    const single = (process: Process) => processNode(process, below, shapes, depth);
+    const single = (process: Process) => processNode(process, run, depth);
     if (group.length < FOLD_FROM) {
       nodes.push(...group.map(single));
     } else {
@@ -172,24 +186,23 @@ function folded(
 /** The same for processes that look alike with all that is below them; null with a finding. */
 function shapeOf(
   process: Process,
-  below: ReadonlyMap<string, readonly Process[]>,
-  shapes: Map<string, string | null>,
+  run: RunTree,
   depth: number,
 ): string | null {
-  const known = shapes.get(keyText(process));
+  const known = run.shapes.get(keyText(process));
   if (known !== undefined) {
     return known;
   }
   let shape: string | null = process.finding_ids.length > 0 ? null : `${process.comm}\0`;
   if (shape !== null && depth < MAX_DEPTH) {
-    const inner = (below.get(keyText(process)) ?? []).map((child) =>
-      shapeOf(child, below, shapes, depth + 1),
+    const inner = (run.below.get(keyText(process)) ?? []).map((child) =>
+      shapeOf(child, run, depth + 1),
     );
     shape = inner.includes(null) ? null : `${shape}(${[...new Set(inner)].sort().join()})`;
   }
   // Deep chains would make this long, and alike only at their top is alike enough.
   shape = shape === null ? null : shape.slice(0, 500);
-  shapes.set(keyText(process), shape);
+  run.shapes.set(keyText(process), shape);
   return shape;
 }
 
@@ -228,11 +241,11 @@ function restNode(id: string, count: number): Node {
 
 function processNode(
   process: Process,
-  below: ReadonlyMap<string, readonly Process[]>,
-  shapes: Map<string, string | null>,
+  run: RunTree,
   depth: number,
 ): Node {
   const said = commandLine(process.argv) || process.comm;
+  const finding = process.finding_ids.map((id) => run.findings.get(id)).find((each) => each);
   return {
     id: `process ${keyText(process)}`,
     kind: "process",
@@ -250,8 +263,9 @@ function processNode(
             ? "flame"
             : "circle-filled",
     isOpen: true,
-    children: folded(below.get(keyText(process)) ?? [], below, shapes, depth + 1),
+    children: folded(run.below.get(keyText(process)) ?? [], run, depth + 1),
     argv: process.argv,
+    ...(finding ? { finding } : {}),
   };
 }
 

@@ -5,6 +5,7 @@ import { explanationText } from "../src/explanationText";
 import { foregroundJob } from "../src/foreground";
 import { inlineText } from "../src/inlineText";
 import { findServer, type Places } from "../src/lookup";
+import { replaced } from "../src/replaced";
 import { Restarts } from "../src/restarts";
 import { aFinding } from "./samples";
 
@@ -61,6 +62,24 @@ test("a crash now and then is no reason to give up", () => {
   for (let hour = 0; hour < 20; hour++) {
     assert.equal(restarts.crashed(hour * 3_600_000), 500);
   }
+});
+
+test("settings are replaced wherever they are, and what stands beside them is kept", () => {
+  const written = { enable: true, explain: { source: "openai", endpoint: { url: "http://x" } } };
+  const values = new Map([
+    ["explain.endpoint.url", null],
+    ["explain.source", "auto"],
+    ["path", undefined],
+  ]);
+  assert.deepEqual(replaced(written, values), {
+    enable: true,
+    explain: { source: "auto", endpoint: { url: null } },
+    path: null,
+  });
+  assert.equal(written.explain.source, "openai");
+  assert.deepEqual(replaced({ explain: "x" }, new Map([["explain.source", "a"]])), {
+    explain: { source: "a" },
+  });
 });
 
 test("the foreground job is read of a shell with any name", () => {

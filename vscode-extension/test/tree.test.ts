@@ -48,6 +48,13 @@ test("what runs away is never folded", () => {
   assert.deepEqual(run?.children.map((node) => node.label), ["9 × cc1plus", "cc1plus 200.cpp"]);
 });
 
+test("a process with a finding offers what the finding does", () => {
+  const accused = below(make, 7, { finding_ids: ["f1"] });
+  const [, run] = tree([make, accused], [aFinding()], new Map());
+  assert.equal(run?.children[0]?.finding?.id, "f1");
+  assert.equal(run.finding, undefined);
+});
+
 test("findings are on top, the open ones first", () => {
   const nodes = tree(
     [make],
