@@ -4,6 +4,7 @@ import * as vscode from "vscode";
 import {
   CloseAction,
   ErrorAction,
+  ErrorCodes,
   LanguageClient,
   RevealOutputChannelOn,
   State,
@@ -16,6 +17,7 @@ import { serverSettings, wordsOf } from "./settings";
 import type { ServerState } from "./statusText";
 import { reasonOf } from "./text";
 
+const GONE: unknown[] = [ErrorCodes.PendingResponseRejected, ErrorCodes.ConnectionInactive, "EPIPE"];
 const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 2000;
 
@@ -177,7 +179,10 @@ export class Server implements vscode.Disposable {
     try {
       await within(START_LIMIT_MS, client.start());
     } catch (error) {
-      this.crashed(client, reasonOf(error));
+      // Of a process that ends at once, the library knows only that its answer does not come.
+      const isGone = GONE.includes((error as { code?: unknown }).code);
+      const reason = isGone ? "the server has ended before it answered" : reasonOf(error);
+      this.crashed(client, reason);
       return;
     }
     isUp = true;

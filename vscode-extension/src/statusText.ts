@@ -92,7 +92,7 @@ function sentence(server: ServerState, status: Status | null, state: Health): st
       return `off: ${server.reason}`;
     case "running":
       if (state === "watching" && status) {
-        return `watching ${plural(status.events.processes, "process", "processes")}`;
+        return `watching, by ${status.tracer ?? "nothing"}`;
       }
       return state === "loading" ? "loading" : `${state}: ${status?.degraded ?? "nothing is watched"}`;
   }

@@ -84,13 +84,31 @@ function runs(
       byRun.set(text, run);
     }
   }
+  // What runs away first, then what has a name, then what an editor starts for itself as well.
+  const rank = ({ icon }: Node, isNamed: boolean) => (icon === "warning" ? 0 : isNamed ? 1 : 2);
   const listed = [...byRun.values()].map(({ key, members }) => ({
-    isOver: members.every((member) => member.has_ended),
+    isOver: members.every((member) => member.has_ended && member.finding_ids.length === 0),
+    isNamed: members.some((member) => labels.has(keyText(member))),
     age: Math.max(...members.map((member) => member.age_s)),
     node: runNode(key, members, findings, labels),
   }));
-  listed.sort((a, b) => Number(a.isOver) - Number(b.isOver) || a.age - b.age);
-  return listed.map((run) => run.node);
+  listed.sort((a, b) => rank(a.node, a.isNamed) - rank(b.node, b.isNamed) || a.age - b.age);
+  const over = listed.filter((run) => run.isOver).map((run) => run.node);
+  const going = listed.filter((run) => !run.isOver).map((run) => run.node);
+  return over.length > 0 ? [...going, endedNode(over)] : going;
+}
+
+function endedNode(children: Node[]): Node {
+  return {
+    id: "ended",
+    kind: "fold",
+    label: "Just ended",
+    description: plural(children.length, "run"),
+    tooltip: "",
+    icon: "history",
+    isOpen: false,
+    children,
+  };
 }
 
 function runNode(

@@ -20,10 +20,10 @@ const DEGRADED: Status = {
 };
 const RUNNING = { kind: "running" } as const;
 
-test("watching says how many processes", () => {
+test("watching says by what", () => {
   const shown = statusShown(RUNNING, WATCHING, []);
   assert.deepEqual([shown.health, shown.text, shown.isProblem], ["watching", "$(eye) linnix", false]);
-  assert.match(shown.tooltip, /watching 3 processes/);
+  assert.match(shown.tooltip, /watching, by bcc/);
 });
 
 test("only open findings are counted", () => {

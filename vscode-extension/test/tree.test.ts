@@ -83,6 +83,16 @@ test("what is above any run is not shown", () => {
   assert.deepEqual(tree([aProcess(3, { run: null })], [], new Map()), []);
 });
 
+test("runs that have ended are one line below the others", () => {
+  const other = { pid: 2, start_ticks: 20 };
+  const over = aProcess(2, { run: other, has_ended: true, age_s: 1 });
+  const nodes = tree([over, make], [], new Map());
+  assert.deepEqual(nodes.map((node) => node.label), ["make -j48", "Just ended"]);
+  assert.equal(nodes[1]?.children.length, 1);
+  const accused = tree([{ ...over, finding_ids: ["f1"] }, make], [], new Map());
+  assert.deepEqual(accused.map((node) => node.id), ["run 2:20", "run 1:10"]);
+});
+
 test("names are made visible", () => {
   const [run] = tree([{ ...make, argv: ["x\u001b[31m\n"] }], [], new Map());
   const [tooltip, ...rest] = run?.tooltip.split("\n") ?? [];
