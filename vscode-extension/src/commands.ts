@@ -2,6 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import * as os from "node:os";
+import { setTimeout as pause } from "node:timers/promises";
 import * as vscode from "vscode";
 import type { Explanations } from "./explanations";
 import type { Finding } from "./protocol";
@@ -9,6 +10,8 @@ import type { Server } from "./server";
 import { statusReport } from "./statusText";
 import { commandLine, reasonOf } from "./text";
 import type { Node } from "./tree";
+
+const PROMPT_LIMIT_MS = 2000;
 
 export function registerCommands(
   context: vscode.ExtensionContext,
@@ -101,7 +104,22 @@ async function enableTracing(server: Server): Promise<void> {
   }
   const terminal = vscode.window.createTerminal({ name: "linnix: enable tracing" });
   terminal.show();
+  await ready(terminal);
   terminal.sendText(`sudo ${agent}`, false);
+}
+
+/** What is typed before there is a prompt would be seen twice. */
+async function ready(terminal: vscode.Terminal): Promise<void> {
+  let subscription: vscode.Disposable | undefined;
+  const integrated = new Promise<void>((resolve) => {
+    subscription = vscode.window.onDidChangeTerminalShellIntegration((change) => {
+      if (change.terminal === terminal) {
+        resolve();
+      }
+    });
+  });
+  await Promise.race([integrated, pause(PROMPT_LIMIT_MS)]);
+  subscription?.dispose();
 }
 
 async function report(context: vscode.ExtensionContext, server: Server): Promise<string> {

@@ -17,7 +17,12 @@ import { serverSettings, wordsOf } from "./settings";
 import type { ServerState } from "./statusText";
 import { reasonOf } from "./text";
 
-const GONE: unknown[] = [ErrorCodes.PendingResponseRejected, ErrorCodes.ConnectionInactive, "EPIPE"];
+const GONE: unknown[] = [
+  ErrorCodes.PendingResponseRejected,
+  ErrorCodes.ConnectionInactive,
+  ErrorCodes.MessageWriteError,
+  "EPIPE",
+];
 const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 2000;
 

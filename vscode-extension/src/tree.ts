@@ -175,8 +175,14 @@ function folded(
     const [first] = siblings;
     return first ? [restNode(`below ${keyText(first)}`, siblings.length)] : [];
   }
+  const over = siblings.filter((process) => isOver(process, run, depth));
+  const known = new Set(over);
+  const areFolded = over.length >= FOLD_FROM && over.length < siblings.length;
   const groups = new Map<string, Process[]>();
   for (const process of siblings) {
+    if (areFolded && known.has(process)) {
+      continue;
+    }
     // What has a finding stands for itself.
     const shape = shapeOf(process, run, depth) ?? keyText(process);
     groups.set(shape, [...(groups.get(shape) ?? []), process]);
@@ -194,11 +200,31 @@ function folded(
       nodes.push(foldNode(group, number, group.slice(0, MAX_LISTED).map(single)));
     }
   }
+  if (areFolded) {
+    const key = over[0]?.parent ?? over[0]?.run;
+    nodes.push({
+      ...foldNode(over, 0, folded(over, run, depth)),
+      id: `ended ${key ? keyText(key) : ""}`,
+      label: `${over.length} ended`,
+      icon: "history",
+      description: "",
+    });
+  }
   if (nodes.length > MAX_LISTED) {
     const listed = nodes.slice(0, MAX_LISTED);
     return [...listed, restNode(`beside ${listed[0]?.id ?? ""}`, nodes.length - MAX_LISTED)];
   }
   return nodes;
+}
+
+/** Whether nothing of it goes on, and nothing is said of it. */
+function isOver(process: Process, run: RunTree, depth: number): boolean {
+  return (
+    process.has_ended &&
+    process.finding_ids.length === 0 &&
+    (depth >= MAX_DEPTH ||
+      (run.below.get(keyText(process)) ?? []).every((child) => isOver(child, run, depth + 1)))
+  );
 }
 
 /** The same for processes that look alike with all that is below them; null with a finding. */
@@ -228,7 +254,7 @@ function foldNode(group: readonly Process[], number: number, children: Node[]): 
   const [first] = group;
   const cores = group.reduce((sum, each) => sum + (each.has_ended ? 0 : each.on_cpu_cores), 0);
   const nEnded = group.filter((each) => each.has_ended).length;
-  const missing = group.length - children.length;
+  const missing = number > 0 ? group.length - children.length : 0;
   // By the parent, so that it stays open when the first of its processes has gone.
   const owner = first?.parent ?? first?.run;
   const id = `fold ${owner ? keyText(owner) : ""} ${first?.comm ?? ""} ${number}`;

@@ -83,6 +83,15 @@ test("what is above any run is not shown", () => {
   assert.deepEqual(tree([aProcess(3, { run: null })], [], new Map()), []);
 });
 
+test("what has ended beside what goes on is one line, with all of it below", () => {
+  const over = Array.from({ length: 5 }, (_, index) =>
+    below(make, 10 + index, { has_ended: true, comm: `c${index}` }),
+  );
+  const [run] = tree([make, below(make, 9), ...over], [], new Map());
+  assert.deepEqual(run?.children.map((node) => node.label), ["cc1plus 9.cpp", "5 ended"]);
+  assert.equal(run.children[1]?.children.length, 5);
+});
+
 test("runs that have ended are one line below the others", () => {
   const other = { pid: 2, start_ticks: 20 };
   const over = aProcess(2, { run: other, has_ended: true, age_s: 1 });
