@@ -11,7 +11,8 @@ import { statusReport } from "./statusText";
 import { commandLine, reasonOf } from "./text";
 import type { Node } from "./tree";
 
-const PROMPT_LIMIT_MS = 2000;
+const PROMPT_MS = 500;
+const PROMPT_LIMIT_MS = 3000;
 
 export function registerCommands(
   context: vscode.ExtensionContext,
@@ -118,7 +119,9 @@ async function ready(terminal: vscode.Terminal): Promise<void> {
       }
     });
   });
-  await Promise.race([integrated, pause(PROMPT_LIMIT_MS)]);
+  // It comes when the shell begins to set itself up, the prompt a little later.
+  const prompted = integrated.then(() => pause(PROMPT_MS));
+  await Promise.race([prompted, pause(PROMPT_LIMIT_MS)]);
   subscription?.dispose();
 }
 
