@@ -1,12 +1,12 @@
 # Everything there is to do with a checkout. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run model test test-fast lint bench generate picture traces lock clean
+.PHONY: help setup run model test test-fast lint extension extension-test bench generate picture traces lock clean
 
 BIN := .venv/bin
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: ## install what is missing; leaves .venv/bin/linnix-ls
 	@deploy/setup.sh run
@@ -34,6 +34,12 @@ lint: ## ruff, mypy, layers, shell scripts
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck deploy/*.sh .ci/run
 
+extension: ## the VS Code extension, as vscode-extension/dist/linnix-ls.vsix
+	@deploy/extension.sh package
+
+extension-test: ## the extension's types, lint and tests, without VS Code
+	@deploy/extension.sh test
+
 bench: ## time to diagnostic, accuracy on the corpus, innocents, explanations: an hour on a quiet machine
 	@deploy/setup.sh test
 	$(BIN)/python -m bench.latency
@@ -44,10 +50,11 @@ bench: ## time to diagnostic, accuracy on the corpus, innocents, explanations: a
 	$(BIN)/python -m bench.explain.hover --model smollm2-135m
 	$(BIN)/python -m bench.explain.neighbour --model smollm2-135m
 
-generate: ## write tracer/wire.py anew from bpf/events.h, docs/thresholds.md from core/policy.py
+generate: ## write anew tracer/wire.py, docs/thresholds.md, the extension's settings
 	@deploy/setup.sh test
 	$(BIN)/python -m linnix_ls.tracer.generate_wire
 	$(BIN)/python -m linnix_ls.generate_thresholds
+	$(BIN)/python -m linnix_ls.generate_extension_settings
 
 picture: ## draw docs/run.svg anew from a real run
 	@deploy/setup.sh test
@@ -63,4 +70,5 @@ lock: ## pin the dependencies again (deploy/lock.sh --upgrade: the newest ones)
 
 clean: ## remove everything that the other targets made, but for models and the wheel kept outside
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist bench/results
+	rm -rf vscode-extension/.node vscode-extension/node_modules vscode-extension/dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -32,6 +32,7 @@ class EndpointSettings(BaseModel):
 
     Attributes:
         url: up to and including ``/v1``.
+        model: as the server calls it.
         key_env: the environment variable that holds the key.
         key_keyring: the service under which the system's keyring has it, for the user linnix-ls
             (``keyring set SERVICE linnix-ls``); asked before `key_env`.
@@ -89,9 +90,18 @@ class FixSettings(BaseModel):
 class Settings(BaseModel):
     """What a user can set.
 
+    What is said of a setting here, and in the classes above, is what VS Code shows of it.
+
     Attributes:
+        enable: watch, and show what is found.
+        tracer: where events come from: eBPF (bcc), or a degraded view without privilege (psutil);
+            auto takes the best that works.
+        agent_socket: the agent's socket, if it is not at its usual place.
         severity: per kind, a severity or ``off``.
+        min_severity: show nothing less grave; counts what a finding was while its process ran.
         exclude: globs of paths that are never accused.
+        watch_workspace_processes: also watch processes that start in a workspace folder but not
+            below the editor.
         attach_to_jvm: whether a JVM may be asked for its stacks, which starts a thread in it.
         thresholds: those that differ from `core.policy`'s.
     """

@@ -1,0 +1,60 @@
+"""vscode-extension/package.json has the settings that config.py declares."""
+
+import json
+
+import pytest
+
+from linnix_ls.config import Settings, parse_settings
+from linnix_ls.generate_extension_settings import MANIFEST, configuration, manifest
+
+PROPERTIES = configuration()["properties"]
+
+
+def test_the_manifest_is_what_the_generator_writes():
+    text = MANIFEST.read_text()
+    assert manifest(text) == text, "run `make generate`"
+
+
+def nested(names_and_values):
+    tree = {}
+    for name, value in names_and_values:
+        *steps, last = name.removeprefix("linnix.").split(".")
+        inner = tree
+        for step in steps:
+            inner = inner.setdefault(step, {})
+        inner[last] = value
+    return tree
+
+
+def test_the_defaults_are_those_of_the_server():
+    sent = nested((name, setting["default"]) for name, setting in PROPERTIES.items())
+    assert parse_settings(sent) == (Settings(), [])
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_every_setting_has_a_type_and_words(name):
+    setting = PROPERTIES[name]
+    assert setting["type"]
+    assert setting["markdownDescription"].endswith(".")
+
+
+@pytest.mark.parametrize("name", [name for name in PROPERTIES if "enum" in PROPERTIES[name]])
+def test_every_choice_is_one_that_the_server_takes(name):
+    for choice in PROPERTIES[name]["enum"]:
+        assert parse_settings(nested([(name, choice)]))[1] == []
+
+
+def test_severities_are_by_kind_and_no_other_name_is_offered():
+    severity = PROPERTIES["linnix.severity"]
+    assert severity["additionalProperties"] is False
+    for kind, values in severity["properties"].items():
+        for value in values["enum"]:
+            assert parse_settings({"severity": {kind: value}})[1] == []
+
+
+def test_what_names_programs_or_servers_does_not_count_in_an_untrusted_workspace():
+    restricted = json.loads(MANIFEST.read_text())["capabilities"]["untrustedWorkspaces"][
+        "restrictedConfigurations"
+    ]
+    wanted = {"path", "interpreter", "agent_socket", "explain.model", "explain.endpoint.url"}
+    assert {f"linnix.{name}" for name in wanted} <= set(restricted) <= PROPERTIES.keys()

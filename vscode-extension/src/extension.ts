@@ -1,0 +1,45 @@
+// Puts the parts together. Starting the server is not waited for: the window need not.
+
+import * as vscode from "vscode";
+import { registerCommands } from "./commands";
+import { Explanations } from "./explanations";
+import { InlineTexts } from "./inline";
+import { Panel } from "./panel";
+import { Runs } from "./runs";
+import { Server } from "./server";
+import { createStatusItem } from "./statusItem";
+
+let running: Server | undefined;
+
+export function activate(context: vscode.ExtensionContext): void {
+  const log = vscode.window.createOutputChannel("linnix", { log: true });
+  const explanations = new Explanations();
+  const server: Server = new Server(context, log, (findingId) => explanations.show(server, findingId));
+  running = server;
+  const runs = new Runs(server, log);
+  context.subscriptions.push(
+    log,
+    explanations,
+    server,
+    runs,
+    new Panel(server, runs.labels),
+    new InlineTexts(server),
+    createStatusItem(server),
+    registerCommands(context, server, explanations, log),
+    vscode.workspace.onDidChangeConfiguration((change) => {
+      const isAnother = ["linnix.path", "linnix.interpreter"].some((name) =>
+        change.affectsConfiguration(name),
+      );
+      if (isAnother && server.state.kind !== "stopped") {
+        void server.restart();
+      }
+    }),
+    // What the workspace says counts from now on: another server, other settings.
+    vscode.workspace.onDidGrantWorkspaceTrust(() => void server.restart()),
+  );
+  void server.start();
+}
+
+export async function deactivate(): Promise<void> {
+  await running?.stop();
+}

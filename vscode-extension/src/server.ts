@@ -1,0 +1,319 @@
+// The life of the server's process, and what it has told: its state, its status, its findings.
+
+import * as vscode from "vscode";
+import {
+  CloseAction,
+  ErrorAction,
+  ErrorCodes,
+  LanguageClient,
+  RevealOutputChannelOn,
+  State,
+  type LanguageClientOptions,
+} from "vscode-languageclient/node";
+import { findServer, type Command } from "./lookup";
+import type { Explained, Finding, FindingsChange, Key, Process, Status } from "./protocol";
+import { Restarts } from "./restarts";
+import { serverSettings, wordsOf } from "./settings";
+import type { ServerState } from "./statusText";
+import { reasonOf } from "./text";
+
+const GONE: unknown[] = [
+  ErrorCodes.PendingResponseRejected,
+  ErrorCodes.ConnectionInactive,
+  ErrorCodes.MessageWriteError,
+  "EPIPE",
+];
+const START_LIMIT_MS = 30_000;
+const STOP_LIMIT_MS = 2000;
+
+/** It writes its troubles to the log: popups are for what the user has just asked for. */
+class QuietClient extends LanguageClient {
+  override error(message: string, data?: unknown): void {
+    super.error(message, data, false);
+  }
+
+  override warn(message: string, data?: unknown): void {
+    super.warn(message, data, false);
+  }
+
+  override info(message: string, data?: unknown): void {
+    super.info(message, data, false);
+  }
+}
+
+export class Server implements vscode.Disposable {
+  readonly findings = new Map<string, Finding>();
+  state: ServerState = { kind: "stopped" };
+  status: Status | null = null;
+  command: Command | null = null;
+  client: LanguageClient | null = null;
+
+  private readonly changed = new vscode.EventEmitter<void>();
+  /** State, status or findings are different. */
+  readonly onDidChange = this.changed.event;
+  private readonly restarts = new Restarts();
+  private timer: NodeJS.Timeout | undefined;
+  private queue: Promise<void> = Promise.resolve();
+
+  /** @param explain shows an explanation, in place of the server's own popup */
+  constructor(
+    private readonly context: vscode.ExtensionContext,
+    private readonly log: vscode.LogOutputChannel,
+    private readonly explain: (findingId: string) => Promise<void>,
+  ) {}
+
+  /** At the user's word, or when the window opens: earlier crashes are forgotten. */
+  start(): Promise<void> {
+    this.restarts.forget();
+    return this.after(() => this.startNow());
+  }
+
+  stop(): Promise<void> {
+    return this.after(async () => {
+      await this.letGo();
+      this.become({ kind: "stopped" });
+    });
+  }
+
+  restart(): Promise<void> {
+    this.restarts.forget();
+    return this.after(async () => {
+      await this.letGo();
+      await this.startNow();
+    });
+  }
+
+  get serverPid(): number | undefined {
+    return this.client?.serverProcess?.pid;
+  }
+
+  /** Undefined where there is no server that could answer. */
+  async request<T>(method: string, params?: object): Promise<T | undefined> {
+    const client = this.client;
+    if (!client || this.state.kind !== "running") {
+      return undefined;
+    }
+    try {
+      return await client.sendRequest<T>(method, params ?? {});
+    } catch (error) {
+      this.log.debug(`${method}: ${reasonOf(error)}`);
+      return undefined;
+    }
+  }
+
+  processes(): Promise<{ processes: Process[] } | undefined> {
+    return this.request("linnix/processTree");
+  }
+
+  watch(pid: number, label: string): Promise<Key | undefined> {
+    return this.request("linnix/watch", { pid, label });
+  }
+
+  execute<T>(command: string, argument: object): Promise<T | undefined> {
+    return this.request("workspace/executeCommand", { command, arguments: [argument] });
+  }
+
+  explained(findingId: string): Promise<Explained | null | undefined> {
+    return this.execute("linnix.explain", { finding_id: findingId, quiet: true });
+  }
+
+  dispose(): void {
+    clearTimeout(this.timer);
+    this.changed.dispose();
+  }
+
+  // One after the other: a start during a stop waits for it.
+  private after(work: () => Promise<void>): Promise<void> {
+    this.queue = this.queue.then(work).catch((error: unknown) => {
+      this.log.error(reasonOf(error));
+    });
+    return this.queue;
+  }
+
+  private become(state: ServerState): void {
+    this.state = state;
+    if (state.kind !== "running") {
+      this.status = null;
+      this.findings.clear();
+    }
+    this.changed.fire();
+  }
+
+  private async startNow(): Promise<void> {
+    clearTimeout(this.timer);
+    if (this.client) {
+      return;
+    }
+    this.command = findServer({
+      path: wordsOf("path"),
+      interpreter: wordsOf("interpreter"),
+      extensionFolder: this.context.extensionPath,
+      workspaceFolders: vscode.workspace.isTrusted
+        ? (vscode.workspace.workspaceFolders ?? [])
+            .filter((folder) => folder.uri.scheme === "file")
+            .map((folder) => folder.uri.fsPath)
+        : [],
+      environment: process.env,
+    });
+    if (!this.command) {
+      this.log.warn("linnix-ls is not installed where it is looked for");
+      this.become({ kind: "missing" });
+      return;
+    }
+    const { command, args, origin } = this.command;
+    this.log.info(`starting ${[command, ...args].join(" ")} (${origin})`);
+    this.become({ kind: "starting" });
+    const client = new QuietClient("linnix", "linnix", { command, args }, this.options());
+    this.client = client;
+    // Its end during the start is the failure of the start.
+    let isUp = false;
+    client.onDidChangeState(({ newState }) => {
+      if (newState === State.Stopped && isUp && this.client === client) {
+        this.crashed(client, "the server has ended unexpectedly");
+      }
+    });
+    client.onNotification("linnix/didChangeStatus", (status: Status) => {
+      this.status = { ...(this.status?.explain ? { explain: this.status.explain } : {}), ...status };
+      this.changed.fire();
+    });
+    client.onNotification("linnix/didChangeFindings", (change: FindingsChange) => {
+      change.findings.forEach((finding) => this.findings.set(finding.id, finding));
+      change.removed.forEach((id) => this.findings.delete(id));
+      this.changed.fire();
+    });
+    try {
+      await within(START_LIMIT_MS, client.start());
+    } catch (error) {
+      // Of a process that ends at once, the library knows only that its answer does not come.
+      const isGone = GONE.includes((error as { code?: unknown }).code);
+      const reason = isGone ? "the server has ended before it answered" : reasonOf(error);
+      this.crashed(client, reason);
+      return;
+    }
+    isUp = true;
+    if (!client.isRunning()) {
+      this.crashed(client, "the server has ended unexpectedly");
+      return;
+    }
+    this.become({ kind: "running" });
+    this.status = (await this.request<Status>("linnix/status")) ?? this.status;
+    const known = await this.request<{ findings: Finding[] }>("linnix/findings");
+    known?.findings.forEach((finding) => this.findings.set(finding.id, finding));
+    this.changed.fire();
+  }
+
+  private options(): LanguageClientOptions {
+    return {
+      documentSelector: [{ scheme: "file" }],
+      outputChannel: this.log,
+      revealOutputChannelOn: RevealOutputChannelOn.Never,
+      initializationOptions: () => serverSettings(this.context.extension),
+      // Restarting is done here, with pauses, and for failures to start as well.
+      errorHandler: {
+        error: () => ({ action: ErrorAction.Continue, handled: true }),
+        closed: () => ({ action: CloseAction.DoNotRestart, handled: true }),
+      },
+      initializationFailedHandler: () => false,
+      middleware: {
+        workspace: {
+          configuration: (params) =>
+            params.items.map((item) =>
+              item.section === "linnix" || item.section === undefined
+                ? serverSettings(this.context.extension)
+                : null,
+            ),
+          didChangeConfiguration: async () => {
+            await this.client?.sendNotification("workspace/didChangeConfiguration", {
+              settings: { linnix: serverSettings(this.context.extension) },
+            });
+          },
+        },
+        executeCommand: async (command, args: unknown[], next) => {
+          const [argument] = args as [{ finding_id?: unknown }?];
+          if (command === "linnix.explain" && typeof argument?.finding_id === "string") {
+            await this.explain(argument.finding_id);
+            return null;
+          }
+          if (command === "linnix.tryFix" && !vscode.workspace.isTrusted) {
+            // It would run the workspace's tests.
+            await vscode.commands.executeCommand("workbench.trust.manage");
+            return null;
+          }
+          try {
+            return (await next(command, args)) as unknown;
+          } catch (error) {
+            this.log.error(`${command}: ${reasonOf(error)}`);
+            return null;
+          }
+        },
+      },
+    };
+  }
+
+  private crashed(client: LanguageClient, reason: string): void {
+    if (this.client !== client) {
+      return;
+    }
+    this.client = null;
+    void dispose(client);
+    const pauseMs = this.restarts.crashed(Date.now());
+    if (pauseMs === null) {
+      this.log.error(`${reason}; it is not started again by itself`);
+      this.become({ kind: "failed", reason });
+      void this.tellFailure(reason);
+      return;
+    }
+    this.log.warn(`${reason}; starting again in ${pauseMs} ms`);
+    this.become({ kind: "restarting", reason });
+    this.timer = setTimeout(() => void this.after(() => this.startNow()), pauseMs);
+  }
+
+  /** The one popup there is without having been asked for: after it has given up. */
+  private async tellFailure(reason: string): Promise<void> {
+    const again = "Restart";
+    const logs = "Show Logs";
+    const chosen = await vscode.window.showErrorMessage(
+      `linnix-ls does not stay up: ${reason}`,
+      again,
+      logs,
+    );
+    if (chosen === again) {
+      await this.restart();
+    } else if (chosen === logs) {
+      this.log.show();
+    }
+  }
+
+  private async letGo(): Promise<void> {
+    clearTimeout(this.timer);
+    const client = this.client;
+    this.client = null;
+    if (client) {
+      await dispose(client);
+    }
+  }
+}
+
+async function within(limitMs: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`the server has not answered within ${limitMs / 1000} s`));
+    }, limitMs);
+  });
+  try {
+    await Promise.race([work, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function dispose(client: LanguageClient): Promise<void> {
+  const { serverProcess } = client;
+  try {
+    await client.dispose(STOP_LIMIT_MS);
+  } catch {
+    // It had not started, or has ended already.
+    serverProcess?.kill();
+  }
+}

@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+
+interface Manifest {
+  contributes: {
+    commands: { command: string }[];
+    menus: Record<string, { command: string }[]>;
+    viewsWelcome: { contents: string }[];
+    viewsContainers: { activitybar: { icon: string }[] };
+  };
+}
+
+const { contributes } = JSON.parse(readFileSync("package.json", "utf8")) as Manifest;
+const declared = contributes.commands.map(({ command }) => command);
+
+test("menus and welcome texts name commands that are declared", () => {
+  const named = [
+    ...Object.values(contributes.menus).flatMap((entries) => entries.map((entry) => entry.command)),
+    ...contributes.viewsWelcome.flatMap(({ contents }) =>
+      [...contents.matchAll(/command:(linnix\.[\w.]+)/g)].map(([, name]) => name ?? ""),
+    ),
+  ];
+  assert.deepEqual(named.filter((name) => !declared.includes(name)), []);
+});
+
+test("every command is implemented, and every one that is implemented is declared", () => {
+  const source = readFileSync("src/commands.ts", "utf8");
+  const body = /const commands: Record<.*?\n {2}\};/s.exec(source)?.[0] ?? "";
+  const implemented = [...body.matchAll(/^ {4}"?([\w.]+)"?: /gm)].map(([, name]) => `linnix.${name ?? ""}`);
+  assert.deepEqual(implemented.sort(), [...declared].sort());
+});
+
+test("pictures are there", () => {
+  for (const { icon } of contributes.viewsContainers.activitybar) {
+    assert.ok(existsSync(icon));
+  }
+});
