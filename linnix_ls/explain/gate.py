@@ -40,6 +40,8 @@ from linnix_ls.explain.vocabulary import (
     KEYWORDS,
     LOOP_WORDS,
     NEUTRAL,
+    NO_REMEDY,
+    NO_WAIT,
     REASONS,
     REMEDIES,
     TOPICS,
@@ -122,7 +124,7 @@ def examine(
     refusals: list[Refusal] = []
     if answer.old.strip() or answer.new.strip():
         try:
-            patch = patch_from(answer.old, answer.new, model, finding, excerpt)
+            patch = _helping(patch_from(answer.old, answer.new, model, finding, excerpt), finding)
         except BadPatch as bad:
             refusals.append(Refusal(Reason.BAD_PATCH, visible(str(bad), 200)))
     first: Refusal | None = None
@@ -138,6 +140,20 @@ def examine(
             return Checked(Note(model, text, cites, patch), tuple(refusals))
     assert first is not None
     return Checked(None, (first, *refusals))
+
+
+def _helping(patch: Patch, finding: Finding) -> Patch:
+    """The patch, unless it asks again where it should wait.
+
+    Raises:
+        BadPatch: it does.
+    """
+    if finding.cause in (Cause.BUSY_POLL, Cause.LOCK_SPIN):
+        for edit in patch.edits:
+            before = NO_WAIT.findall(edit.old)
+            if any(again not in before for again in NO_WAIT.findall(edit.new)):
+                raise BadPatch("it asks again instead of waiting")
+    return patch
 
 
 # What may be wrong with the end of a sentence, of which the beginning is of use.
@@ -333,6 +349,9 @@ class _Reader:
         self._numbers(plain)
         self._words(plain)
         self._advice(plain)
+        no_remedy = NO_REMEDY.get(self.finding.cause)
+        if no_remedy and (match := no_remedy.search(text)):
+            raise _Refused(Reason.WRONG_REMEDY, match[0])
         return note, tuple(dict.fromkeys(self.cited))
 
     # -- form ------------------------------------------------------------------------------------

@@ -305,3 +305,24 @@ UNIT_WORDS: dict[str, tuple[str, ...]] = {
     "cpus": ("cpu",),
     "states": ("different state", "state"),
 }
+
+# Put in the place of a poll, these only ask again: a turn given away, a timeout of zero.
+NO_WAIT = re.compile(
+    r"\byield\w*\s*\(|\bsched_yield|\bonSpinWait|\bspin_loop|\btimeout\s*=\s*0(?:\.0*)?(?![.\d])"
+    r"|\bsleep\w*\(\s*0(?:\.0*)?\s*\)|,\s*0\s*\)",
+    re.IGNORECASE,
+)
+# What is told to be done with code, and not what it is told to replace.
+_TOLD = (
+    r"(?<!instead of )(?<!rather than )(?<!without )\b(?:with|use|using|add|insert|call|calling)\b"
+    r"(?:(?!\binstead\b|\brather\b|\bwithout\b)[^.`]){0,80}`[^`]{0,200}"
+)
+# Advice that names the right kind of thing and does not do it.
+NO_REMEDY: dict[Cause, re.Pattern[str]] = {
+    **dict.fromkeys(
+        (Cause.BUSY_POLL, Cause.LOCK_SPIN),
+        re.compile(rf"{_TOLD}(?:{NO_WAIT.pattern})", re.IGNORECASE),
+    ),
+    # A child outlives its parent in the same session, too.
+    Cause.ORPHAN_SERVER: re.compile(rf"{_TOLD}\bstart_new_session\s*=\s*False"),
+}

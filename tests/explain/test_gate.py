@@ -198,6 +198,10 @@ BAD = [
     (LEAK, "Call `stop` in a `finally` to ensure an end.", "unmeasured"),
     ("py-batch-drain", "Replace `asyncio.wait` with `asyncio.sleep`.", "wrong_remedy"),
     (UP, "Replace the `until` loop with a `sleep` command.", "wrong_remedy"),
+    (LOCK, "Replace the `while (!try_lock())` loop with `std::this_thread::yield()` and wait.",
+     "wrong_remedy"),
+    (LEAK, "Replace `start_new_session=True` with `start_new_session=False`, and stop it.",
+     "wrong_remedy"),
     # of no use
     (PY, "Use a blocking call with a timeout instead.", "not_specific"),
     (PY, "The loop in `run` calls `get_nowait` until a timeout.", "not_specific"),
@@ -411,3 +415,12 @@ def test_it_takes_milliseconds_also_for_what_is_made_to_be_slow():
             started = time.process_time()
             checked(PY, shape, is_free_prose=is_free_prose)
             assert time.process_time() - started < 0.5, (text[:20], is_free_prose)
+
+
+def test_a_change_that_only_asks_again_is_refused_with_its_note():
+    old = "                batch.append(self.records.get_nowait())"
+    note = "Replace `self.records.get_nowait()` with `self.records.get(timeout={})`."
+    for seconds, is_shown in (("0", False), ("0.0", False), ("0.5", True)):
+        new = old.replace("get_nowait()", f"get(timeout={seconds})")
+        result = checked(PY, answer(note.format(seconds), old=old, new=new))
+        assert (result.note is not None) == is_shown, (seconds, result)
