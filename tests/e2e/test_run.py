@@ -68,7 +68,7 @@ for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP, sig
 print("ready")
 while "SIGUSR2" not in heard:
     signal.pause()
-print(*heard)
+print(" ".join(heard))  # in one write: a prompt may come in between
 """
 
 
