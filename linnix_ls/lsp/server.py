@@ -35,6 +35,7 @@ from linnix_ls.lsp.progress import cancellable_progress
 from linnix_ls.lsp.protocol import LinnixProtocol
 from linnix_ls.lsp.session import RETRY_DELAYS_S, FeedSession, OpenFeed
 from linnix_ls.lsp.stdio import call_when_process_ends
+from linnix_ls.lsp.text import with_fix
 
 if TYPE_CHECKING:
     # Settings bring pydantic along, 0.2 s of imports that `initialize` need not wait for.
@@ -315,7 +316,7 @@ class LinnixServer(LanguageServer):
             async with cancellable_progress(self, "linnix: asking the model") as report:
                 return await self._explaining.ask(finding, pass_on), ""
         except LinnixError as error:
-            return None, f"no note by a model: {_with_fix(error)}"
+            return None, f"no note by a model: {with_fix(error.message, error.fix)}"
 
     async def dismiss(self, *arguments: Any) -> None:
         if finding := self._named_finding(arguments):
@@ -652,10 +653,6 @@ class LinnixServer(LanguageServer):
 
 
 Handler = Callable[..., Awaitable[Any]]
-
-
-def _with_fix(error: LinnixError) -> str:
-    return f"{error.message} (to fix it: {error.fix})" if error.fix else error.message
 
 
 class ServerOptions(TypedDict, total=False):

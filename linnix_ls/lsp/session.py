@@ -18,6 +18,7 @@ from linnix_ls.core.findings import Finding, State
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.errors import AgentError, LinnixError
 from linnix_ls.feed.base import Feed, FeedChange, FeedState, FeedStatus, StatusChanged
+from linnix_ls.lsp.text import with_fix
 
 if TYPE_CHECKING:
     from linnix_ls.config import Settings
@@ -294,19 +295,15 @@ class FeedSession:
         """Once until it is over: a retry that fails again is no news."""
         if not self._is_outage_told:
             self._is_outage_told = True
-            self._listener.tell(_with_fix(f"{problem}; trying again", fix), is_problem=True)
+            self._listener.tell(with_fix(f"{problem}; trying again", fix), is_problem=True)
 
     def _tell_recovery(self, status: FeedStatus) -> None:
         if self._is_outage_told:
             self._is_outage_told = False
             self._listener.tell("watching processes again", is_problem=False)
         if status.degraded and status.degraded != self._told_degraded:
-            self._listener.tell(_with_fix(status.degraded, status.fix), is_problem=True)
+            self._listener.tell(with_fix(status.degraded, status.fix), is_problem=True)
         self._told_degraded = status.degraded
-
-
-def _with_fix(problem: str, fix: str | None) -> str:
-    return f"{problem} (to fix it: {fix})" if fix else problem
 
 
 async def _first_of(*events: asyncio.Event) -> None:

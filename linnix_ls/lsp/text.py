@@ -29,3 +29,8 @@ def code_span(text: str, max_chars: int = 120) -> str:
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def with_fix(problem: str, fix: str | None) -> str:
+    """A problem, and what can be done about it, in one line."""
+    return f"{problem} (to fix it: {fix})" if fix else problem

@@ -8,22 +8,13 @@ import pytest
 from linnix_ls.cli.main import main
 from linnix_ls.core.findings import Edit, Note, Patch
 from linnix_ls.report.document import build, to_json
-from tests.report.samples import FACTS, SPIN, STATUS, a_spin, at
-
-SOURCE = """\
-class Pump:
-    def drain(self):
-        while True:
-            if self.queue.empty():
-                continue
-            self.take()
-"""
+from tests.report.samples import FACTS, PUMP_SOURCE, SPIN, STATUS, a_spin, at
 
 
 @pytest.fixture
 def pump(tmp_path):
     path = tmp_path / "pump.py"
-    path.write_text(SOURCE)
+    path.write_text(PUMP_SOURCE)
     return path
 
 

@@ -4,25 +4,8 @@
 --
 -- Environment: TEST_COMMAND, SOURCE_FILE, OUTCOME (a file for what was seen, as JSON).
 
-local PATIENCE_MS = 60000
-local seen = {}
-local get_clients = vim.lsp.get_clients or vim.lsp.get_active_clients
-
-local function finish()
-  vim.fn.writefile({ vim.fn.json_encode(seen) }, vim.env.OUTCOME)
-  for _, client in ipairs(get_clients()) do
-    vim.lsp.stop_client(client.id)
-  end
-  vim.wait(5000, function() return #get_clients() == 0 end, 20)
-  vim.cmd('qall!')
-end
-
-local function wait_for(what, condition)
-  if not vim.wait(PATIENCE_MS, condition, 20) then
-    seen.failed = 'no ' .. what
-    finish()
-  end
-end
+local story = dofile(vim.fn.fnamemodify(debug.getinfo(1, 'S').source:sub(2), ':h') .. '/neovim_story.lua')
+local seen, get_clients, finish, wait_for = story.seen, story.get_clients, story.finish, story.wait_for
 
 -- The user's answer to "Stop process …?": the first choice.
 vim.fn.inputlist = function(lines)
@@ -59,11 +42,11 @@ seen.was_running = vim.loop.fs_stat('/proc/' .. data.pid) ~= nil
 vim.api.nvim_win_set_cursor(0, { diagnostic.lnum + 1, 0 })
 local client = get_clients()[1]
 local document = { textDocument = vim.lsp.util.make_text_document_params() }
-local lenses = vim.lsp.buf_request_sync(buffer, 'textDocument/codeLens', document, PATIENCE_MS)
+local lenses = vim.lsp.buf_request_sync(buffer, 'textDocument/codeLens', document, story.patience_ms)
 seen.lenses = vim.tbl_map(function(lens) return lens.command.title end, lenses[client.id].result)
 local params = vim.lsp.util.make_range_params(0, client.offset_encoding)
 params.context = { diagnostics = {} }
-local answers = vim.lsp.buf_request_sync(buffer, 'textDocument/codeAction', params, PATIENCE_MS)
+local answers = vim.lsp.buf_request_sync(buffer, 'textDocument/codeAction', params, story.patience_ms)
 for _, action in ipairs(answers[client.id].result) do
   if action.title:match('^Stop process') then
     seen.action = action.title

@@ -3,25 +3,10 @@
 --
 -- Environment: TEST_COMMAND, SOURCE_FILE, OUTCOME (a file for what was seen, as JSON).
 
-local PATIENCE_MS = 120000
-local seen = { messages = {}, titles = {} }
-local get_clients = vim.lsp.get_clients or vim.lsp.get_active_clients
-
-local function finish()
-  vim.fn.writefile({ vim.fn.json_encode(seen) }, vim.env.OUTCOME)
-  for _, client in ipairs(get_clients()) do
-    vim.lsp.stop_client(client.id)
-  end
-  vim.wait(5000, function() return #get_clients() == 0 end, 20)
-  vim.cmd('qall!')
-end
-
-local function wait_for(what, condition)
-  if not vim.wait(PATIENCE_MS, condition, 50) then
-    seen.failed = 'no ' .. what
-    finish()
-  end
-end
+local story = dofile(vim.fn.fnamemodify(debug.getinfo(1, 'S').source:sub(2), ':h') .. '/neovim_story.lua')
+local seen, get_clients, finish, wait_for = story.seen, story.get_clients, story.finish, story.wait_for
+seen.messages, seen.titles = {}, {}
+story.patience_ms = 120000
 
 vim.lsp.handlers['linnix/didChangeStatus'] = function(_, status) seen.status = status end
 vim.lsp.handlers['window/showMessage'] = function(_, params)
@@ -47,14 +32,14 @@ end)
 vim.api.nvim_win_set_cursor(0, { diagnostic.lnum + 1, 0 })
 local client = get_clients()[1]
 local position = vim.lsp.util.make_position_params(0, client.offset_encoding)
-local hover = vim.lsp.buf_request_sync(buffer, 'textDocument/hover', position, PATIENCE_MS)
+local hover = vim.lsp.buf_request_sync(buffer, 'textDocument/hover', position, story.patience_ms)
 seen.hover = hover[client.id].result.contents.value
 
 -- As `:lua vim.lsp.buf.code_action()` and the choice in its menu would.
 local function choose(pattern)
   local params = vim.lsp.util.make_range_params(0, client.offset_encoding)
   params.context = { diagnostics = {} }
-  local answers = vim.lsp.buf_request_sync(buffer, 'textDocument/codeAction', params, PATIENCE_MS)
+  local answers = vim.lsp.buf_request_sync(buffer, 'textDocument/codeAction', params, story.patience_ms)
   for _, action in ipairs(answers[client.id].result) do
     table.insert(seen.titles, action.title)
     if action.title:match(pattern) then return action end

@@ -3,25 +3,9 @@
 --
 -- Environment: TEST_COMMAND, SOURCE_FILE, OUTCOME (a file for what was seen, as JSON).
 
-local PATIENCE_MS = 60000
-local seen = { said = {} }
-local get_clients = vim.lsp.get_clients or vim.lsp.get_active_clients
-
-local function finish()
-  vim.fn.writefile({ vim.fn.json_encode(seen) }, vim.env.OUTCOME)
-  for _, client in ipairs(get_clients()) do
-    vim.lsp.stop_client(client.id)
-  end
-  vim.wait(5000, function() return #get_clients() == 0 end, 20)
-  vim.cmd('qall!')
-end
-
-local function wait_for(what, condition)
-  if not vim.wait(PATIENCE_MS, condition, 20) then
-    seen.failed = 'no ' .. what
-    finish()
-  end
-end
+local story = dofile(vim.fn.fnamemodify(debug.getinfo(1, 'S').source:sub(2), ':h') .. '/neovim_story.lua')
+local seen, get_clients, finish, wait_for = story.seen, story.get_clients, story.finish, story.wait_for
+seen.said = {}
 
 vim.notify = function(words) table.insert(seen.said, words) end
 vim.fn.inputlist = function(lines)

@@ -12,18 +12,10 @@ from linnix_ls.core.ids import ProcessKey
 from linnix_ls.explain.base import NoAnswer, NoteRefused
 from linnix_ls.explain.notes import ModelNotes
 from tests.explain.writers import ScriptedWriter
-from tests.report.samples import a_spin, at
+from tests.report.samples import PUMP_SOURCE, a_spin, at
 
 pytestmark = pytest.mark.asyncio
 
-SOURCE = """\
-class Pump:
-    def drain(self):
-        while True:
-            if self.queue.empty():
-                continue
-            self.take()
-"""
 SENTENCES = (
     "Let it wait in the queue instead of asking self.queue.empty() in a loop.",
     "The loop asks and continues at once.",
@@ -38,7 +30,7 @@ async def notes_by(writer, **options):
     told, problems = asyncio.Queue(), []
     notes = ModelNotes(
         writer,
-        lambda _path: SOURCE,
+        lambda _path: PUMP_SOURCE,
         on_note=told.put_nowait,
         on_problem=problems.append,
         look_again_s=0,

@@ -7,6 +7,7 @@ import struct
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from linnix_ls.explain.base import NoAnswer, Prompt
@@ -78,8 +79,9 @@ async def test_it_stops_while_it_reads_and_while_it_writes_and_is_usable_after(w
     writer = writers(model_path, deadline_s=100)
     before = (await writer.write(QUESTION, Told())).text
     pid = writer.worker_pid
+    used_s = sum(psutil.Process(pid).cpu_times()[:2])
     reading = asyncio.create_task(writer.write(LONG, Told()))
-    await asyncio.sleep(0.3)
+    await until(lambda: sum(psutil.Process(pid).cpu_times()[:2]) > used_s + 0.1)
     assert await stopped(reading) < 0.1
     begun = asyncio.Event()
     writing = asyncio.create_task(

@@ -18,6 +18,16 @@ from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.feed.base import FeedState, FeedStatus
 from linnix_ls.report.document import RunFacts
 
+# Of pump.py, where line 4 asks.
+PUMP_SOURCE = """\
+class Pump:
+    def drain(self):
+        while True:
+            if self.queue.empty():
+                continue
+            self.take()
+"""
+
 STARTED_NS = 1_000 * NS_PER_S
 
 FACTS = RunFacts(

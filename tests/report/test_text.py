@@ -8,22 +8,13 @@ from linnix_ls.core.findings import Edit, Note, Patch, Severity
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.feed.base import FeedState, FeedStatus
 from linnix_ls.report import text
-from tests.report.samples import FACTS, PYTEST, SPIN, STARTED_NS, STATUS, a_spin, at
-
-SOURCE = """\
-class Pump:
-    def drain(self):
-        while True:
-            if self.queue.empty():
-                continue
-            self.take()
-"""
+from tests.report.samples import FACTS, PUMP_SOURCE, PYTEST, SPIN, STARTED_NS, STATUS, a_spin, at
 
 
 @pytest.fixture
 def pump(tmp_path):
     path = tmp_path / "pump.py"
-    path.write_text(SOURCE)
+    path.write_text(PUMP_SOURCE)
     return path
 
 
