@@ -236,6 +236,8 @@ def tagged(value, *command, **popen):
     """A process that somebody starts with a tag, and that nobody's parent is."""
     environment = {**os.environ, "LINNIX_SESSION": value}
     with sleeping(*command, env=environment, **popen) as process:
+        while not procfs.read_environ(process.pid):  # Popen returns in the middle of exec
+            os.sched_yield()
         yield procfs.read_stat(process.pid).key
 
 
