@@ -315,6 +315,10 @@ class TestNames:
     def test_below_an_editor_are_its_own(self, told):
         assert self.label_and_source(told) == (None, "editor")
 
+    def test_without_a_source_leave_it_as_it_is(self, told):
+        told(Watched(5, RUN, "zsh: make", is_root_judged=True), seen(RUN))
+        assert self.label_and_source(told) == ("zsh: make", "editor")
+
     def test_that_come_later_are_taken(self, told):
         told(Watched(5, RUN, "task: test", is_root_judged=True, source=Source.TASK), seen(RUN))
         assert self.label_and_source(told) == ("task: test", "task")
