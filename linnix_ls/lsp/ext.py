@@ -62,7 +62,7 @@ class UnwatchParams:
 @attrs.frozen
 class FindingArgument:
     """The argument of every command about a finding; `confirmed` is for linnix.stopProcess,
-    `quiet` for linnix.explain."""
+    `quiet` for linnix.explain and linnix.reproduce."""
 
     finding_id: str = attrs.field(validator=attrs.validators.instance_of(str))
     confirmed: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
