@@ -50,7 +50,13 @@ class PsutilTracer:
         "without eBPF: processes that live shorter than 0.2 s and system calls are not seen"
     )
 
-    def __init__(self) -> None:
+    def __init__(self, ptrace_scope: int | None = None) -> None:
+        scope = procfs.read_ptrace_scope() if ptrace_scope is None else ptrace_scope
+        if scope:
+            self.degraded = (
+                f"{self.degraded}, and stacks and memory of processes cannot be read "
+                f"(kernel.yama.ptrace_scope = {scope})"
+            )
         self._roots: dict[int, frozenset[int]] = {}
         self._known: dict[int, _Known] = {}
         self._uids: frozenset[int] = frozenset()

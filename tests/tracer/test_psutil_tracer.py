@@ -38,6 +38,12 @@ async def test_it_says_what_it_cannot_see(witness):
     assert await witness.tracer.count_syscalls(os.getpid(), 0.01) is None
 
 
+async def test_it_says_that_stacks_cannot_be_read_where_the_kernel_forbids_it():
+    assert "stacks" not in PsutilTracer(ptrace_scope=0).degraded
+    assert "stacks and memory of processes cannot be read" in PsutilTracer(ptrace_scope=1).degraded
+    assert "ptrace_scope = 1" in PsutilTracer(ptrace_scope=1).degraded
+
+
 async def test_births_programs_and_deaths_are_told(witness):
     story = await witness.run("sh", "-c", "sleep 0.7; exec sleep 0.6")
     [fork] = story.forks
