@@ -40,9 +40,10 @@ extension: ## the VS Code extension, as vscode-extension/dist/linnix-ls.vsix
 extension-test: ## the extension's types, lint and tests, without VS Code
 	@deploy/extension.sh test
 
-bench: ## time to diagnostic, accuracy on the corpus, innocents, explanations: an hour on a quiet machine
+bench: ## time to diagnostic, what the server costs an editor, accuracy, innocents, explanations: an hour on a quiet machine
 	@deploy/setup.sh test
 	$(BIN)/python -m bench.latency
+	$(BIN)/python -m bench.editor
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.innocents
 	@deploy/setup.sh model

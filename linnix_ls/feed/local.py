@@ -13,6 +13,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from heapq import nlargest
 
 from linnix_ls import procfs
 from linnix_ls.core.changes import Change, ExaminationWanted, FindingChanged, RunBegan, RunEnded
@@ -35,7 +36,7 @@ from linnix_ls.core.examination import Examination, ExaminationRequest
 from linnix_ls.core.findings import State
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.policy import Policy
-from linnix_ls.core.tree import is_interactive_shell
+from linnix_ls.core.tree import Process, is_interactive_shell
 from linnix_ls.errors import AgentError, TracerUnavailable
 from linnix_ls.feed.base import (
     FeedChange,
@@ -55,6 +56,7 @@ TICK_INTERVAL_S = 0.1
 KILL_AFTER_S = 2.0
 RECENTLY_ENDED_S = 10.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGKILL)
+MAX_ENDED_SHOWN = 1_000
 MAX_ENDING = 200  # processes at once; each takes a file descriptor
 
 MakeExaminer = Callable[["LocalFeed"], Examiner]
@@ -379,9 +381,7 @@ class LocalFeed:
     async def process_tree(self) -> tuple[ProcessView, ...]:
         now_ns = time.monotonic_ns()
         views = []
-        for process in self.engine.tree:
-            if process.exited_ns and process.exited_ns < now_ns - RECENTLY_ENDED_S * NS_PER_S:
-                continue
+        for process in self._shown_processes(now_ns):
             run = self.engine.run_of(process.key)
             end_ns = process.exited_ns or now_ns
             views.append(
@@ -400,6 +400,14 @@ class LocalFeed:
                 )
             )
         return tuple(views)
+
+    def _shown_processes(self, now_ns: int) -> list[Process]:
+        """The living, and of the dead the last ones: of a storm there are thousands a second."""
+        since_ns = now_ns - RECENTLY_ENDED_S * NS_PER_S
+        ended = [p.exited_ns for p in self.engine.tree if (p.exited_ns or 0) >= since_ns]
+        if len(ended) > MAX_ENDED_SHOWN:
+            since_ns = max(since_ns, nlargest(MAX_ENDED_SHOWN, filter(None, ended))[-1])
+        return [p for p in self.engine.tree if p.is_alive or (p.exited_ns or 0) >= since_ns]
 
     async def stop_process(self, key: ProcessKey, *, tree: bool = False) -> StopOutcome:
         process = self.engine.tree.get(key)
