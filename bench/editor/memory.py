@@ -213,6 +213,9 @@ async def _ask_for_all(editor: PlainEditor) -> None:
         await asyncio.sleep(ASK_EVERY_S)
         await editor.request("linnix/processTree")
         await editor.request("linnix/findings")
+        for run in (await editor.request("linnix/runs"))["runs"][:1]:
+            key = {"pid": run["pid"], "start_ticks": run["start_ticks"]}
+            await editor.request("linnix/run", {"run": key})
         for finding in list(editor.findings.values())[-3:]:
             if place := finding["location"]:
                 await editor.hover(place["uri"], place["line"])
