@@ -110,6 +110,7 @@ def test_a_name_that_is_meant_to_harm_is_text_and_equal_siblings_are_one_row(
         datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp(),
     ]
     assert seen["n_rows"] == 2000 + 3  # two headings and the gap between
+    assert "p1 1  0.10 cores  123 MB  1999 forks  stopped  1 s  p" in seen["measures"]
     assert seen["build_ms"] < 500  # a few tens; done once a second
     assert seen["missing"] == "linnix: there is no /nowhere/linnix-ls"
     assert seen["findings"] == 0
