@@ -40,9 +40,10 @@ extension: ## the VS Code extension, as vscode-extension/dist/linnix-ls.vsix
 extension-test: ## the extension's types, lint and tests, without VS Code
 	@deploy/extension.sh test
 
-bench: ## time to diagnostic, accuracy on the corpus, innocents, explanations: an hour on a quiet machine
+bench: ## time to diagnostic, what the server costs an editor, accuracy, innocents, explanations: an hour on a quiet machine
 	@deploy/setup.sh test
 	$(BIN)/python -m bench.latency
+	$(BIN)/python -m bench.editor
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.innocents
 	@deploy/setup.sh model
@@ -50,11 +51,12 @@ bench: ## time to diagnostic, accuracy on the corpus, innocents, explanations: a
 	$(BIN)/python -m bench.explain.hover --model smollm2-135m
 	$(BIN)/python -m bench.explain.neighbour --model smollm2-135m
 
-generate: ## write anew tracer/wire.py, docs/thresholds.md, the extension's settings
+generate: ## write anew tracer/wire.py, docs/thresholds.md, the settings in docs and extension
 	@deploy/setup.sh test
 	$(BIN)/python -m linnix_ls.tracer.generate_wire
 	$(BIN)/python -m linnix_ls.generate_thresholds
 	$(BIN)/python -m linnix_ls.generate_extension_settings
+	$(BIN)/python -m linnix_ls.generate_settings_tables
 
 picture: ## draw docs/run.svg anew from a real run
 	@deploy/setup.sh test

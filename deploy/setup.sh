@@ -229,5 +229,6 @@ ensure_model() {
 ensure_packages
 [ -n "$(find_python)" ] || ensure_packages # there was none at all, and now there is an old one
 ensure_python_packages
+[ "$profile" != test ] || deploy/emacs-current.sh || say "no Emacs 30: it is not tested"
 if [ "$profile" = model ]; then ensure_model; else say_what_is_degraded; fi
 say "ready ($profile)"

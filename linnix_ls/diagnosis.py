@@ -6,7 +6,6 @@ Each check tries the thing itself. Not here: how it is shown (`cli`).
 from __future__ import annotations
 
 import asyncio
-import os
 import platform
 import shutil
 import sys
@@ -192,9 +191,8 @@ def _py_spy() -> Check:
 
 
 def _ptrace(agent_is_ok: bool) -> Check:
-    raw = procfs.read_bytes("/proc/sys/kernel/yama/ptrace_scope", 16)
-    scope = int(raw) if raw else 0
-    is_ok = agent_is_ok or os.geteuid() == 0 or scope == 0
+    scope = procfs.read_ptrace_scope()
+    is_ok = agent_is_ok or scope == 0
     return Check(
         "stack reading",
         is_ok,

@@ -289,6 +289,15 @@ def read_counters(pid: int) -> Counters | None:
     )
 
 
+def read_ptrace_scope() -> int:
+    """0 where we may read memory and stacks of our processes; else Yama's setting, by which that
+    needs more privilege than we have (its 1 lets a parent, which we are of nobody)."""
+    if os.geteuid() == 0:
+        return 0
+    raw = read_bytes("/proc/sys/kernel/yama/ptrace_scope", 16)
+    return int(raw) if raw else 0
+
+
 def read_n_runnable() -> int | None:
     """Tasks on the machine that run or wait for a CPU, now."""
     raw = read_bytes("/proc/loadavg", 256)

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 
 from linnix_ls import procfs
 from linnix_ls.core.changes import Change, ExaminationWanted, FindingChanged, RunBegan, RunEnded
@@ -63,6 +64,7 @@ TICK_INTERVAL_S = 0.1
 KILL_AFTER_S = 2.0
 RECENTLY_ENDED_S = 10.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGKILL)
+MAX_ENDED_SHOWN = 300
 STACK_LIMIT_S = 8.0
 MAX_THREADS_SHOWN = 200
 MAX_FRAMES_SHOWN = 200
@@ -518,9 +520,7 @@ class LocalFeed:
         stats = await asyncio.to_thread(_read_stats, living)
         now_ns = time.monotonic_ns()
         views = []
-        for process in self.engine.tree:
-            if process.exited_ns and process.exited_ns < now_ns - RECENTLY_ENDED_S * NS_PER_S:
-                continue
+        for process in self._shown_processes(now_ns):
             run = self.engine.run_of(process.key)
             stat = stats.get(process.key)
             end_ns = process.exited_ns or now_ns
@@ -543,6 +543,14 @@ class LocalFeed:
                 )
             )
         return tuple(views)
+
+    def _shown_processes(self, now_ns: int) -> list[Process]:
+        """The living, and of the dead the last ones: of a storm there are thousands a second."""
+        since_ns = now_ns - RECENTLY_ENDED_S * NS_PER_S
+        ended = [p.exited_ns for p in self.engine.tree if (p.exited_ns or 0) >= since_ns]
+        if len(ended) > MAX_ENDED_SHOWN:
+            since_ns = max(since_ns, nlargest(MAX_ENDED_SHOWN, filter(None, ended))[-1])
+        return [p for p in self.engine.tree if p.is_alive or (p.exited_ns or 0) >= since_ns]
 
     async def runs(self) -> tuple[RunSummary, ...]:
         return self.engine.history.summaries(time.monotonic_ns())

@@ -81,6 +81,11 @@ class Publications(Generic[DiagnosticT]):
                 self._published[uri] = diagnostics
             else:
                 del self._published[uri]
+        self._published_at_s = {
+            uri: at_s
+            for uri, at_s in self._published_at_s.items()
+            if uri in self._published or at_s + self._min_interval_s > now_s
+        }
         return due
 
     def next_due_s(self) -> float | None:

@@ -117,7 +117,8 @@ class UnwatchParams:
 
 @attrs.frozen
 class FindingArgument:
-    """The argument of every command about a finding; `quiet` is for linnix.explain."""
+    """The argument of every command about a finding; `quiet` is for linnix.explain and
+    linnix.reproduce."""
 
     finding_id: str = attrs.field(validator=attrs.validators.instance_of(str))
     quiet: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
@@ -308,31 +309,30 @@ def process_tree_object(
     accused: dict[ProcessKey, list[str]] = {}
     for finding in findings:
         accused.setdefault(finding.process.key, []).append(finding.id)
-    return clean(
-        {
-            "processes": [
-                {
-                    "pid": view.key.pid,
-                    "start_ticks": view.key.start_ticks,
-                    "parent": key_object(view.parent),
-                    "run": key_object(view.run),
-                    "comm": view.comm,
-                    "argv": list(view.argv),
-                    "cwd": view.cwd,
-                    "on_cpu_cores": view.on_cpu_cores,
-                    "age_s": view.age_s,
-                    "exit_code": view.exit_code,
-                    "term_signal": view.term_signal,
-                    "has_ended": view.has_ended,
-                    "rss_bytes": view.rss_bytes,
-                    "n_forks": view.n_forks,
-                    "state": str(view.state),
-                    "finding_ids": accused.get(view.key, []),
-                }
-                for view in processes
-            ]
-        }
-    )
+    # Cleaned piece by piece: a copy of a large tree would stay behind as holes in memory.
+    return {
+        "processes": [
+            {
+                "pid": view.key.pid,
+                "start_ticks": view.key.start_ticks,
+                "parent": key_object(view.parent),
+                "run": key_object(view.run),
+                "comm": clean(view.comm),
+                "argv": clean(list(view.argv)),
+                "cwd": clean(view.cwd),
+                "on_cpu_cores": view.on_cpu_cores,
+                "age_s": view.age_s,
+                "exit_code": view.exit_code,
+                "term_signal": view.term_signal,
+                "has_ended": view.has_ended,
+                "rss_bytes": view.rss_bytes,
+                "n_forks": view.n_forks,
+                "state": str(view.state),
+                "finding_ids": accused.get(view.key, []),
+            }
+            for view in processes
+        ]
+    }
 
 
 def run_object(

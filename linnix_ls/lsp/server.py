@@ -36,6 +36,7 @@ from linnix_ls.lsp.diagnostics import severity_in_history, shown_severity
 from linnix_ls.lsp.documents import Documents
 from linnix_ls.lsp.explaining import Explaining, OpenNotes, open_no_notes
 from linnix_ls.lsp.fixing import RULES, TRY_FIX, Fixing, LoadFixer, as_diff
+from linnix_ls.lsp.notices import Notices
 from linnix_ls.lsp.presenter import Presenter
 from linnix_ls.lsp.progress import cancellable_progress
 from linnix_ls.lsp.protocol import LinnixProtocol
@@ -104,6 +105,8 @@ class LinnixServer(LanguageServer):
         self._is_showing_soon = False
         self._refreshing: set[str] = set()
         self._placeless_ids: set[str] = set()
+        self._notices = Notices()
+        self._notice_timer: asyncio.TimerHandle | None = None
         self._progress_texts: asyncio.Queue[str | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self.protocol.set_writer(connection)
@@ -183,6 +186,8 @@ class LinnixServer(LanguageServer):
     async def stop(self) -> None:
         """Let go of the feed and of every task."""
         self._unwatch_client()
+        if self._notice_timer:
+            self._notice_timer.cancel()
         if self._fixing:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._fixing.close(), _CLOSE_LIMIT_S)
@@ -198,6 +203,8 @@ class LinnixServer(LanguageServer):
         self._settings = settings = await self._read_settings(pushed)
         await self._explaining.use(settings.explain)
         self._want_notes(list(self.session.findings.values()))
+        if not settings.notifications:
+            self._notices.forget_waiting()
         self._show()
         await self.session.set_settings(settings)
 
@@ -249,7 +256,12 @@ class LinnixServer(LanguageServer):
             if each.diagnostic:
                 if self._fixing:
                     actions += await self._fixing.code_actions(each)
-                actions += to_proto.code_actions(each.finding, each.diagnostic)
+                actions += to_proto.code_actions(
+                    each.finding,
+                    each.diagnostic,
+                    from_proto.client_commands(self.client_capabilities),
+                    is_reproducible=await self._is_reproducible(each.finding),
+                )
         if get_capability(
             self.client_capabilities, "text_document.code_action.code_action_literal_support"
         ):
@@ -324,6 +336,29 @@ class LinnixServer(LanguageServer):
                 return await self._explaining.ask(finding, pass_on), ""
         except LinnixError as error:
             return None, f"no note by a model: {with_fix(error.message, error.fix)}"
+
+    async def reproduce(self, *arguments: Any) -> dict[str, str] | None:
+        """The line for a shell; shown, unless it is for a client that copies it."""
+        finding = self._named_finding(arguments)
+        if finding is None:
+            return None
+        try:
+            if self._fixing is None:
+                raise LinnixError("there is nothing here that knows how tests are run")
+            line = ext.clean(await self._fixing.reproduction(finding))
+        except LinnixError as error:
+            self._say(f"cannot be run again: {error.message}", types.MessageType.Info)
+            return None
+        if not ext.structure(arguments[0], ext.FindingArgument).quiet:
+            self._say(wording.reproduction(line), types.MessageType.Info)
+            self.tell(f"to run it again: {line}", is_problem=False)
+        return {"command": line}
+
+    async def _is_reproducible(self, finding: Finding) -> bool:
+        try:
+            return bool(self._fixing and await self._fixing.reproduction(finding))
+        except LinnixError:
+            return False
 
     async def dismiss(self, *arguments: Any) -> None:
         if finding := self._named_finding(arguments):
@@ -412,7 +447,8 @@ class LinnixServer(LanguageServer):
         return self._told(shown.finding, task.result())
 
     async def status(self, _params: Any) -> dict[str, Any]:
-        return ext.status_object(self.session.status, self._explaining.status_object())
+        status = await self.session.current_status()
+        return ext.status_object(status, self._explaining.status_object())
 
     async def findings(self, _params: Any) -> dict[str, Any]:
         return {
@@ -504,6 +540,8 @@ class LinnixServer(LanguageServer):
 
     def findings_changed(self, changed: Sequence[Finding]) -> None:
         self._show_soon()
+        self._notices.hear(changed, self._is_worth_a_notice)
+        self._give_notice()
         self._want_notes(changed)
         self._placeless_ids &= self.session.findings.keys()
         if self._fixing:
@@ -735,8 +773,47 @@ class LinnixServer(LanguageServer):
         self.presenter.show_again(finding.id)
         return {"outcome": str(trial.outcome), "message": ext.clean(trial.message)}
 
+    def _is_worth_a_notice(self, finding: Finding) -> bool:
+        if self._settings is None or not self._settings.notifications:
+            return False
+        severity = shown_severity(finding, self._settings)
+        return severity is not None and severity.rank <= Severity.WARNING.rank
+
+    def _give_notice(self) -> None:
+        """Tell of what is new, if it is time; else when it will be."""
+        loop = asyncio.get_running_loop()
+        if self._notice_timer:
+            self._notice_timer.cancel()
+        if news := self._notices.take_due(loop.time()):
+            self.run(self._notify_of(news))
+        elif due_s := self._notices.next_due_s():
+            self._notice_timer = loop.call_at(due_s, self._give_notice)
+
+    async def _notify_of(self, news: Sequence[Finding]) -> None:
+        """One finding comes with what can be done about it, where the client can show that."""
+        text = wording.news([self._explaining.explained(finding) for finding in news])
+        can_choose = get_capability(self.client_capabilities, "window.show_message")
+        if len(news) > 1 or not can_choose:
+            self._say(text, types.MessageType.Warning)
+            return
+        acts = {"Explain": self.explain, "Stop…": self.stop_process}
+        try:
+            chosen = await self.window_show_message_request_async(
+                types.ShowMessageRequestParams(
+                    type=types.MessageType.Warning,
+                    message=f"linnix: {ext.clean(text)}",
+                    actions=[types.MessageActionItem(title=title) for title in acts],
+                )
+            )
+        except JsonRpcException:
+            self._say(text, types.MessageType.Warning)
+            return
+        if chosen and (act := acts.get(chosen.title)):
+            await act({"finding_id": news[0].id})
+
     def _say(self, text: str, kind: types.MessageType) -> None:
-        """Where the user sees it: only as the outcome of what they just asked for."""
+        """Where the user sees it: as the outcome of what they just asked for, or because they
+        want notifications."""
         self.window_show_message(
             types.ShowMessageParams(type=kind, message=f"linnix: {ext.clean(text)}")
         )
@@ -823,6 +900,7 @@ def build_server(
         server.feature(method)(_with_request_errors(answer))
     commands: dict[str, Handler] = {
         to_proto.EXPLAIN: server.explain,
+        to_proto.REPRODUCE: server.reproduce,
         to_proto.DISMISS: server.dismiss,
         to_proto.STOP_PROCESS: server.stop_process,
         TRY_FIX: server.try_fix,

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 RETRY_DELAYS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STABLE_AFTER_S = 10.0
 _CLOSE_LIMIT_S = 0.5
+_STATUS_LIMIT_S = 2.0
 
 
 class OpenFeed(Protocol):
@@ -113,7 +114,7 @@ class FeedSession:
         for name in ("enable", "tracer", "agent_socket", "attach_to_jvm"):
             if getattr(before, name) != getattr(settings, name):
                 self._reopen.set()
-        if before.watch_workspace_processes != settings.watch_workspace_processes:
+        if _watched(before, self._folders) != _watched(settings, self._folders):
             await self._watch_folders()
         if before.thresholds != settings.thresholds:
             await self._use_thresholds()
@@ -177,6 +178,14 @@ class FeedSession:
         if self._feed is None:
             raise AgentError(self.status.degraded or "nothing is watched", fix=self.status.fix)
         return self._feed
+
+    async def current_status(self) -> FeedStatus:
+        """With counters as of now, as far as there is a feed that answers; does not wait for one
+        to be opened."""
+        if self._feed and self._settled.is_set():
+            with contextlib.suppress(AgentError, TimeoutError):
+                return await asyncio.wait_for(self._feed.status(), _STATUS_LIMIT_S)
+        return self.status
 
     async def _keep_open(self) -> None:
         loop = asyncio.get_running_loop()
@@ -285,13 +294,10 @@ class FeedSession:
     async def _watch_folders(self) -> None:
         if self._feed is None:
             return
-        folders = self._folders if self._settings.watch_workspace_processes else ()
         try:
-            await self._feed.watch_folders(folders)
+            await self._feed.watch_folders(_watched(self._settings, self._folders))
         except AgentError as error:
-            self._listener.tell(
-                f"cannot watch the workspace folders: {error.message}", is_problem=True
-            )
+            self._listener.tell(f"cannot watch folders: {error.message}", is_problem=True)
 
     async def _watch_tags(self, feed: Feed) -> None:
         """After the processes: what is below them need not be looked for."""
@@ -342,6 +348,15 @@ class FeedSession:
         if status.degraded and status.degraded != self._told_degraded:
             self._listener.tell(with_fix(status.degraded, status.fix), is_problem=True)
         self._told_degraded = status.degraded
+
+
+def _watched(settings: Settings, workspace: Sequence[str]) -> tuple[str, ...]:
+    """The folders in which whatever starts is watched."""
+    folders = list(workspace) if settings.watch_workspace_processes else []
+    for folder in map(os.path.expanduser, settings.watch_folders):
+        bases = ("",) if os.path.isabs(folder) else workspace
+        folders += [os.path.join(base, folder) for base in bases if "\0" not in folder]
+    return tuple(dict.fromkeys(folders))
 
 
 async def _first_of(*events: asyncio.Event) -> None:

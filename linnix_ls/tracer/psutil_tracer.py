@@ -21,9 +21,9 @@ from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.tracer.base import Deliver
 
 POLL_INTERVAL_S = 0.2
-LOOK_AROUND_INTERVAL_S = 0.5
-# A process that is met between fork and exec is still its parent's copy: look again.
-LOOKS_AT_STRANGERS = 2
+# How long after its birth a process outside of the watched trees is looked at for the program that
+# it becomes: `env`, `time` and the like take a moment.
+YOUNG_S = 2.0
 
 
 @dataclass(slots=True)
@@ -31,6 +31,14 @@ class _Known:
     process: psutil.Process
     key: ProcessKey
     on_cpu_s: float
+    argv: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Young:
+    """A process outside of the watched trees; `argv` is what was told of it."""
+
+    until_ns: int
     argv: tuple[str, ...]
 
 
@@ -42,12 +50,18 @@ class PsutilTracer:
         "without eBPF: processes that live shorter than 0.2 s and system calls are not seen"
     )
 
-    def __init__(self) -> None:
+    def __init__(self, ptrace_scope: int | None = None) -> None:
+        scope = procfs.read_ptrace_scope() if ptrace_scope is None else ptrace_scope
+        if scope:
+            self.degraded = (
+                f"{self.degraded}, and stacks and memory of processes cannot be read "
+                f"(kernel.yama.ptrace_scope = {scope})"
+            )
         self._roots: dict[int, frozenset[int]] = {}
         self._known: dict[int, _Known] = {}
         self._uids: frozenset[int] = frozenset()
-        self._strangers: dict[int, tuple[int, tuple[str, ...]]] = {}  # looks, and last argv
-        self._next_look_around_s = 0.0
+        self._there: frozenset[int] = frozenset()
+        self._young: dict[int, _Young] = {}
         # /proc can be slow, so it is read on another thread; the lock keeps the two apart.
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -79,10 +93,11 @@ class PsutilTracer:
                 self._known.pop(pid, None)
 
     async def watch_users(self, uids: Collection[int]) -> None:
-        """See the protocol. New ones are looked for twice a second, by their ids alone."""
+        """See `tracer.base.Tracer`. Of all of /proc only the names are read each time, and of what
+        is new its program."""
         async with self._lock:
-            if uids and not self._uids:
-                self._strangers = dict.fromkeys(procfs.all_pids(), (LOOKS_AT_STRANGERS, ()))
+            if not self._uids:
+                self._there, self._young = frozenset(procfs.all_pids()), {}
             self._uids = frozenset(uids)
 
     async def count_syscalls(self, pid: int, window_s: float) -> tuple[SyscallCount, ...] | None:
@@ -133,24 +148,26 @@ class PsutilTracer:
         for pid in self._here():
             if pid not in self._known:
                 events += self._greet(pid, now_ns)
-        if self._uids and time.monotonic() >= self._next_look_around_s:
-            self._next_look_around_s = time.monotonic() + LOOK_AROUND_INTERVAL_S
-            events += self._look_around(now_ns)
+        if self._uids:
+            events += self._look_elsewhere(now_ns)
         return events
 
-    def _look_around(self, now_ns: int) -> list[Event]:
-        """Programs outside of the watched trees that have started since the last time."""
+    def _look_elsewhere(self, now_ns: int) -> list[Event]:
+        """The programs of processes that are new, outside of the watched trees."""
+        there = frozenset(procfs.all_pids())
+        for pid in there - self._there:
+            self._young[pid] = _Young(now_ns + int(YOUNG_S * NS_PER_S), ())
+        self._there = there
         events: list[Event] = []
-        before, self._strangers = self._strangers, {}
-        for pid in procfs.all_pids():
-            n_looks, argv = before.get(pid, (0, ()))
-            if n_looks < LOOKS_AT_STRANGERS and pid not in self._known:
-                n_looks += 1
-                if procfs.read_uid(pid) in self._uids and (seen := procfs.see(pid, now_ns)):
-                    if seen.argv and seen.argv != argv:
-                        events.append(_execed(seen, now_ns))
-                    argv = seen.argv
-            self._strangers[pid] = (n_looks, argv)
+        for pid, young in list(self._young.items()):
+            seen = None
+            if pid not in self._known and procfs.read_uid(pid) in self._uids:
+                seen = procfs.see(pid, now_ns)
+            if seen is None or now_ns > young.until_ns:
+                del self._young[pid]
+            elif seen.argv and seen.argv != young.argv and not _is_copy(seen):
+                young.argv = seen.argv
+                events.append(_execed(seen, now_ns))
         return events
 
     def _here(self) -> Collection[int]:
@@ -192,6 +209,11 @@ class PsutilTracer:
         if used_s > 0:
             events.append(CpuUsed(now_ns, known.key, int(used_s * NS_PER_S)))
         return events
+
+
+def _is_copy(seen: ProcessSeen) -> bool:
+    """A fork that runs its parent's program still."""
+    return seen.parent is not None and procfs.read_argv(seen.parent.pid) == seen.argv
 
 
 def _execed(seen: ProcessSeen, now_ns: int) -> Execed:

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from linnix_ls import procfs
 from linnix_ls.core.changes import RunBegan, RunEnded
-from linnix_ls.core.events import EventsLost, Forked, Source, Watched
+from linnix_ls.core.events import EventsLost, Exited, Forked, Source, Watched
 from linnix_ls.core.examination import (
     Depth,
     ExaminationRequest,
@@ -24,7 +24,7 @@ from linnix_ls.core.examination import (
 from linnix_ls.core.policy import Policy
 from linnix_ls.errors import AgentError
 from linnix_ls.feed.base import FeedState, InputsSeen, StatusChanged, StopOutcome
-from linnix_ls.feed.local import Hub
+from linnix_ls.feed.local import MAX_ENDED_SHOWN, Hub
 from linnix_ls.locate.base import Reading
 from linnix_ls.tracer.psutil_tracer import PsutilTracer
 from tests.feed.scenes import sleeping, until
@@ -115,6 +115,20 @@ class TestWhoSeesWhat:
         feed = await watching(hub, ROOT, seen(key(1)))
         hub.tracer.tell(forked(key(2), key(1)), EventsLost(5, 17))
         assert {view.key for view in await feed.process_tree() if view.has_ended} >= {key(2)}
+
+    async def test_of_the_dead_of_a_storm_the_last_ones_are_shown(self, hub):
+        feed = await watching(hub, ROOT, seen(key(1)))
+        now_ns = time.monotonic_ns()
+        for pid in range(2, 2 + MAX_ENDED_SHOWN + 50):
+            hub.tracer.tell(
+                forked(key(pid), key(1)),
+                Exited(now_ns + pid, key(pid), exit_code=0, term_signal=None),
+            )
+        hub.tracer.tell(forked(key(9_999), key(1)))
+        shown = await keys_of(feed)
+        assert len(shown) == MAX_ENDED_SHOWN + 2
+        assert {key(1), key(9_999), key(MAX_ENDED_SHOWN)} <= shown
+        assert key(2) not in shown
 
     async def test_a_used_again_pid_is_another_process(self, hub):
         feed = await watching(hub, ROOT, seen(key(1)))

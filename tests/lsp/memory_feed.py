@@ -82,12 +82,13 @@ class MemoryFeed:
 
     Attributes:
         calls: what was asked of it, in order.
+        now: its status.
         refused: pids that `watch` refuses.
         failure: raised by `stop_process`, `dismiss` and `use_thresholds` when set.
     """
 
     findings: dict[str, Finding] = field(default_factory=dict)
-    status: FeedStatus = WATCHING
+    now: FeedStatus = WATCHING
     calls: list[tuple] = field(default_factory=list)
     refused: set[int] = field(default_factory=set)
     failure: AgentError | None = None
@@ -103,7 +104,7 @@ class MemoryFeed:
         if isinstance(change, FindingChanged):
             self.findings[change.finding.id] = change.finding
         if isinstance(change, StatusChanged):
-            self.status = change.status
+            self.now = change.status
         for callback in list(self.callbacks):
             callback(FeedChange(self.sequence, change))
 
@@ -118,7 +119,7 @@ class MemoryFeed:
 
     def snapshot(self):
         alive = [each for each in self.findings.values() if each.state is not State.CLEARED]
-        return Snapshot(self.sequence, self.status, tuple(alive))
+        return Snapshot(self.sequence, self.now, tuple(alive))
 
     def subscribe(self, callback):
         self.callbacks.append(callback)
@@ -154,6 +155,9 @@ class MemoryFeed:
         if self.failure:
             raise self.failure
         self.calls.append(("use_thresholds", policy))
+
+    async def status(self):
+        return self.now
 
     async def process_tree(self):
         return self.processes

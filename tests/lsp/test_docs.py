@@ -23,6 +23,7 @@ from linnix_ls.lsp.explaining import Explaining, open_no_notes
 from linnix_ls.lsp.server import build_server
 from linnix_ls.report.document import FindingEntry
 from tests.lsp.memory_feed import WATCHING, a_finding, a_place
+from tests.test_extension_settings import nested
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "lsp.md").read_text()
@@ -94,8 +95,8 @@ async def test_every_method_and_command_has_a_section_and_no_other_has():
 
 
 def test_every_setting_is_in_the_table_with_its_default_and_no_other_is():
-    rows = re.findall(r"^\| `linnix\.(\w+)` \|[^|]*\| `([^`]+)` \|", PAGE, re.MULTILINE)
-    documented = {name: json.loads(default) for name, default in rows}
+    rows = re.findall(r"^\| `linnix\.([\w.]+)` \|[^|]*\| `([^`]+)` \|", PAGE, re.MULTILINE)
+    documented = nested((name, json.loads(default)) for name, default in rows)
     assert documented == Settings().model_dump(mode="json")
 
 
@@ -119,6 +120,7 @@ def test_every_setting_is_in_the_table_with_its_default_and_no_other_is():
         (ext.UNWATCH_TAG, [attrs.asdict(ext.UnwatchTagParams("x" * 8))]),
         (ext.NOTE_PROGRESS, [ext.note_progress_object("f1", "")]),
         ("linnix.explain", [ext.explanation_object(NOTED, "")]),
+        ("linnix.reproduce", [{"command": ""}]),
         (ext.WATCH, [attrs.asdict(ext.WatchParams(1)), ext.key_object(ProcessKey(1, 1))]),
         (ext.UNWATCH, [{"pid": 1}]),
     ],
