@@ -138,7 +138,7 @@ def test_probes_say_their_licence():
 def test_the_service_has_only_the_capabilities_it_needs():
     unit = configparser.ConfigParser(strict=False)
     unit.optionxform = str
-    unit.read(ROOT / "deploy/linnix-ls-agent.service")
+    unit.read(ROOT / "deploy/systemd/linnix-ls-agent.service")
     service = unit["Service"]
     assert set(service["CapabilityBoundingSet"].split()) == {
         "CAP_BPF", "CAP_PERFMON", "CAP_DAC_READ_SEARCH", "CAP_SYS_PTRACE", "CAP_KILL",
@@ -150,7 +150,7 @@ def test_the_service_has_only_the_capabilities_it_needs():
 def test_systemd_understands_the_service(tmp_path):
     if shutil.which("systemd-analyze") is None:
         return  # not a machine that would run it
-    unit = (ROOT / "deploy/linnix-ls-agent.service").read_text()
+    unit = (ROOT / "deploy/systemd/linnix-ls-agent.service").read_text()
     installed = tmp_path / "linnix-ls-agent.service"
     installed.write_text(unit.replace("/usr/local/bin/linnix-ls", sys.executable))
     verified = subprocess.run(
