@@ -30,6 +30,7 @@ TARGET = Path("/opt/linnix-ls")
 CACHE = Path("/var/cache/linnix-ls")
 UNIT_FOLDER = Path("/etc/systemd/system")
 PACKAGED = Path("/usr/lib/linnix-ls")
+LOCAL_MODULES = Path("/usr/local/lib/linnix-ls")
 _PACKAGED_UNIT_FOLDERS = (Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
 _MARK = "made-by-linnix-ls"
 _COMMAND_TIMEOUT_S = 60
@@ -360,18 +361,11 @@ def lay_out(root: Path, final: Path, python: Path) -> None:
     libraries and nothing else in it, compiled, and everybody's to read.
 
     An environment rather than a folder of modules: so what is started with its interpreter finds
-    the same modules, and nobody's PYTHONPATH or user site counts.
+    the same modules, and no user's site or PYTHONPATH counts.
     """
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    modules, programs = root / "lib" / f"python{version}" / "site-packages", root / "bin"
-    modules.mkdir(parents=True)
-    programs.mkdir()
-    (root / "pyvenv.cfg").write_text(
-        f"home = {python.parent}\ninclude-system-site-packages = false\nversion = {version}\n"
-    )
-    (programs / "python3").symlink_to(python)
-    (programs / "linnix-ls").write_text(LAUNCHER.format(python=final / "bin/python3"))
-    (programs / "linnix-ls").chmod(0o755)
+    modules = frame(root, final, python, version)
+    programs = root / "bin"
     for name in needed_distributions():
         for file in importlib.metadata.distribution(name).files or ():
             if file.parts[0] == ".." and file.parts[-2:-1] == ("bin",):
@@ -388,6 +382,22 @@ def lay_out(root: Path, final: Path, python: Path) -> None:
     subprocess.run(
         [python, "-I", "-m", "compileall", "-q", "-s", root, "-p", final, modules], check=False
     )
+
+
+def frame(root: Path, final: Path, python: Path, version: str) -> Path:
+    """All of that environment but the modules; returns the folder for them."""
+    modules, programs = root / "lib" / f"python{version}" / "site-packages", root / "bin"
+    for folder in (modules, programs):
+        folder.mkdir(parents=True, exist_ok=True)
+    (root / "pyvenv.cfg").write_text(
+        f"home = {python.parent}\ninclude-system-site-packages = false\nversion = {version}\n"
+    )
+    (programs / "python3").symlink_to(python)
+    (programs / "linnix-ls").write_text(LAUNCHER.format(python=final / "bin/python3"))
+    (programs / "linnix-ls").chmod(0o755)
+    # For what an administrator adds: libraries of models.
+    (modules / "local.pth").write_text(f"{LOCAL_MODULES}\n")
+    return modules
 
 
 LAUNCHER = """#!{python} -I

@@ -30,19 +30,20 @@ def owner_of(pid: int) -> Owner | None:
             for kind in ("pid", "user")
         )
         mounts = os.readlink(f"/proc/{pid}/ns/mnt")
-        is_elsewhere |= mounts not in (os.readlink("/proc/self/ns/mnt"), _mounts_of_the_machine())
+        is_elsewhere |= mounts not in (os.readlink("/proc/self/ns/mnt"), _mounts_of_our_parent())
     except OSError:
         return None
     return None if is_elsewhere else Owner(stat.st_uid, stat.st_gid, stat.st_uid == os.geteuid())
 
 
-def _mounts_of_the_machine() -> str | None:
+def _mounts_of_our_parent() -> str | None:
     """A service has mounts of its own, on which less may be written; its files are the machine's
-    all the same. None where they are not: our root is another than that of the first process."""
+    all the same, as systemd sees them. None where our root is another than our parent's."""
+    parent = f"/proc/{os.getppid()}"
     try:
-        if not os.path.samestat(os.stat("/proc/1/root/"), os.stat("/")):
+        if not os.path.samestat(os.stat(f"{parent}/root/"), os.stat("/")):
             return None
-        return os.readlink("/proc/1/ns/mnt")
+        return os.readlink(f"{parent}/ns/mnt")
     except OSError:
         return None
 
