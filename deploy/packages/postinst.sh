@@ -20,7 +20,7 @@ if command -v deb-systemd-helper >/dev/null; then
     else
         deb-systemd-helper update-state $socket >/dev/null || true
     fi
-elif [ "$1" = 1 ] || [ -z "${2:-}${1#configure}" ]; then
+elif [ "$1" = 1 ]; then
     systemctl enable --quiet $socket 2>/dev/null || true
 fi
 
