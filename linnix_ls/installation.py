@@ -224,6 +224,8 @@ def changeable_by(path: Path) -> str | None:
             found = os.lstat(step)
         except FileNotFoundError:
             continue
+        except OSError as error:
+            return f"{step}: {error.strerror}"
         if found.st_uid != 0:
             return f"{step} belongs to {_user(found.st_uid)}"
         is_sticky_folder = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX

@@ -250,7 +250,9 @@ def _other_version(hello: dict[str, Any]) -> str | None:
 
 def _restart_command(pid: object) -> str:
     """By who has started it."""
-    if isinstance(pid, int) and f"/{SERVICE}" in _control_group(pid):
+    if not isinstance(pid, int):
+        return "restart it"
+    if f"/{SERVICE}" in _control_group(pid):
         return f"sudo systemctl restart {SERVICE}"
     return f"sudo kill {pid}"
 

@@ -29,11 +29,11 @@ class Serving:
         n_idle: how often its last client has gone.
     """
 
-    def __init__(self, path, tracer=None):
+    def __init__(self, path, tracer=None, listener=None):
         self.path = path
         self.hub = Hub(tracer or PsutilTracer(), NoExaminer)
         self.n_idle = 0
-        self.server = FeedServer(self.hub, path, self._count)
+        self.server = FeedServer(self.hub, path, self._count, listener)
 
     def _count(self):
         self.n_idle += 1
