@@ -410,7 +410,7 @@ async def main():
         ["sh", "-c", "read go; python3 -c 'while True: pass' --token=alices-secret & "
                      "while :; do sleep 0.05; done", "alices-secret"],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd="/", start_new_session=True,
-        env={"PATH": "/usr/bin:/bin", "KEY": "alices-secret"},
+        env={"PATH": "/usr/bin:/bin", "LINNIX_SESSION": "alices-secret"},
     )
     key = await feed.watch(run.pid, "alices-secret", is_run=True, is_root_judged=True)
     run.stdin.write(b"go\\n")
@@ -425,6 +425,7 @@ async def main():
 asyncio.run(main())
 """
         bobs = """
+from linnix_ls.core.events import Source
 from linnix_ls.core.ids import ProcessKey
 async def main():
     feed = await RemoteFeed.connect(Path(sys.argv[1]))
@@ -433,6 +434,7 @@ async def main():
     feed.subscribe(heard.append)
     await feed.record_inputs()
     await feed.watch_folders(["/"])
+    await feed.watch_tag("-".join(["alices", "secret"]), Source.TERMINAL, None)
     own = subprocess.Popen(
         ["sh", "-c", "sleep 1; exec sleep 1000"], cwd="/", stdout=subprocess.DEVNULL
     )
@@ -444,6 +446,8 @@ async def main():
         await refusal(feed.stop_process(ProcessKey(*run), tree=True)),
         await refusal(feed.stop_process(ProcessKey(*spin))),
         await refusal(feed.dismiss(finding)),
+        (await feed.stack(ProcessKey(*spin))).problem,
+        await feed.run(ProcessKey(*run)),
     ]
     while not any(view.argv == ("sleep", "1000") for view in await feed.process_tree()):
         await asyncio.sleep(0.05)
@@ -454,7 +458,9 @@ async def main():
             os.open(place, os.O_RDONLY)
         except PermissionError:
             closed.append(str(place))
-    print(json.dumps([refused, repr(tree), repr(heard), repr(feed.snapshot()), len(closed)]))
+    runs = await feed.runs()
+    told = [repr(told) for told in (tree, heard, feed.snapshot(), runs)]
+    print(json.dumps([refused, *told, len(closed)]))
     own.kill()
     sys.stdout.flush()
     os._exit(0)
@@ -485,8 +491,10 @@ asyncio.run(main())
             f"process {run[0]} is not in a watched tree",
             f"process {spin[0]} is not in a watched tree",
             f"there is no finding {finding}",
+            "it is not watched",
+            None,
         ]
-        tree, heard, snapshot = told
+        tree, heard, snapshot, _runs = told
         assert "1000" in tree
         assert "1000" in heard
         assert "findings=()" in snapshot
