@@ -136,14 +136,15 @@ def uninstall() -> Plan:
     Raises:
         LinnixError: a package has installed it.
     """
-    if any((folder / SOCKET_UNIT).exists() for folder in _PACKAGED_UNIT_FOLDERS):
+    is_packaged = any((folder / SOCKET_UNIT).exists() for folder in _PACKAGED_UNIT_FOLDERS)
+    units = [UNIT_FOLDER / name for name in (SOCKET_UNIT, SERVICE_UNIT)]
+    there = [path for path in units if os.path.lexists(path)]
+    if is_packaged and not there:
         raise LinnixError(
             "the agent came with a package, which is removed like any other",
             fix="sudo apt-get remove linnix-ls   (Fedora: sudo dnf remove linnix-ls)",
         )
     steps: list[Step] = []
-    units = [UNIT_FOLDER / name for name in (SOCKET_UNIT, SERVICE_UNIT)]
-    there = [path for path in units if os.path.lexists(path)]
     if there and is_systemd_here():
         names = [path.name for path in there]
         steps.append(
@@ -154,7 +155,7 @@ def uninstall() -> Plan:
         steps.append(_command("forget them", "systemctl", "daemon-reload"))
     if (TARGET / _MARK).exists():
         steps.append(Step(f"remove {TARGET}", lambda: shutil.rmtree(TARGET)))
-    if _has_group():
+    if _has_group() and not is_packaged:
         steps.append(_command(f"remove the group {GROUP}", "groupdel", GROUP))
     if steps and CACHE.is_dir():
         steps.append(Step(f"remove {CACHE}", lambda: shutil.rmtree(CACHE)))
@@ -278,10 +279,11 @@ def _copied_from() -> tuple[Path, tuple[str, ...]]:
     if danger is None:
         return python, ()
     return python, (
-        f"Know: linnix-ls is copied from {source} as it is now."
-        f"\n{danger}: who can change it decides what is copied, and root will run the copy. Go on"
-        "\nonly if you trust what is there now. What is changed there later, the service does not"
-        "\nrun; to bring it up to date, do this again.\n",
+        f"Know this first: the code is copied from {source}"
+        f"\nas it is now, and {danger}."
+        "\nWhoever can change it decides what is copied, and root will run the copy: go on only if"
+        "\nyou trust what is there now. What changes there later does not reach the service, until"
+        "\nyou do this again.\n",
     )
 
 

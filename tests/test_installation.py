@@ -3,6 +3,7 @@ what is done."""
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -205,6 +206,21 @@ class TestOnAMachineWithSystemd:
         assert "let nobody use the agent: usermod" in told.stdout
         assert "this needs root; nothing was done" in told.stderr
         assert re.search(r"fix: sudo /\S+ .*agent --install$", told.stderr, re.MULTILINE)
+
+    def test_from_a_folder_of_somebodys_it_says_whom_root_would_trust(self, machine):
+        folder, prefix = machine
+        home = folder / "home \x1b[2J"
+        shutil.copytree(Path(installation.__file__).parent, home / "linnix_ls")
+        os.chown(home, 65534, 65534)
+        shown = subprocess.run(
+            [*prefix, sys.executable, "-m", "linnix_ls.cli.main", "agent", "--install",
+             "--dry-run"],
+            capture_output=True, text=True, check=True, cwd=home, env={"PYTHONPATH": str(home)},
+        )  # fmt: skip
+        place = f"{folder}/home \\x1b[2J"
+        assert f"Know this first: the code is copied from {place}/linnix_ls\n" in shown.stdout
+        assert f"{place} belongs to nobody" in shown.stdout
+        assert "\x1b" not in shown.stdout
 
     def test_a_folder_of_somebody_elses_is_not_touched(self, machine):
         folder, prefix = machine

@@ -105,8 +105,12 @@ def _change(args: argparse.Namespace) -> int:
 
 
 def _words(plan: Plan) -> str:
+    from linnix_ls.core.text import visible
+
     steps = [f"  {number}. {step.words}" for number, step in enumerate(plan.steps, 1)]
-    return "\n".join([plan.summary, "", *plan.warnings, "It will:", *steps, ""])
+    text = "\n".join([plan.summary, "", *plan.warnings, "It will:", *steps, ""])
+    # A folder may be called anything, and this is root's terminal.
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def _agrees() -> bool:
