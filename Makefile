@@ -1,7 +1,7 @@
 # Everything there is to do with a checkout. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run model test test-fast lint extension extension-test bench generate picture traces lock clean
+.PHONY: help setup run model test test-fast lint extension packages extension-test bench generate picture traces lock clean
 
 BIN := .venv/bin
 
@@ -32,10 +32,14 @@ lint: ## ruff, mypy, layers, shell scripts
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck deploy/*.sh .ci/run
+	$(BIN)/shellcheck deploy/*.sh deploy/packages/*.sh .ci/run
 
 extension: ## the VS Code extension, as vscode-extension/dist/linnix-ls.vsix
 	@deploy/extension.sh package
+
+packages: ## dist/linnix-ls_*.deb and dist/linnix-ls-*.rpm, the extension within: two minutes
+	@deploy/setup.sh run
+	@deploy/package.sh
 
 extension-test: ## the extension's types, lint and tests, without VS Code
 	@deploy/extension.sh test

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -26,10 +25,12 @@ from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.policy import Policy
 from linnix_ls.errors import AgentError, AlreadyServing, LinnixError, TracerUnavailable
 from linnix_ls.explain.base import NoAnswer, Notes, Writer
+from linnix_ls.feed.activation import passed_socket
 from linnix_ls.feed.base import Feed, FeedChange, FeedState
 from linnix_ls.feed.local import Hub, LocalFeed
 from linnix_ls.feed.remote import RemoteFeed
 from linnix_ls.feed.server import FeedServer
+from linnix_ls.invocation import enable_tracing, python
 from linnix_ls.locate.base import Examiner, Reading
 from linnix_ls.tracer.base import Tracer
 from linnix_ls.tracer.bcc import BccTracer, has_bpf_permission
@@ -93,7 +94,7 @@ async def _best_feed(settings: Settings, on_progress: Progress) -> Feed:
         fix = problem.fix if problem else None
         problem = TracerUnavailable(
             f"{no_agent}, and loading eBPF programs needs CAP_BPF and CAP_PERFMON",
-            fix=fix or "sudo linnix-ls agent   (in another terminal, or as a service)",
+            fix=fix or enable_tracing(),
             cause="no_permission",
         )
     if settings.tracer == "bcc":
@@ -210,7 +211,7 @@ async def _spawn_agent(path: Path) -> tuple[dict[str, Any], asyncio.subprocess.P
     """What it says once it serves, or knows that it cannot."""
     read_fd, write_fd = os.pipe()
     agent = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "linnix_ls.cli.main", "agent"),
+        *(*python("linnix_ls.cli.main"), "agent"),
         *("--socket", str(path), "--exit-when-idle", "--ready-fd", str(write_fd)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
@@ -235,8 +236,12 @@ async def _spawn_agent(path: Path) -> tuple[dict[str, Any], asyncio.subprocess.P
     return json.loads(answer) if answer else {"message": "it ended without a word"}, agent
 
 
-async def run_agent(path: Path | None, *, exit_when_idle: bool, ready_fd: int | None) -> None:
-    """Be the agent, until a signal, or with `exit_when_idle` until the last client has gone.
+async def run_agent(
+    path: Path | None, *, exit_when_idle_s: float | None, ready_fd: int | None
+) -> None:
+    """Be the agent, until a signal, or until there has been no client for `exit_when_idle_s`.
+
+    A listening socket that a service manager has passed is served where it is, whatever `path`.
 
     Raises:
         TracerUnavailable: no eBPF here, or no more; an agent without it has no purpose.
@@ -248,12 +253,22 @@ async def run_agent(path: Path | None, *, exit_when_idle: bool, ready_fd: int | 
         loop.add_signal_handler(number, stop.set)
     with contextlib.suppress(OSError):
         # Who watches a machine that others overload must get a CPU all the same; it needs little.
-        os.setpriority(os.PRIO_PROCESS, 0, AGENT_NICE)
+        os.setpriority(os.PRIO_PROCESS, 0, min(AGENT_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
     tracer = BccTracer(cache_dir())
     hub = Hub(tracer, _examiner_maker(tracer), on_failure=stop.set)
-    server = FeedServer(
-        hub, path or default_socket_path(), on_idle=stop.set if exit_when_idle else _nothing
-    )
+    idle: asyncio.TimerHandle | None = None
+
+    def leave_if_idle_for(delay_s: float) -> None:
+        nonlocal idle
+        if idle is not None:
+            idle.cancel()
+        idle = loop.call_later(delay_s, lambda: None if server.has_clients else stop.set())
+
+    def on_idle() -> None:
+        if exit_when_idle_s is not None:
+            leave_if_idle_for(exit_when_idle_s)
+
+    server = FeedServer(hub, path or default_socket_path(), on_idle, passed_socket())
     try:
         # The socket first: of two agents that start together, only one shall compile.
         server.bind()
@@ -261,12 +276,11 @@ async def run_agent(path: Path | None, *, exit_when_idle: bool, ready_fd: int | 
         await server.start()
         if not _report_ready(ready_fd, {"is_ready": True}):
             return  # who wanted us has gone meanwhile
-        if exit_when_idle:
-            loop.call_later(
-                FIRST_CLIENT_TIMEOUT_S, lambda: None if server.has_had_clients else stop.set()
-            )
+        if exit_when_idle_s is not None:
+            leave_if_idle_for(max(exit_when_idle_s, FIRST_CLIENT_TIMEOUT_S))
         await stop.wait()
     except (AgentError, TracerUnavailable) as error:
+        server.refuse(error)
         cause = getattr(error, "cause", None)
         if isinstance(error, AlreadyServing):
             cause = "already_serving"
@@ -278,10 +292,6 @@ async def run_agent(path: Path | None, *, exit_when_idle: bool, ready_fd: int | 
         await hub.stop()
     if hub.status.state is FeedState.OFF:
         raise TracerUnavailable(hub.status.degraded or "", cause="worker_died")
-
-
-def _nothing() -> None:
-    pass
 
 
 def _report_ready(ready_fd: int | None, outcome: dict[str, object]) -> bool:

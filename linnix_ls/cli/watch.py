@@ -236,6 +236,8 @@ class RunWatch:
                 self._reconnecting = asyncio.create_task(self._reconnect())
         elif status.degraded:
             self._notify(f"degraded: {status.degraded}", status.fix)
+        elif status.hint:
+            self._notify(status.hint)
 
     def _notify(self, message: str, fix: str | None = None) -> None:
         from linnix_ls.report import text

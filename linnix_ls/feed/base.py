@@ -36,6 +36,8 @@ class FeedStatus:
         degraded: what is missing and why, in words; None when nothing is.
         fix: a command, or what to do, about `degraded`.
         n_lost: events that the kernel or the hand-off had to drop.
+        hint: what else is worth knowing though nothing is missing, in words: the agent is of
+            another version.
     """
 
     state: FeedState
@@ -45,6 +47,7 @@ class FeedStatus:
     n_received: int = 0
     n_lost: int = 0
     n_processes: int = 0
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

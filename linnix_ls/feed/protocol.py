@@ -1,6 +1,7 @@
 """What agent and client say to each other: newline-delimited JSON over a unix socket.
 
-The agent speaks first: ``{"hello": {"protocol": 1, "methods": […], …}, "snapshot": …}``, or
+The agent speaks first: ``{"hello": {"protocol": 1, "version": …, "revision": …, "pid": …,
+"methods": […]}, "snapshot": …}``, or
 ``{"error": …}`` to a client that it does not take. Then requests
 ``{"id": 1, "method": "watch", "params": {…}}``, answers ``{"id": 1, "result": …}`` or
 ``{"id": 1, "error": {"message": …, "fix": …}}``, and, unasked, ``{"change": [sequence, value]}``.

@@ -7,11 +7,13 @@ import contextlib
 import json
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from linnix_ls import __version__, procfs
 from linnix_ls.codec import CodecError
 from linnix_ls.core.changes import FindingChanged
 from linnix_ls.core.events import Source
@@ -21,6 +23,7 @@ from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.policy import Policy
 from linnix_ls.errors import AgentError, AgentTooOld
 from linnix_ls.feed import protocol
+from linnix_ls.feed.access import access_of
 from linnix_ls.feed.base import (
     FeedChange,
     FeedState,
@@ -32,9 +35,14 @@ from linnix_ls.feed.base import (
     StopOutcome,
     hand_out,
 )
+from linnix_ls.revision import revision
 from linnix_ls.thresholds import changed
 
 CONNECT_TIMEOUT_S = 5.0
+# An agent that a service manager starts for us compiles its probes first: two seconds, on a busy
+# machine several times that.
+HELLO_TIMEOUT_S = 20.0
+SERVICE = "linnix-ls-agent.service"
 REQUEST_TIMEOUT_S = 15.0
 
 
@@ -46,10 +54,12 @@ class RemoteFeed:
     ) -> None:
         snapshot = protocol.SNAPSHOT.validate_python(first["snapshot"])
         self.agent_pid: int = first["hello"]["pid"]
+        self._hint = _other_version(first["hello"])
+        self._restart = _restart_command(self.agent_pid)
         self._methods = frozenset(first["hello"].get("methods", protocol.FIRST_METHODS))
         self._reader, self._writer = reader, writer
         self._sequence = snapshot.sequence
-        self._status = snapshot.status
+        self._status = replace(snapshot.status, hint=self._hint)
         self._findings: dict[str, Finding] = {f.id: f for f in snapshot.findings}
         self._callbacks: list[Callable[[FeedChange], None]] = []
         self._replies: dict[int, asyncio.Future[Any]] = {}
@@ -58,7 +68,7 @@ class RemoteFeed:
         self._task = asyncio.create_task(self._read())
 
     @classmethod
-    async def connect(cls, path: Path, *, hello_timeout_s: float = CONNECT_TIMEOUT_S) -> RemoteFeed:
+    async def connect(cls, path: Path, *, hello_timeout_s: float = HELLO_TIMEOUT_S) -> RemoteFeed:
         """Connect to the agent that listens at `path`.
 
         Args:
@@ -72,6 +82,11 @@ class RemoteFeed:
                 asyncio.open_unix_connection(str(path), limit=protocol.MAX_MESSAGE_BYTES),
                 CONNECT_TIMEOUT_S,
             )
+        except PermissionError as error:
+            access = access_of(path)
+            if access is None or access.problem is None:
+                raise AgentError(f"no agent at {path}: {error.strerror}") from error
+            raise AgentError(access.problem, fix=access.fix) from error
         except (OSError, TimeoutError) as error:
             reason = getattr(error, "strerror", None) or "no answer"
             raise AgentError(f"no agent at {path}: {reason}") from error
@@ -86,7 +101,8 @@ class RemoteFeed:
             if first["hello"]["protocol"] != protocol.PROTOCOL:
                 raise AgentError(
                     f"the agent at {path} is version {first['hello'].get('version')}",
-                    fix="restart it: it must be the same version as this client",
+                    fix=_restart_command(first["hello"].get("pid"))
+                    + f"   (this is version {__version__})",
                 )
             return cls(reader, writer, first)
         except AgentError:
@@ -150,7 +166,8 @@ class RemoteFeed:
         await self._request("use_thresholds", thresholds=changed(policy))
 
     async def status(self) -> FeedStatus:
-        self._status = protocol.STATUS.validate_python(await self._request("status"))
+        status = protocol.STATUS.validate_python(await self._request("status"))
+        self._status = replace(status, hint=self._hint)
         return self._status
 
     async def process_tree(self) -> tuple[ProcessView, ...]:
@@ -189,7 +206,7 @@ class RemoteFeed:
             raise AgentError("the agent has gone")
         if method not in self._methods:
             raise AgentTooOld(
-                f"the agent is older than this client: it cannot do {method!r}", fix="restart it"
+                f"the agent is older than this client: it cannot do {method!r}", fix=self._restart
             )
         self._next_id += 1
         request_id = self._next_id
@@ -228,7 +245,10 @@ class RemoteFeed:
             return
         if "error" in message:
             reply.set_exception(
-                AgentError(message["error"]["message"], fix=message["error"].get("fix"))
+                # What one of another version refuses, it may not know.
+                AgentError(
+                    message["error"]["message"], fix=message["error"].get("fix") or self._hint
+                )
             )
         else:
             reply.set_result(message["result"])
@@ -242,5 +262,32 @@ class RemoteFeed:
             else:
                 self._findings[finding.id] = finding
         elif isinstance(change.change, StatusChanged):
-            self._status = change.change.status
+            self._status = replace(change.change.status, hint=self._hint)
+            change = replace(change, change=StatusChanged(self._status))
         hand_out(change, self._callbacks)
+
+
+def _other_version(hello: dict[str, Any]) -> str | None:
+    """In words, that the agent is not of our code; None when it is. We go on either way: what one
+    of the two does not know is refused by itself."""
+    version, pid = hello.get("version"), hello.get("pid")
+    if (version, hello.get("revision")) == (__version__, revision()):
+        return None
+    theirs = f"version {version}" if version != __version__ else "another build of this version"
+    return (
+        f"the agent is {theirs}, this is {__version__}; should anything go amiss, restart it: "
+        + _restart_command(pid)
+    )
+
+
+def _restart_command(pid: object) -> str:
+    """By who has started it."""
+    if not isinstance(pid, int):
+        return "restart it"
+    if f"/{SERVICE}" in _control_group(pid):
+        return f"sudo systemctl restart {SERVICE}"
+    return f"sudo kill {pid}"
+
+
+def _control_group(pid: int) -> str:
+    return (procfs.read_bytes(f"/proc/{pid}/cgroup", 1 << 12) or b"").decode(errors="replace")

@@ -21,6 +21,7 @@ from linnix_ls.errors import AgentError, AlreadyServing, LinnixError
 from linnix_ls.feed import protocol
 from linnix_ls.feed.base import FeedChange
 from linnix_ls.feed.local import Hub, LocalFeed
+from linnix_ls.revision import revision
 from linnix_ls.thresholds import Thresholds
 
 MAX_CLIENTS = 64
@@ -95,18 +96,33 @@ class FeedServer:
     """Listens for clients.
 
     Args:
+        path: where to listen.
         on_idle: called when the last client has gone.
+        listener: a socket that listens already, which its opener keeps: `path` is then nothing to
+            make or to take away.
     """
 
-    def __init__(self, hub: Hub, path: Path, on_idle: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        path: Path,
+        on_idle: Callable[[], None],
+        listener: socket.socket | None = None,
+    ) -> None:
         self._hub = hub
         self._path = path
         self._on_idle = on_idle
         self._clients: set[asyncio.Task[None]] = set()
         self.has_had_clients = False
         self._server: asyncio.Server | None = None
-        self._listener: socket.socket | None = None
+        self._listener = listener
+        self._is_passed = listener is not None
+        self._made: os.stat_result | None = None  # what we have put there
         self._lock_fd: int | None = None
+
+    @property
+    def has_clients(self) -> bool:
+        return bool(self._clients)
 
     async def start(self) -> None:
         """Let clients in; `bind` has come before."""
@@ -123,8 +139,9 @@ class FeedServer:
         for task in tuple(self._clients):
             task.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
-        if self._listener is not None:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            # Only ours: a service manager may have put its own in this place meanwhile.
+            if self._made is not None and os.path.samestat(self._path.lstat(), self._made):
                 self._path.unlink()
         if self._lock_fd is not None:
             os.close(self._lock_fd)
@@ -136,6 +153,8 @@ class FeedServer:
             AlreadyServing: another agent has it.
             AgentError: the place cannot be used.
         """
+        if self._is_passed:
+            return
         folder = self._path.parent
         try:
             if not folder.is_dir():
@@ -149,9 +168,12 @@ class FeedServer:
             self._lock()
             if os.path.lexists(self._path) and not self._path.is_socket():
                 raise FileExistsError(errno.EEXIST, "there is something else of that name")
+            if _is_served(self._path):
+                raise AlreadyServing(f"another agent already serves {self._path}")
             self._path.unlink(missing_ok=True)
             self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self._listener.bind(str(self._path))
+            self._made = self._path.lstat()
             self._listener.listen(MAX_CLIENTS)
             # Anybody may connect; the kernel says who it is, and each sees only its own.
             os.chmod(self._path, 0o666 if os.geteuid() == 0 else 0o600)
@@ -160,6 +182,18 @@ class FeedServer:
                 f"cannot listen on {self._path}: {error.strerror or error}",
                 fix="name another place with --socket PATH",
             ) from error
+
+    def refuse(self, error: LinnixError) -> None:
+        """Tell those who wait in the queue why there will be no agent."""
+        if self._listener is None:
+            return
+        self._listener.setblocking(False)
+        with contextlib.suppress(OSError):
+            while True:
+                waiting, _ = self._listener.accept()
+                with waiting:
+                    message = {"message": error.message, "fix": error.fix}
+                    waiting.send(protocol.encode({"error": message}))
 
     def _lock(self) -> None:
         """Who holds the lock is the agent: a socket file without it is a dead one's."""
@@ -198,6 +232,19 @@ class FeedServer:
                 self._on_idle()
 
 
+def _is_served(path: Path) -> bool:
+    """Whether somebody listens there who needs no lock: a service manager, for its agent."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.setblocking(False)
+        try:
+            client.connect(str(path))
+        except BlockingIOError:  # its queue is full
+            return True
+        except OSError:
+            return False
+    return True
+
+
 class _Connection:
     def __init__(
         self, feed: LocalFeed, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -211,6 +258,7 @@ class _Connection:
         hello = {
             "protocol": protocol.PROTOCOL,
             "version": __version__,
+            "revision": revision(),
             "pid": os.getpid(),
             "methods": sorted(protocol.METHODS),
         }

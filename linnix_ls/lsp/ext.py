@@ -177,6 +177,7 @@ def status_object(status: FeedStatus, explain: dict[str, Any] | None = None) -> 
         "state": str(status.state),
         "tracer": status.tracer,
         "degraded": status.degraded,
+        "hint": status.hint,
         "fix": status.fix,
         "events": {
             "received": status.n_received,

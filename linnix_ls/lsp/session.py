@@ -96,6 +96,7 @@ class FeedSession:
         self._reopen = asyncio.Event()
         self._is_outage_told = False
         self._told_degraded: str | None = None
+        self._told_hint: str | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self, settings: Settings) -> None:
@@ -348,6 +349,9 @@ class FeedSession:
         if status.degraded and status.degraded != self._told_degraded:
             self._listener.tell(with_fix(status.degraded, status.fix), is_problem=True)
         self._told_degraded = status.degraded
+        if status.hint and status.hint != self._told_hint:
+            self._listener.tell(status.hint, is_problem=False)
+        self._told_hint = status.hint
 
 
 def _watched(settings: Settings, workspace: Sequence[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from linnix_ls import procfs
+from linnix_ls import __version__, procfs
 from linnix_ls.core.events import Source
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.policy import Policy
@@ -97,7 +97,43 @@ class TestConnecting:
         hello = {"hello": {"protocol": 99, "version": "9.9"}}
         with pytest.raises(AgentError, match=r"version 9\.9") as raised:
             await connect_to(path, says(hello))
-        assert "restart" in raised.value.fix
+        assert raised.value.fix.startswith("restart it   (this is version ")
+
+    async def test_another_build_is_used_and_said(self, path):
+        """Whichever of the two is the newer one."""
+
+        async def behave(reader, writer):
+            hello = {**HELLO["hello"], "version": "9.9", "learnt": "later"}
+            writer.write(json.dumps({**HELLO, "hello": hello}).encode() + b"\n")
+            while line := await reader.readline():
+                request = json.loads(line)
+                answer = {"error": {"message": "there is no method", "fix": None}}
+                if request["method"] == "status":
+                    answer = {"result": {**STATUS, "learnt": "later"}}
+                writer.write(json.dumps({"id": request["id"], **answer}).encode() + b"\n")
+
+        async with an_agent_that(path, behave):
+            feed = await RemoteFeed.connect(path)
+            hint = feed.snapshot().status.hint
+            assert hint.startswith("the agent is version 9.9, this is ")
+            assert hint.endswith("restart it: sudo kill 1")
+            assert (await feed.status()).hint == hint
+            with pytest.raises(AgentError, match="there is no method") as raised:
+                await feed.process_tree()
+            assert raised.value.fix == hint
+            await feed.close()
+
+    async def test_another_build_of_the_same_version_is_said(self, path):
+        hello = {**HELLO["hello"], "version": __version__, "revision": "0123456789ab"}
+        feed = await connect_to(path, says({**HELLO, "hello": hello}))
+        assert "another build of this version" in feed.snapshot().status.hint
+        await feed.close()
+
+    async def test_of_the_same_code_nothing_is_said(self, path):
+        async with Serving(path):
+            feed = await RemoteFeed.connect(path)
+            assert (await feed.status()).hint is None
+            await feed.close()
 
     async def test_one_that_says_nothing(self, path):
         async def be_silent(reader, _writer):
