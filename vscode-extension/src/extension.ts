@@ -10,6 +10,7 @@ import { Server } from "./server";
 import { StackDocuments } from "./stacks";
 import { createStatusItem } from "./statusItem";
 import { Tasks } from "./tasks";
+import { TestRuns } from "./testRuns";
 
 let running: Server | undefined;
 
@@ -29,6 +30,7 @@ export function activate(context: vscode.ExtensionContext): void {
     panel,
     tasks,
     stacks,
+    new TestRuns(server, log),
     new InlineTexts(server),
     createStatusItem(server),
     registerCommands({ context, server, panel, tasks, stacks, explanations, log }),

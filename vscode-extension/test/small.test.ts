@@ -11,6 +11,7 @@ import { replaced } from "../src/replaced";
 import { Restarts } from "../src/restarts";
 import { stackText } from "../src/stackText";
 import { shellLine, underLinnix } from "../src/underLinnix";
+import { verdict } from "../src/verdict";
 import { aFinding } from "./samples";
 
 const PLACES: Places = {
@@ -171,4 +172,18 @@ test("memory is read of what is there", async () => {
   assert.equal(await memoryMb(undefined), null);
   assert.ok(Array.isArray(await agentPids()));
   assert.match(await memoryReport(undefined), /^server not running; agent.*; extension host.* \d+ MB/);
+});
+
+test("a test that is run again passes when nothing runs away, and it says so", () => {
+  assert.deepEqual(verdict('{"findings": []}', 0), { result: "passed", problems: [] });
+  assert.match(verdict('{"findings": []}', 1).problems[0]?.text ?? "", /ended with 1/);
+  assert.equal(verdict(null, 127).result, "errored");
+  assert.throws(() => verdict("{", 0));
+  const findings = [
+    { kind: "cpu_spin", location: { path: "/src/pump.py", line: 41 }, explanation: null },
+  ];
+  assert.deepEqual(verdict(JSON.stringify({ findings }), 3), {
+    result: "failed",
+    problems: [{ text: "cpu_spin", path: "/src/pump.py", line: 41 }],
+  });
 });
