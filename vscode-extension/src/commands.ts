@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import * as os from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import * as vscode from "vscode";
+import type { Details } from "./details/details";
 import type { Explanations } from "./explanations";
 import type { Finding } from "./protocol";
 import type { Server } from "./server";
@@ -18,6 +19,7 @@ export function registerCommands(
   context: vscode.ExtensionContext,
   server: Server,
   explanations: Explanations,
+  details: Details,
   log: vscode.LogOutputChannel,
 ): vscode.Disposable {
   const ofFinding =
@@ -36,6 +38,7 @@ export function registerCommands(
       return Promise.resolve();
     },
     showPanel: () => Promise.resolve(vscode.commands.executeCommand("linnix.runs.focus")),
+    showDetails: (argument) => details.show(argument),
     copyStatusReport: async () => {
       await vscode.env.clipboard.writeText(await report(context, server));
       vscode.window.setStatusBarMessage("linnix: status report copied", 3000);

@@ -2,6 +2,7 @@
 
 import * as vscode from "vscode";
 import { registerCommands } from "./commands";
+import { Details } from "./details/details";
 import { Explanations } from "./explanations";
 import { InlineTexts } from "./inline";
 import { Panel } from "./panel";
@@ -17,15 +18,17 @@ export function activate(context: vscode.ExtensionContext): void {
   const server: Server = new Server(context, log, (findingId) => explanations.show(server, findingId));
   running = server;
   const runs = new Runs(server, log);
+  const details = new Details(context.extensionUri, server, explanations, log);
   context.subscriptions.push(
     log,
     explanations,
     server,
     runs,
+    details,
     new Panel(server, runs.labels),
     new InlineTexts(server),
     createStatusItem(server),
-    registerCommands(context, server, explanations, log),
+    registerCommands(context, server, explanations, details, log),
     vscode.workspace.onDidChangeConfiguration((change) => {
       const isAnother = ["linnix.path", "linnix.interpreter"].some((name) =>
         change.affectsConfiguration(name),
