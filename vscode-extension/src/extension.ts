@@ -8,7 +8,10 @@ import { InlineTexts } from "./inline";
 import { Panel } from "./panel";
 import { Runs } from "./runs";
 import { Server } from "./server";
+import { StackDocuments } from "./stacks";
 import { createStatusItem } from "./statusItem";
+import { Tasks } from "./tasks";
+import { TestRuns } from "./testRuns";
 
 let running: Server | undefined;
 
@@ -17,18 +20,23 @@ export function activate(context: vscode.ExtensionContext): void {
   const explanations = new Explanations();
   const server: Server = new Server(context, log, (findingId) => explanations.show(server, findingId));
   running = server;
-  const runs = new Runs(server, log);
+  const panel = new Panel(server);
+  const tasks = new Tasks(server);
+  const stacks = new StackDocuments(server);
   const details = new Details(context.extensionUri, server, explanations, log);
   context.subscriptions.push(
     log,
     explanations,
     server,
-    runs,
+    new Runs(context, server, log),
+    panel,
+    tasks,
+    stacks,
     details,
-    new Panel(server, runs.labels),
+    new TestRuns(server, log),
     new InlineTexts(server),
     createStatusItem(server),
-    registerCommands(context, server, explanations, details, log),
+    registerCommands({ context, server, panel, tasks, stacks, explanations, details, log }),
     vscode.workspace.onDidChangeConfiguration((change) => {
       const isAnother = ["linnix.path", "linnix.interpreter"].some((name) =>
         change.affectsConfiguration(name),

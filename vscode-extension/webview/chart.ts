@@ -38,7 +38,7 @@ interface Theme {
 interface Curve {
   name: string;
   color: keyof Theme;
-  values: readonly number[];
+  values: readonly (number | null)[];
   peak: number;
   say: (value: number) => string;
   label: HTMLElement;
@@ -180,7 +180,7 @@ export class Chart {
 
   private curves(): Curve[] {
     const { run, curves } = this.state.model;
-    const peakMemory = run?.peak_rss_bytes ?? Math.max(0, ...curves.rss_bytes);
+    const peakMemory = run?.peak_rss_bytes ?? Math.max(0, ...curves.rss_bytes.map(Number));
     const [first, second, third] = this.labels;
     const count = (value: number) => String(Math.round(value));
     return first && second && third
@@ -204,28 +204,36 @@ export class Chart {
     const first = Math.max(0, lastUntil(times, view.from_s));
     const last = Math.min(times.length - 1, lastUntil(times, view.to_s) + 1);
     if (last >= first && times.length > 0) {
-      const most = Math.max(curve.peak, ...curve.values.slice(first, last + 1)) * 1.05 || 1;
+      const most = Math.max(curve.peak, ...curve.values.slice(first, last + 1).map(Number)) * 1.05 || 1;
       // Room for the label above what is highest.
       const yOf = (value: number) => bottom - (value / most) * (CURVE_PX - 14);
-      context.beginPath();
-      const start = toPx(view, times[first] ?? 0);
-      context.moveTo(start, bottom);
-      for (let index = first; index <= last; index += 1) {
-        context.lineTo(toPx(view, times[index] ?? 0), yOf(curve.values[index] ?? 0));
+      const line = new Path2D();
+      const area = new Path2D();
+      let end: number | null = null;
+      for (let index = first; index <= last + 1; index += 1) {
+        const value = index <= last ? curve.values[index] : null;
+        const x = toPx(view, times[index] ?? 0);
+        if (typeof value !== "number") {
+          // A gap, or the end.
+          area.lineTo(end ?? x, bottom);
+          end = null;
+          continue;
+        }
+        if (end === null) {
+          line.moveTo(x, yOf(value));
+          area.moveTo(x, bottom);
+        }
+        line.lineTo(x, yOf(value));
+        area.lineTo(x, yOf(value));
+        end = x;
       }
-      const end = toPx(view, times[last] ?? 0);
-      context.lineTo(end, bottom);
       context.globalAlpha = theme.contrast ? 0 : 0.22;
       context.fillStyle = theme[curve.color];
-      context.fill();
+      context.fill(area);
       context.globalAlpha = 1;
-      context.beginPath();
-      for (let index = first; index <= last; index += 1) {
-        context.lineTo(toPx(view, times[index] ?? 0), yOf(curve.values[index] ?? 0));
-      }
       context.strokeStyle = theme[curve.color];
       context.lineWidth = 1.5;
-      context.stroke();
+      context.stroke(line);
       context.lineWidth = 1;
     }
   }
@@ -508,7 +516,7 @@ export class Chart {
     for (const { name, color, values, peak, say, label } of this.curves()) {
       const value = index >= 0 && at <= this.state.now_s ? values[index] : undefined;
       const when = px === null ? "" : ` at ${moment(at, (view.to_s - view.from_s) / 200)}`;
-      const parts = [name, value === undefined ? "" : ` ${say(value)}`, when, peak > 0 ? `, at most ${say(peak)}` : ""];
+      const parts = [name, value == null ? "" : ` ${say(value)}`, when, peak > 0 ? `, at most ${say(peak)}` : ""];
       label.textContent = parts.join("");
       label.style.color = this.theme.contrast ? this.theme.text : this.theme[color];
     }

@@ -91,7 +91,8 @@ export interface Curves {
   at_s: number[];
   cores: number[];
   n_processes: number[];
-  rss_bytes: number[];
+  /** Null where it was not read. */
+  rss_bytes: (number | null)[];
 }
 
 export interface StackThread {

@@ -108,7 +108,7 @@ function parseCurves(value: unknown): Curves {
     at_s: numbers(fields.at_s),
     cores: numbers(fields.cores),
     n_processes: numbers(fields.n_processes),
-    rss_bytes: numbers(fields.rss_bytes),
+    rss_bytes: list(fields.rss_bytes, 10_000).map((one) => numberOrNull(one)),
   };
   const length = Math.min(...Object.values(curves).map((each) => each.length));
   return {

@@ -46,12 +46,18 @@ export class DetailsState {
     this.recall(kept);
   }
 
+  /** What is left behind may go on when the run's first process has ended. */
   get now_s(): number {
-    return this.model.run?.duration_s ?? 0;
+    return Math.max(this.model.run?.duration_s ?? 0, this.model.curves.at_s.at(-1) ?? 0);
+  }
+
+  get isOver(): boolean {
+    const { run } = this.model;
+    return run !== null && run.has_ended && run.n_alive === 0;
   }
 
   get end_s(): number {
-    return endOfAxis(this.now_s, this.model.run?.has_ended ?? false);
+    return endOfAxis(this.now_s, this.isOver);
   }
 
   view(width_px: number): TimeView {

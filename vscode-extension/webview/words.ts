@@ -99,7 +99,11 @@ export function runName(run: Run): string {
 
 export function runState(run: Run): string {
   const length = seconds(run.duration_s);
-  return run.has_ended ? `${endOf(run)} after ${length}` : `running for ${length}`;
+  if (!run.has_ended) {
+    return `running for ${length}`;
+  }
+  const left = run.n_alive > 0 ? `, ${run.n_alive} still alive` : "";
+  return `${endOf(run)} after ${length}${left}`;
 }
 
 const KINDS: Record<string, string> = {
@@ -139,7 +143,7 @@ export function evidenceName(each: Evidence): string {
 
 export function evidenceValue(each: Evidence): string {
   const value =
-    typeof each.value === "number" ? String(Number(each.value.toPrecision(4))) : each.value;
+    typeof each.value === "number" ? Number(each.value.toPrecision(4)).toLocaleString("en-US", { maximumSignificantDigits: 4 }) : each.value;
   return visible(`${value} ${each.unit}`.trim(), 500);
 }
 

@@ -184,8 +184,9 @@ export class Details implements vscode.Disposable {
     const about = asFields(fields.run) ?? {};
     this.nQuiet = about.has_ended === true && !isNews ? this.nQuiet + 1 : 0;
     this.version = version;
-    if (isNews || this.focus) {
-      this.tell({ state: "known", is_whole: since === null, answer, focus: this.focus });
+    if (isNews || this.focus || about.has_ended !== true) {
+      const is_whole = since === null || fields.is_whole === true;
+      this.tell({ state: "known", is_whole, answer, focus: this.focus });
       this.focus = null;
     }
     if (this.panel) {
@@ -221,9 +222,8 @@ export class Details implements vscode.Disposable {
         // The server asks before it does it.
         return { message: stopMessage(await this.server.execute("linnix.stopProcess", stopArgument(action))) };
       case "stack": {
-        const stack = await this.server.request("linnix/stack", action.process);
-        const problem = "the server has not read it";
-        return { message: null, stack: stack ?? { threads: [], problem, took_s: null } };
+        const failed = (error: unknown) => ({ threads: [], problem: reasonOf(error), took_s: null });
+        return { message: null, stack: await this.server.ask("linnix/stack", action.process).catch(failed) };
       }
       case "copy":
         await vscode.env.clipboard.writeText(action.text);
