@@ -60,8 +60,6 @@ export class Chart {
   private drawn = new Map<number, Piece[]>();
   private cursorPx: number | null = null;
   private widths = new Map<string, number>();
-  /** How long the last frame took to draw: for those who measure. */
-  frameMs = 0;
 
   constructor(
     private readonly host: HTMLElement,
@@ -99,9 +97,7 @@ export class Chart {
       this.isDue = true;
       requestAnimationFrame(() => {
         this.isDue = false;
-        const began = performance.now();
         this.draw();
-        this.frameMs = performance.now() - began;
       });
     }
   }
