@@ -51,6 +51,14 @@ test("a new finding is told once, and what the user looks at stays", () => {
   assert.equal(state.announcement, "");
 });
 
+test("until the user has selected something, what runs away last is selected", () => {
+  const sample = spinningTest();
+  const state = aState(known(sample, 3));
+  assert.equal(state.finding, null);
+  state.update(known(sample, 6, 3));
+  assert.equal(state.selected, GUILTY);
+});
+
 test("another run begins anew, and what is asked for is selected", () => {
   const state = aState(known(spinningTest(), 9));
   state.search("python");

@@ -49,7 +49,7 @@ function FindingFacts({ finding, now_s, act }: { finding: Finding; now_s: number
   const words = finding.explanation;
   return (
     <>
-      <div class={`why ${finding.severity}`}>
+      <div class={`why ${finding.severity} ${finding.state}`}>
         <p>
           <strong>{findingTitle(finding)}</strong> <span class="muted">{findingState(finding, now_s)}</span>
         </p>
@@ -62,22 +62,22 @@ function FindingFacts({ finding, now_s, act }: { finding: Finding; now_s: number
           </p>
         )}
         {finding.test !== null && <p class="muted">during {visible(finding.test, 300)}</p>}
-        {words && words.why !== "" && <p>{visible(words.why, 3000)}</p>}
+        {words && words.why !== "" && <p><Prose text={words.why} /></p>}
       </div>
       {words && words.fix.length > 0 && (
         <>
           <h3>What to change</h3>
           <ul>
             {words.fix.map((step, index) => (
-              <li key={index}>{visible(step, 2000)}</li>
+              <li key={index}><Prose text={step} /></li>
             ))}
           </ul>
         </>
       )}
-      {words && words.otherwise !== "" && <p class="muted">{visible(words.otherwise, 2000)}</p>}
+      {words && words.otherwise !== "" && <p class="muted"><Prose text={words.otherwise} /></p>}
       {words?.note && (
         <blockquote>
-          <p>{visible(words.note.text, 4000)}</p>
+          <p><Prose text={words.note.text} /></p>
           <footer class="muted">Note by {visible(words.note.model, 200)}</footer>
         </blockquote>
       )}
@@ -95,6 +95,17 @@ function FindingFacts({ finding, now_s, act }: { finding: Finding; now_s: number
           </ul>
         </>
       )}
+    </>
+  );
+}
+
+/** Sentences, with what stands between backquotes as code. */
+function Prose({ text }: { text: string }) {
+  return (
+    <>
+      {visible(text, 4000)
+        .split(/`([^`]+)`/)
+        .map((part, index) => (index % 2 === 1 ? <code key={index} class="code">{part}</code> : part))}
     </>
   );
 }
@@ -145,7 +156,7 @@ function SpanFacts({ span, state, act }: { span: Span; state: DetailsState; act:
       <div class="actions">
         {isAlive && (
           <>
-            <button class="main" type="button" onClick={stop(false)}>
+            <button class={finding?.state === "raised" ? "main" : ""} type="button" onClick={stop(false)}>
               Stop Process…
             </button>
             {(bar?.children.length ?? 0) > 0 && (

@@ -141,9 +141,12 @@ export function evidenceName(each: Evidence): string {
   return visible(each.name.replaceAll("_", " "), 200);
 }
 
+/** A word has no unit that a reader needs. */
 export function evidenceValue(each: Evidence): string {
-  const value =
-    typeof each.value === "number" ? Number(each.value.toPrecision(4)).toLocaleString("en-US", { maximumSignificantDigits: 4 }) : each.value;
+  if (typeof each.value === "string") {
+    return visible(each.value, 500);
+  }
+  const value = each.value.toLocaleString("en-US", { maximumSignificantDigits: 4 });
   return visible(`${value} ${each.unit}`.trim(), 500);
 }
 

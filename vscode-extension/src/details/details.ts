@@ -79,7 +79,8 @@ export class Details implements vscode.Disposable {
       enableScripts: true,
       localResourceRoots: [folder],
     });
-    panel.iconPath = vscode.Uri.joinPath(this.extensionUri, "media", "linnix.svg");
+    const icon = (name: string) => vscode.Uri.joinPath(this.extensionUri, "media", name);
+    panel.iconPath = { light: icon("linnix-light.svg"), dark: icon("linnix-dark.svg") };
     this.isReady = false;
     panel.webview.onDidReceiveMessage((message: unknown) => {
       this.heard(message);
