@@ -6,7 +6,7 @@ import type { Bar } from "./layout";
 import { pieces, type Piece } from "./pieces";
 import type { DetailsState } from "./state";
 import { around, lastUntil, panned, ticks, toPx, toSeconds, zoomed, type TimeView } from "./time";
-import { barName, bytes, cores, coresOf, endOf, lifeOf, moment, seconds, shortCommand } from "./words";
+import { barName, bytes, cores, coresOf, hasFailed, lifeOf, moment, seconds, shortCommand } from "./words";
 
 /** Few lanes are high: they are read from afar. */
 const LANE_PX = 20;
@@ -62,7 +62,8 @@ export class Chart {
   private nRevealed = -1;
   private drawn = new Map<number, Piece[]>();
   private cursorPx: number | null = null;
-  private widths = new Map<string, number>();
+  private readonly widths = new Map<string, number>();
+  private readonly times = new WeakMap<Bar, { began: number[]; ended: number[] }>();
 
   constructor(
     private readonly host: HTMLElement,
@@ -415,8 +416,7 @@ export class Chart {
     y: number,
     isDim: boolean,
   ): void {
-    const began = bar.members.map((member) => member.began_s).sort(ascending);
-    const ended = bar.members.map((member) => member.ended_s ?? Infinity).sort(ascending);
+    const { began, ended } = this.timesOf(bar);
     const from = Math.max(0, Math.floor(toPx(view, bar.began_s)));
     const to = Math.min(view.width_px, Math.ceil(toPx(view, Math.min(bar.ended_s, this.state.now_s))));
     const counts: number[] = [];
@@ -443,6 +443,19 @@ export class Chart {
     context.lineTo(from + counts.length - 1, y + this.barPx);
     context.fill();
     context.globalAlpha = isDim ? 0.3 : 1;
+  }
+
+  /** In order. */
+  private timesOf(bar: Bar): { began: number[]; ended: number[] } {
+    let times = this.times.get(bar);
+    if (!times) {
+      times = {
+        began: bar.members.map((member) => member.began_s).sort(ascending),
+        ended: bar.members.map((member) => member.ended_s ?? Infinity).sort(ascending),
+      };
+      this.times.set(bar, times);
+    }
+    return times;
   }
 
   private loadOf(piece: Piece): number {
@@ -565,8 +578,7 @@ export class Chart {
     if (bar.members.length > 1 || !only) {
       return `${barName([bar])}, from ${seconds(bar.began_s)}. Enter shows each`;
     }
-    const titles = this.state.model.findings.filter((each) => only.finding_ids.includes(each.id));
-    const guilt = titles.length > 0 ? ", has a finding" : "";
+    const guilt = only.finding_ids.length > 0 ? ", has a finding" : "";
     return `${shortCommand(only)}, pid ${only.pid}, ${lifeOf(only, now)}, ${seconds(only.cpu_s)} CPU${guilt}`;
   }
 
@@ -737,6 +749,7 @@ export class Chart {
     const go = (bar: Bar | null | undefined) => {
       if (bar) {
         state.selectAndReveal(bar.id);
+        state.announce(this.describe(bar));
       }
     };
     const { bar } = state;
@@ -803,10 +816,6 @@ export class Chart {
       this.scroller.scrollTop = Math.max(0, top - height / 3);
     }
   }
-}
-
-function hasFailed(span: { exit_code: number | null; term_signal: number | null }): boolean {
-  return endOf(span) !== "ended" && (span.term_signal !== null || (span.exit_code ?? 0) !== 0);
 }
 
 function ascending(a: number, b: number): number {

@@ -15,6 +15,7 @@ import {
   evidenceValue,
   findingState,
   findingTitle,
+  hasFailed,
   lifeOf,
   moment,
   placeName,
@@ -241,7 +242,7 @@ function SpanFacts({ span, state, act }: { span: Span; state: DetailsState; act:
 
 function FoldFacts({ bar, state }: { bar: Bar; state: DetailsState }) {
   const nAlive = bar.members.filter((each) => each.ended_s === null).length;
-  const nFailed = bar.members.filter((each) => each.term_signal !== null || (each.exit_code ?? 0) !== 0).length;
+  const nFailed = bar.members.filter(hasFailed).length;
   const used = bar.members.reduce((sum, each) => sum + each.cpu_s, 0);
   const lives = bar.members.map((each) => (each.ended_s ?? state.now_s) - each.began_s).sort((a, b) => a - b);
   return (
