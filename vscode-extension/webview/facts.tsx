@@ -1,5 +1,6 @@
 // What is known of the selected process: the finding first, with its reasons, then the process.
 
+import { Fragment } from "preact";
 import { useState } from "preact/hooks";
 import { commandLine, plural, visible } from "../src/text";
 import type { Action, Finding, Outcome, Place, Span, Stack } from "./data";
@@ -27,11 +28,20 @@ import {
 export type Act = (action: Action) => Promise<Outcome>;
 
 export function Facts({ state, act }: { state: DetailsState; act: Act }) {
-  const { finding, span, bar } = state;
-  if (!bar && !finding) {
+  const { span, bar, selected, finding } = state;
+  if (!bar) {
     return (
       <aside class="facts" aria-label="Details">
-        <p class="muted">Choose a process in the timeline: here is what is known of it.</p>
+        {finding ? (
+          <FindingFacts finding={finding} now_s={state.now_s} act={act} />
+        ) : selected !== null && state.open.has(selected) ? (
+          <>
+            <p>Each of them is shown for itself.</p>
+            <FoldAgain foldId={selected} state={state} />
+          </>
+        ) : (
+          <p class="muted">Choose a process in the timeline: here is what is known of it.</p>
+        )}
       </aside>
     );
   }
@@ -40,7 +50,7 @@ export function Facts({ state, act }: { state: DetailsState; act: Act }) {
       {span ? (
         <SpanFacts key={span.id} span={span} state={state} act={act} />
       ) : (
-        bar && <FoldFacts bar={bar} state={state} />
+        <FoldFacts bar={bar} state={state} />
       )}
     </aside>
   );
@@ -100,13 +110,19 @@ function FindingFacts({ finding, now_s, act }: { finding: Finding; now_s: number
   );
 }
 
-/** Sentences, with what stands between backquotes as code. */
+/** Sentences in their lines, with what stands between backquotes as code. */
 function Prose({ text }: { text: string }) {
+  const lines = text.trim().split(/\r?\n/).slice(0, 50);
   return (
     <>
-      {visible(text, 4000)
-        .split(/`([^`]+)`/)
-        .map((part, index) => (index % 2 === 1 ? <code key={index} class="code">{part}</code> : part))}
+      {lines.map((line, number) => (
+        <Fragment key={number}>
+          {number > 0 && <br />}
+          {visible(line, 4000)
+            .split(/`([^`]+)`/)
+            .map((part, index) => (index % 2 === 1 ? <code key={index} class="code">{part}</code> : part))}
+        </Fragment>
+      ))}
     </>
   );
 }
@@ -188,16 +204,7 @@ function SpanFacts({ span, state, act }: { span: Span; state: DetailsState; act:
             Dismiss Finding
           </button>
         )}
-        {bar?.foldId != null && (
-          <button
-            type="button"
-            onClick={() => {
-              state.setOpen(bar.foldId ?? "", false);
-            }}
-          >
-            Fold Again
-          </button>
-        )}
+        {bar?.foldId != null && <FoldAgain foldId={bar.foldId} state={state} />}
       </div>
       {stack && <StackView stack={stack} act={act} />}
       {finding && <FindingFacts finding={finding} now_s={now} act={act} />}
@@ -237,6 +244,19 @@ function SpanFacts({ span, state, act }: { span: Span; state: DetailsState; act:
         )}
       </dl>
     </section>
+  );
+}
+
+function FoldAgain({ foldId, state }: { foldId: string; state: DetailsState }) {
+  return (
+    <button
+      type="button"
+      onClick={() => {
+        state.setOpen(foldId, false);
+      }}
+    >
+      Fold Again
+    </button>
   );
 }
 
