@@ -23,7 +23,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const panel = new Panel(server, log);
   const tasks = new Tasks(server);
   const stacks = new StackDocuments(server);
-  const details = new Details(context.extensionUri, server, explanations, log);
+  const details = new Details(context.extensionUri, server, log);
   context.subscriptions.push(
     log,
     explanations,
