@@ -97,9 +97,9 @@ export class Panel implements vscode.TreeDataProvider<Node>, vscode.Disposable {
     await vscode.commands.executeCommand("linnix.runs.focus");
     await this.ask();
     const text = keyText(process);
-    const find = () =>
-      this.state.find((node) => node.id === `process ${text}`) ??
-      this.state.find((node) => node.finding?.id === findingId);
+    // The first process of a run is the run's line.
+    const ids = [`process ${text}`, `run ${text}`, `finding ${findingId}`];
+    const find = () => ids.map((id) => this.state.find(id)).find((node) => node);
     let node = find();
     if (!node && isFiltering(this.filter)) {
       this.setFilter(NO_FILTER);
