@@ -241,9 +241,8 @@ class Engine:
         for key in self.history.under_way():
             if process := self.tree.get(key):
                 self.history.name(key, *self._name_of(process))
-        watched = self._watched[root.key]
-        if watched.is_root_judged:
-            self.history.name(root.key, watched.label or None, watched.source)
+        if self._watched[root.key].is_root_judged:  # perhaps inside of a run
+            self.history.name(root.key, *self._name_of(root))
 
     def _set_run(self, process: Process) -> list[Change]:
         """Note what run it is. What ended in earlier runs of the same work is cleared."""
