@@ -4,6 +4,7 @@ import * as vscode from "vscode";
 import { filtered, filterWords, isFiltering, NO_FILTER, type Facts, type Filter } from "./filter";
 import { keyText, type Key } from "./protocol";
 import type { Server } from "./server";
+import { reasonOf } from "./text";
 import { tree, type Node } from "./tree";
 import { TreeState } from "./treeState";
 
@@ -20,7 +21,10 @@ export class Panel implements vscode.TreeDataProvider<Node>, vscode.Disposable {
   private timer: NodeJS.Timeout | undefined;
   private isAsking = false;
 
-  constructor(private readonly server: Server) {
+  constructor(
+    private readonly server: Server,
+    private readonly log: vscode.LogOutputChannel,
+  ) {
     this.view = vscode.window.createTreeView("linnix.runs", {
       treeDataProvider: this,
       showCollapseAll: true,
@@ -164,13 +168,17 @@ export class Panel implements vscode.TreeDataProvider<Node>, vscode.Disposable {
     }
     clearTimeout(this.timer);
     this.isAsking = true;
-    void this.ask().finally(() => {
-      this.isAsking = false;
-      clearTimeout(this.timer);
-      this.timer = setTimeout(() => {
-        this.poll();
-      }, PERIOD_MS);
-    });
+    void this.ask()
+      .catch((error: unknown) => {
+        this.log.error(`the view: ${reasonOf(error)}`);
+      })
+      .finally(() => {
+        this.isAsking = false;
+        clearTimeout(this.timer);
+        this.timer = setTimeout(() => {
+          this.poll();
+        }, PERIOD_MS);
+      });
   }
 
   private async ask(): Promise<void> {
