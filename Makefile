@@ -70,5 +70,5 @@ lock: ## pin the dependencies again (deploy/lock.sh --upgrade: the newest ones)
 
 clean: ## remove everything that the other targets made, but for models and the wheel kept outside
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist bench/results
-	rm -rf vscode-extension/.node vscode-extension/node_modules vscode-extension/dist
+	rm -rf vscode-extension/node_modules vscode-extension/dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
