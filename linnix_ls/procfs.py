@@ -19,6 +19,7 @@ from linnix_ls.core.ids import ProcessKey
 MAX_CMDLINE_BYTES = 128 * 1024
 MAX_ENVIRON_BYTES = 2 << 20
 MAX_THREADS_READ = 4_096  # 50 us each
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _HAS_CHILDREN_FILES = Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
 
@@ -36,6 +37,10 @@ class Stat:
     n_major_faults: int
     n_threads: int
     rss_pages: int
+
+    @property
+    def rss_bytes(self) -> int:
+        return self.rss_pages * PAGE_BYTES
 
     @property
     def has_ended(self) -> bool:
@@ -205,6 +210,13 @@ def read_environ(pid: int) -> bytes | None:
     """The environment at its start, NUL-separated and bounded. Secrets live here: look for one
     name, keep nothing else."""
     return read_bytes(f"/proc/{pid}/environ", MAX_ENVIRON_BYTES)
+
+
+def read_variable(pid: int, name: bytes) -> bytes | None:
+    """One variable of its environment, as at its start; None if it has none or hides it."""
+    raw = b"\0" + (read_environ(pid) or b"")
+    _, found, rest = raw.partition(b"\0" + name + b"=")
+    return rest.partition(b"\0")[0] if found else None
 
 
 @dataclass(frozen=True, slots=True)

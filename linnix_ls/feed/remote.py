@@ -14,10 +14,12 @@ from pydantic import ValidationError
 
 from linnix_ls.codec import CodecError
 from linnix_ls.core.changes import FindingChanged
+from linnix_ls.core.events import Source
 from linnix_ls.core.findings import Finding, State
+from linnix_ls.core.history import RunDetail, RunSummary
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.policy import Policy
-from linnix_ls.errors import AgentError
+from linnix_ls.errors import AgentError, AgentTooOld
 from linnix_ls.feed import protocol
 from linnix_ls.feed.base import (
     FeedChange,
@@ -25,6 +27,7 @@ from linnix_ls.feed.base import (
     FeedStatus,
     ProcessView,
     Snapshot,
+    StackView,
     StatusChanged,
     StopOutcome,
     hand_out,
@@ -43,6 +46,7 @@ class RemoteFeed:
     ) -> None:
         snapshot = protocol.SNAPSHOT.validate_python(first["snapshot"])
         self.agent_pid: int = first["hello"]["pid"]
+        self._methods = frozenset(first["hello"].get("methods", protocol.FIRST_METHODS))
         self._reader, self._writer = reader, writer
         self._sequence = snapshot.sequence
         self._status = snapshot.status
@@ -110,15 +114,28 @@ class RemoteFeed:
         return unsubscribe
 
     async def watch(
-        self, pid: int, label: str, *, is_run: bool = False, is_root_judged: bool = False
+        self,
+        pid: int,
+        label: str,
+        *,
+        is_run: bool = False,
+        is_root_judged: bool = False,
+        source: Source = Source.OTHER,
     ) -> ProcessKey:
+        more = {"source": str(source)} if "runs" in self._methods else {}
         result = await self._request(
-            "watch", pid=pid, label=label, is_run=is_run, is_root_judged=is_root_judged
+            "watch", pid=pid, label=label, is_run=is_run, is_root_judged=is_root_judged, **more
         )
         return protocol.KEY.validate_python(result)
 
     async def unwatch(self, key: ProcessKey) -> None:
         await self._request("unwatch", **key._asdict())
+
+    async def watch_tag(self, value: str, source: Source, label: str | None) -> None:
+        await self._request("watch_tag", value=value, source=str(source), label=label)
+
+    async def unwatch_tag(self, value: str) -> None:
+        await self._request("unwatch_tag", value=value)
 
     async def ignore(self, pid: int) -> None:
         await self._request("ignore", pid=pid)
@@ -138,6 +155,16 @@ class RemoteFeed:
 
     async def process_tree(self) -> tuple[ProcessView, ...]:
         return protocol.PROCESS_VIEWS.validate_python(await self._request("process_tree"))
+
+    async def runs(self) -> tuple[RunSummary, ...]:
+        return protocol.RUNS.validate_python(await self._request("runs"))
+
+    async def run(self, key: ProcessKey, since: int | None = None) -> RunDetail | None:
+        result = await self._request("run", **key._asdict(), since=since)
+        return protocol.RUN.validate_python(result)
+
+    async def stack(self, key: ProcessKey) -> StackView:
+        return protocol.STACK.validate_python(await self._request("stack", **key._asdict()))
 
     async def stop_process(self, key: ProcessKey, *, tree: bool = False) -> StopOutcome:
         return StopOutcome(await self._request("stop_process", **key._asdict(), tree=tree))
@@ -160,6 +187,10 @@ class RemoteFeed:
     async def _request(self, method: str, **params: Any) -> Any:
         if self._task.done():
             raise AgentError("the agent has gone")
+        if method not in self._methods:
+            raise AgentTooOld(
+                f"the agent is older than this client: it cannot do {method!r}", fix="restart it"
+            )
         self._next_id += 1
         request_id = self._next_id
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from linnix_ls import __version__
+from linnix_ls.core.events import Source
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.errors import AgentError, AlreadyServing, LinnixError
 from linnix_ls.feed import protocol
@@ -37,17 +38,37 @@ class _Request(_Params):
     params: dict[str, Any] = {}
 
 
+_Source = Annotated[Source, Strict(False)]  # on the wire it is a string
+
+
 class _Watch(_Params):
     pid: int
     label: str
     is_run: bool = False
     is_root_judged: bool = False
+    source: _Source = Source.OTHER
 
 
 class _Key(_Params):
     pid: int
     start_ticks: int
+
+
+class _Stop(_Key):
     tree: bool = False
+
+
+class _Run(_Key):
+    since: int | None = None
+
+
+class _Tag(_Params):
+    value: str
+
+
+class _WatchTag(_Tag):
+    source: _Source = Source.OTHER
+    label: str | None = None
 
 
 class _Pid(_Params):
@@ -187,7 +208,12 @@ class _Connection:
         self._requests: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> None:
-        hello = {"protocol": protocol.PROTOCOL, "version": __version__, "pid": os.getpid()}
+        hello = {
+            "protocol": protocol.PROTOCOL,
+            "version": __version__,
+            "pid": os.getpid(),
+            "methods": sorted(protocol.METHODS),
+        }
         snapshot = protocol.SNAPSHOT.dump_python(self._feed.snapshot(), mode="json")
         self._send({"hello": hello, "snapshot": snapshot})
         self._feed.subscribe(self._on_change)
@@ -234,12 +260,23 @@ class _Connection:
     async def _watch(self, params: Any) -> Any:
         asked = _Watch.model_validate(params)
         return await self._feed.watch(
-            asked.pid, asked.label, is_run=asked.is_run, is_root_judged=asked.is_root_judged
+            asked.pid,
+            asked.label,
+            is_run=asked.is_run,
+            is_root_judged=asked.is_root_judged,
+            source=asked.source,
         )
 
     async def _unwatch(self, params: Any) -> None:
         asked = _Key.model_validate(params)
         await self._feed.unwatch(ProcessKey(asked.pid, asked.start_ticks))
+
+    async def _watch_tag(self, params: Any) -> None:
+        asked = _WatchTag.model_validate(params)
+        await self._feed.watch_tag(asked.value, asked.source, asked.label)
+
+    async def _unwatch_tag(self, params: Any) -> None:
+        await self._feed.unwatch_tag(_Tag.model_validate(params).value)
 
     async def _ignore(self, params: Any) -> None:
         await self._feed.ignore(_Pid.model_validate(params).pid)
@@ -262,8 +299,22 @@ class _Connection:
         views = await self._feed.process_tree()
         return protocol.PROCESS_VIEWS.dump_python(views, mode="json")
 
-    async def _stop_process(self, params: Any) -> str:
+    async def _runs(self, params: Any) -> Any:
+        _Params.model_validate(params)
+        return protocol.RUNS.dump_python(await self._feed.runs(), mode="json")
+
+    async def _run(self, params: Any) -> Any:
+        asked = _Run.model_validate(params)
+        detail = await self._feed.run(ProcessKey(asked.pid, asked.start_ticks), asked.since)
+        return protocol.RUN.dump_python(detail, mode="json")
+
+    async def _stack(self, params: Any) -> Any:
         asked = _Key.model_validate(params)
+        view = await self._feed.stack(ProcessKey(asked.pid, asked.start_ticks))
+        return protocol.STACK.dump_python(view, mode="json")
+
+    async def _stop_process(self, params: Any) -> str:
+        asked = _Stop.model_validate(params)
         key = ProcessKey(asked.pid, asked.start_ticks)
         return await self._feed.stop_process(key, tree=asked.tree)
 

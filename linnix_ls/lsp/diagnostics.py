@@ -6,6 +6,7 @@ Time comes in as a value; what a diagnostic looks like is not known here (`to_pr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -34,6 +35,13 @@ def shown_severity(finding: Finding, settings: Settings) -> Severity | None:
     if finding.state is State.ENDED:
         return max(severity, Severity.INFORMATION, key=lambda each: each.rank)
     return severity
+
+
+def severity_in_history(finding: Finding, settings: Settings) -> Severity | None:
+    """The same of one that is perhaps over for good, where the past is shown."""
+    if finding.state is State.CLEARED:
+        finding = replace(finding, state=State.ENDED)
+    return shown_severity(finding, settings)
 
 
 def is_excluded(path: str, globs: Sequence[str]) -> bool:

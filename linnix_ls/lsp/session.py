@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from linnix_ls.core.changes import FindingChanged
+from linnix_ls.core.events import Source
 from linnix_ls.core.findings import Finding, State
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.errors import AgentError, LinnixError
@@ -62,6 +63,7 @@ class Listener(Protocol):
 class _Watch:
     label: str
     is_root_judged: bool
+    source: Source
     key: ProcessKey | None = None
 
 
@@ -86,6 +88,7 @@ class FeedSession:
         self._listener = listener
         self._retry_delays_s = retry_delays_s
         self._watches: dict[int, _Watch] = {}
+        self._tags: dict[str, tuple[Source, str | None]] = {}
         self._folders: tuple[str, ...] = ()
         self._feed: Feed | None = None
         self._settled = asyncio.Event()
@@ -119,25 +122,42 @@ class FeedSession:
         self._folders = tuple(folders)
         await self._watch_folders()
 
-    async def watch(self, pid: int, label: str, *, is_root_judged: bool) -> ProcessKey:
+    async def watch(
+        self, pid: int, label: str, *, is_root_judged: bool, source: Source
+    ) -> ProcessKey:
         """Watch a process, and again after a reconnection if it is still the same one.
 
         Raises:
             AgentError: no such process, not permitted, or no feed.
         """
         feed = await self.feed()
-        key = await feed.watch(pid, label, is_root_judged=is_root_judged)
-        self._watches[pid] = _Watch(label, is_root_judged, key)
+        key = await feed.watch(pid, label, is_root_judged=is_root_judged, source=source)
+        self._watches[pid] = _Watch(label, is_root_judged, source, key)
         return key
 
     def watch_when_open(self, pid: int, label: str) -> None:
         """Watch an editor's process: what it starts, not itself. To be called before `start`."""
-        self._watches[pid] = _Watch(label, is_root_judged=False)
+        self._watches[pid] = _Watch(label, is_root_judged=False, source=Source.EDITOR)
 
     async def unwatch(self, pid: int) -> None:
         watch = self._watches.pop(pid, None)
         if watch and watch.key:
-            await (await self.feed()).unwatch(watch.key)
+            feed = await self.feed()
+            with contextlib.suppress(AgentError):  # it ended, and is watched no longer anyway
+                await feed.unwatch(watch.key)
+
+    async def watch_tag(self, value: str, source: Source, label: str | None) -> None:
+        """Watch what has this tag in its environment, also after a reconnection.
+
+        Raises:
+            AgentError: it is no tag, no feed, or one that knows of none.
+        """
+        await (await self.feed()).watch_tag(value, source, label)
+        self._tags[value] = source, label
+
+    async def unwatch_tag(self, value: str) -> None:
+        if self._tags.pop(value, None):
+            await (await self.feed()).unwatch_tag(value)
 
     async def feed(self) -> Feed:
         """The open feed; waits while one is being opened.
@@ -219,6 +239,7 @@ class FeedSession:
             for pid, watch in list(self._watches.items()):
                 await self._watch_again(feed, pid, watch)
             await self._watch_folders()
+            await self._watch_tags(feed)
             if self._settings.thresholds != opened_with.thresholds:  # changed meanwhile
                 await self._use_thresholds()
             if snapshot.status.state is FeedState.OFF:
@@ -238,7 +259,9 @@ class FeedSession:
 
     async def _watch_again(self, feed: Feed, pid: int, watch: _Watch) -> None:
         try:
-            key = await feed.watch(pid, watch.label, is_root_judged=watch.is_root_judged)
+            key = await feed.watch(
+                pid, watch.label, is_root_judged=watch.is_root_judged, source=watch.source
+            )
             if watch.key not in (None, key):
                 # Another process by now.
                 del self._watches[pid]
@@ -246,9 +269,8 @@ class FeedSession:
             watch.key = key
         except AgentError as error:
             if watch.key is None:
-                self._listener.tell(
-                    f"cannot watch {watch.label} (pid {pid}): {error.message}", is_problem=True
-                )
+                who = f"{watch.label or 'a process'} (pid {pid})"
+                self._listener.tell(f"cannot watch {who}: {error.message}", is_problem=True)
             else:
                 self._watches.pop(pid, None)
 
@@ -262,6 +284,14 @@ class FeedSession:
             self._listener.tell(
                 f"cannot watch the workspace folders: {error.message}", is_problem=True
             )
+
+    async def _watch_tags(self, feed: Feed) -> None:
+        """After the processes: what is below them need not be looked for."""
+        for value, (source, label) in list(self._tags.items()):
+            try:
+                await feed.watch_tag(value, source, label)
+            except AgentError as error:
+                self._listener.tell(f"cannot watch by a tag: {error.message}", is_problem=True)
 
     async def _use_thresholds(self) -> None:
         if self._feed is None:

@@ -195,3 +195,12 @@ def stop_title(finding: Finding) -> str:
     info: ProcessInfo = finding.process
     title = f"Stop process {info.key.pid} ({visible(info.comm)})"
     return f"{title} and its children" if stops_tree(finding) else title
+
+
+def stop_process_title(pid: int, comm: str, n_below: int) -> str:
+    """`n_below`: how many go with it."""
+    title = f"Stop process {pid} ({visible(comm)})"
+    if not n_below:
+        return title
+    below = "the process" if n_below == 1 else f"the {n_below} processes"
+    return f"{title} and {below} below it"

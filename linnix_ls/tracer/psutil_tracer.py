@@ -21,6 +21,9 @@ from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.tracer.base import Deliver
 
 POLL_INTERVAL_S = 0.2
+LOOK_AROUND_INTERVAL_S = 0.5
+# A process that is met between fork and exec is still its parent's copy: look again.
+LOOKS_AT_STRANGERS = 2
 
 
 @dataclass(slots=True)
@@ -42,6 +45,9 @@ class PsutilTracer:
     def __init__(self) -> None:
         self._roots: dict[int, frozenset[int]] = {}
         self._known: dict[int, _Known] = {}
+        self._uids: frozenset[int] = frozenset()
+        self._strangers: dict[int, tuple[int, tuple[str, ...]]] = {}  # looks, and last argv
+        self._next_look_around_s = 0.0
         # /proc can be slow, so it is read on another thread; the lock keeps the two apart.
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -73,7 +79,11 @@ class PsutilTracer:
                 self._known.pop(pid, None)
 
     async def watch_users(self, uids: Collection[int]) -> None:
-        """Not offered: it would mean reading all of /proc again and again."""
+        """See the protocol. New ones are looked for twice a second, by their ids alone."""
+        async with self._lock:
+            if uids and not self._uids:
+                self._strangers = dict.fromkeys(procfs.all_pids(), (LOOKS_AT_STRANGERS, ()))
+            self._uids = frozenset(uids)
 
     async def count_syscalls(self, pid: int, window_s: float) -> tuple[SyscallCount, ...] | None:
         del pid
@@ -99,7 +109,7 @@ class PsutilTracer:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(POLL_INTERVAL_S)
-            if not self._known:
+            if not (self._known or self._uids):
                 continue
             try:
                 async with self._lock:
@@ -123,6 +133,24 @@ class PsutilTracer:
         for pid in self._here():
             if pid not in self._known:
                 events += self._greet(pid, now_ns)
+        if self._uids and time.monotonic() >= self._next_look_around_s:
+            self._next_look_around_s = time.monotonic() + LOOK_AROUND_INTERVAL_S
+            events += self._look_around(now_ns)
+        return events
+
+    def _look_around(self, now_ns: int) -> list[Event]:
+        """Programs outside of the watched trees that have started since the last time."""
+        events: list[Event] = []
+        before, self._strangers = self._strangers, {}
+        for pid in procfs.all_pids():
+            n_looks, argv = before.get(pid, (0, ()))
+            if n_looks < LOOKS_AT_STRANGERS and pid not in self._known:
+                n_looks += 1
+                if procfs.read_uid(pid) in self._uids and (seen := procfs.see(pid, now_ns)):
+                    if seen.argv and seen.argv != argv:
+                        events.append(_execed(seen, now_ns))
+                    argv = seen.argv
+            self._strangers[pid] = (n_looks, argv)
         return events
 
     def _here(self) -> Collection[int]:

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from linnix_ls import procfs
 from linnix_ls.core.changes import RunBegan, RunEnded
-from linnix_ls.core.events import EventsLost, Forked
+from linnix_ls.core.events import EventsLost, Forked, Watched
 from linnix_ls.core.examination import Depth, ExaminationRequest
 from linnix_ls.core.policy import Policy
 from linnix_ls.errors import AgentError
@@ -48,7 +48,7 @@ async def watching(hub, uid, *processes):
     """A feed that watches made-up processes, the first of which is the root."""
     feed = hub.open(uid)
     hub.tracer.seen = processes
-    await feed._watch(processes[0].key, "test", is_run=True, is_root_judged=True)
+    await feed._watch(Watched(1, processes[0].key, "test", is_root_judged=True, is_run=True))
     return feed
 
 
@@ -185,7 +185,7 @@ class TestWatching:
         feed = hub.open(ROOT)
         changes = changes_of(feed)
         hub.tracer.seen = [seen(key(1))]
-        await feed._watch(key(1), "test", is_run=True, is_root_judged=True)
+        await feed._watch(Watched(1, key(1), "test", is_root_judged=True, is_run=True))
         hub.tracer.tell(exited(key(1)))
         assert [type(change) for change in changes] == [RunBegan, RunEnded]
 
@@ -249,7 +249,7 @@ class TestTrouble:
         asyncio.get_running_loop().set_exception_handler(lambda _, what: reported.append(what))
         broken = hub.open(ROOT, Policy(spin=None))
         hub.tracer.seen = [seen(key(1))]
-        await broken._watch(key(1), "test", is_run=True, is_root_judged=True)
+        await broken._watch(Watched(1, key(1), "test", is_root_judged=True, is_run=True))
         healthy = await watching(hub, ROOT, seen(key(1)))
         await until(lambda: len(reported) >= 2)  # so ticks go on as well
         hub.tracer.tell(forked(key(2), key(1)))

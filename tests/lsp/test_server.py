@@ -305,7 +305,7 @@ class TestWatching:
             await client.told("linnix/didChangeStatus", lambda s: s["state"] == "watching")
             assert client.feed.calls == [
                 ("ignore", os.getpid()),
-                ("watch", os.getpid(), "Testvim", False),
+                ("watch", os.getpid(), "Testvim", False, "editor"),
                 ("watch_folders", str(tmp_path)),
             ]
 
@@ -334,7 +334,7 @@ class TestWatching:
             await client.initialize()
             key = await client.request("linnix/watch", {"pid": 77, "label": "task: test"})
             assert key == {"pid": 77, "start_ticks": 7700}
-            assert client.feed.calls[-1] == ("watch", 77, "task: test", True)
+            assert client.feed.calls[-1] == ("watch", 77, "task: test", True, "other")
             await client.request("linnix/unwatch", {"pid": 77})
             assert client.feed.calls[-1] == ("unwatch", 77)
 
@@ -373,7 +373,7 @@ class TestLosingTheFeed:
             )
             assert feeds[0].is_closed
             assert feeds[0].callbacks == []
-            assert feeds[1].calls[:2] == [("ignore", os.getpid()), ("watch", 77, "task", True)]
+            assert feeds[1].calls[:2] == [("ignore", os.getpid()), ("watch", 77, "task", True, "other")]
             logged = [p["message"] for m, p in client.notified if m == "window/logMessage"]
             assert [text for text in logged if "killed" in text] == ["linnix: killed; trying again"]
             assert len(logged) == 2
