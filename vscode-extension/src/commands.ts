@@ -5,6 +5,7 @@ import * as os from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import * as vscode from "vscode";
+import type { Details } from "./details/details";
 import type { Explanations } from "./explanations";
 import { memoryMb, memoryReport } from "./memory";
 import type { Panel } from "./panel";
@@ -30,11 +31,12 @@ export interface Parts {
   tasks: Tasks;
   stacks: StackDocuments;
   explanations: Explanations;
+  details: Details;
   log: vscode.LogOutputChannel;
 }
 
 export function registerCommands(parts: Parts): vscode.Disposable {
-  const { context, server, panel, tasks, stacks, explanations, log } = parts;
+  const { context, server, panel, tasks, stacks, explanations, details, log } = parts;
   const ofFinding = (work: (finding: Finding) => unknown) => (node?: Node) =>
     node?.finding && work(node.finding);
   const stop = async (node: Node | undefined, tree: boolean) => {
@@ -60,6 +62,7 @@ export function registerCommands(parts: Parts): vscode.Disposable {
       log.show();
     },
     showPanel: () => vscode.commands.executeCommand("linnix.runs.focus"),
+    showDetails: (argument) => details.show(argument),
     copyStatusReport: async () => {
       await vscode.env.clipboard.writeText(await report(context, server));
       tell("status report copied");

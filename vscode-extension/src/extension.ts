@@ -2,6 +2,7 @@
 
 import * as vscode from "vscode";
 import { registerCommands } from "./commands";
+import { Details } from "./details/details";
 import { Explanations } from "./explanations";
 import { InlineTexts } from "./inline";
 import { Panel } from "./panel";
@@ -22,6 +23,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const panel = new Panel(server);
   const tasks = new Tasks(server);
   const stacks = new StackDocuments(server);
+  const details = new Details(context.extensionUri, server, explanations, log);
   context.subscriptions.push(
     log,
     explanations,
@@ -30,10 +32,11 @@ export function activate(context: vscode.ExtensionContext): void {
     panel,
     tasks,
     stacks,
+    details,
     new TestRuns(server, log),
     new InlineTexts(server),
     createStatusItem(server),
-    registerCommands({ context, server, panel, tasks, stacks, explanations, log }),
+    registerCommands({ context, server, panel, tasks, stacks, explanations, details, log }),
     vscode.workspace.onDidChangeConfiguration((change) => {
       const isAnother = ["linnix.path", "linnix.interpreter"].some((name) =>
         change.affectsConfiguration(name),

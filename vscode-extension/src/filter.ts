@@ -58,7 +58,7 @@ export function filtered(facts: Facts, filter: Filter): Facts {
     runs: facts.runs.filter(
       (run) =>
         going.has(keyText(run)) ||
-        (!(filter.onlyLive && run.has_ended) &&
+        (!(filter.onlyLive && run.n_alive === 0) &&
           !(filter.onlyFindings && run.findings.length === 0) &&
           (named.has(keyText(run)) || run.findings.some((finding) => says(finding.summary)))),
     ),

@@ -99,6 +99,7 @@ export interface Run extends Key {
   cwd: string | null;
   began_at: string;
   duration_s: number;
+  /** Its first process has; others of it may go on. */
   has_ended: boolean;
   exit_code: number | null;
   term_signal: number | null;
@@ -107,7 +108,7 @@ export interface Run extends Key {
   on_cpu_cores: number;
   peak_cores: number;
   peak_processes: number;
-  peak_rss_bytes: number;
+  peak_rss_bytes: number | null;
   findings: { id: string; kind: string; state: "raised" | "ended" | "cleared"; summary: string }[];
 }
 

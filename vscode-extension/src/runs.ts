@@ -19,7 +19,7 @@ const LOOKS_MS = [30, 70, 150, 300];
 
 interface Watched {
   pid: number;
-  label: string;
+  label: string | null;
   source: Source;
   is_judged: boolean;
 }
@@ -50,6 +50,8 @@ export class Runs implements vscode.Disposable {
 
     this.subscriptions = [
       server.onDidStart(() => {
+        // Ourselves: what extensions start has another name then than what editors start.
+        void this.server.watch({ pid: process.pid, label: null, source: "extension", is_judged: false });
         this.tags.forEach((tag) => void this.server.request("linnix/watchTag", tag));
         this.going.forEach((watched) => void this.server.watch(watched));
       }),

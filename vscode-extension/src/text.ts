@@ -23,7 +23,7 @@ function shellWord(word: string): string {
   }
   // Control characters would do something to the terminal that they are pasted into.
   if (/[\p{Cc}\p{Cf}]/u.test(word)) {
-    const escaped = [...Buffer.from(word)].map((byte) => {
+    const escaped = [...new TextEncoder().encode(word)].map((byte) => {
       const character = String.fromCharCode(byte);
       return /[\w@%+=:,./ -]/.test(character) ? character : `\\x${byte.toString(16).padStart(2, "0")}`;
     });

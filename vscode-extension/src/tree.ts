@@ -33,14 +33,15 @@ const BUSY_CORES = 0.5;
 export function tree({ processes, runs, findings }: Facts): Node[] {
   const rank = (finding: Finding) => (finding.state === "raised" ? 0 : 1);
   const known = new Map(runs.map((run) => [keyText(run), run]));
-  const past = runs.filter((run) => run.has_ended && !isHelper(run));
+  const past = runs.filter((run) => isPast(run) && !isHelper(run));
   const going: Node[] = [];
   const helpers: Node[] = [];
   for (const [text, { key, members }] of byRun(processes)) {
     const run = known.get(text);
     const hasFinding = members.some((member) => member.finding_ids.length > 0);
-    // It is told as a past one as soon as the server calls it over.
-    if (!(run?.has_ended ?? (!hasFinding && members.every((member) => member.has_ended)))) {
+    // What is over is told as a past run, as soon as the server says so.
+    const isOver = run ? isPast(run) : !hasFinding && members.every((member) => member.has_ended);
+    if (!isOver) {
       const isAside = run !== undefined && !hasFinding && isHelper(run);
       (isAside ? helpers : going).push(runNode(key, members, run, findings));
     }
@@ -53,6 +54,11 @@ export function tree({ processes, runs, findings }: Facts): Node[] {
     ...group("helpers", "Helpers of the editor", "extensions", helpers),
     ...group("past", "Past runs", "history", past.map(pastNode)),
   ];
+}
+
+/** Also what the first process of it has left behind has ended. */
+function isPast(run: Run): boolean {
+  return run.has_ended && run.n_alive === 0;
 }
 
 /** Started by an extension for itself, as it seems: a language server, a look at the versions. */
@@ -214,7 +220,7 @@ function pastNode(run: Run): Node {
 function peaks(run: Run): string {
   return (
     `${plural(run.n_processes, "process", "processes")} in all, at most ${run.peak_processes} at once; ` +
-    `at most ${cpu(run.peak_cores)} and ${bytes(run.peak_rss_bytes)}`
+    `at most ${cpu(run.peak_cores)}` + (run.peak_rss_bytes === null ? "" : ` and ${bytes(run.peak_rss_bytes)}`)
   );
 }
 
@@ -385,7 +391,7 @@ function processNode(
           : process.on_cpu_cores >= BUSY_CORES
             ? "flame"
             : "circle-filled",
-    isOpen: true,
+    isOpen: !process.has_ended || process.finding_ids.length > 0,
     children: folded(run.below.get(keyText(process)) ?? [], run, depth + 1),
     argv: process.argv,
     ...(process.has_ended ? {} : { process: keyOf(process) }),

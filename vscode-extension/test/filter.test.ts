@@ -14,7 +14,7 @@ const FACTS: Facts = {
   runs: [
     aRun(1),
     aRun(4, { label: "task: test", argv: ["pytest"] }),
-    aRun(5, { has_ended: true, argv: ["cargo", "test"] }),
+    aRun(5, { has_ended: true, n_alive: 0, argv: ["cargo", "test"] }),
   ],
   findings: [aFinding(), aFinding({ id: "f2", state: "ended" })],
 };

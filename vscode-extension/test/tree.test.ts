@@ -118,7 +118,11 @@ test("past runs are one line below the others, and each says how it was", () => 
   const nodes = tree(
     [over, make],
     [],
-    [aRun(1), aRun(2, { has_ended: true, exit_code: 1, findings }), aRun(3, { has_ended: true, exit_code: 0 })],
+    [
+      aRun(1),
+      aRun(2, { has_ended: true, n_alive: 0, exit_code: 1, findings }),
+      aRun(3, { has_ended: true, n_alive: 0, exit_code: 0 }),
+    ],
   );
   assert.deepEqual(nodes.map((node) => node.label), ["make -j48", "Past runs"]);
   const [accused, well] = nodes[1]?.children ?? [];
@@ -133,8 +137,11 @@ test("past runs are one line below the others, and each says how it was", () => 
 test("a run that is over for the server is not shown as going on", () => {
   const accused = aProcess(2, { run: { pid: 2, start_ticks: 20 }, has_ended: true, finding_ids: ["f1"] });
   assert.deepEqual(tree([accused, make]).map((node) => node.id), ["run 2:20", "run 1:10"]);
-  const nodes = tree([accused, make], [], [aRun(2, { has_ended: true })]);
+  const past = aRun(2, { has_ended: true, n_alive: 0 });
+  const nodes = tree([accused, make], [], [past]);
   assert.deepEqual(nodes.map((node) => node.id), ["run 1:10", "past"]);
+  const leftBehind = tree([accused, make], [], [{ ...past, n_alive: 1 }]);
+  assert.deepEqual(leftBehind.map((node) => node.id), ["run 2:20", "run 1:10"]);
 });
 
 test("what extensions run for themselves is one line, unless it runs away", () => {
