@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.e2e.test_neovim import lines_of_the_spin, project  # noqa: F401
+from tests.e2e.test_neovim import lines_of_the_spin
 from tests.e2e.vscode.editor import ROOT, Editor, give_to_nobody
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ebpf, pytest.mark.timeout(400)]
@@ -34,6 +34,8 @@ class Agent:
         self._process = None
 
     def start(self):
+        if self._process:
+            return
         read_fd, write_fd = os.pipe()
         command = [sys.executable, "-m", "linnix_ls.cli.main", "agent", "--socket", self.path]
         self._process = subprocess.Popen(
@@ -89,7 +91,9 @@ def workspace(folder):
 @pytest.fixture(scope="module")
 def browser():
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--disable-gpu"])
+        yield playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--disable-gpu"]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +138,7 @@ def window(new_editor, browser, workspace):
 @pytest.fixture
 def editor(window, agent, source):
     """The window, watching, with the source open and nothing found or running."""
+    agent.start()
     window.call("open", source)
     window.call("command", "linnix.restart")
     is_watching(window)
@@ -173,7 +178,7 @@ def texts_at_lines(editor):
 
 def has_row(editor, text):
     """In the panel."""
-    editor.page.locator(".pane-body").get_by_role("treeitem", name=text).first.wait_for()
+    editor.page.locator(".pane-body .monaco-list-row", has_text=text).first.wait_for()
 
 
 def test_a_task_that_runs_away_is_seen_explained_and_stopped(editor, source):
@@ -201,8 +206,10 @@ def test_a_task_that_runs_away_is_seen_explained_and_stopped(editor, source):
     has_row(editor, "task: test")
 
     editor.call("act", source, found["line"], "Explain")
-    editor.until(lambda: any("cpu_spin" in label for label in editor.call("tabs")), "an explanation")
-    (explanation,) = editor.call("documents", "linnix-explanation")
+    editor.until(lambda: "cpu_spin" in " ".join(editor.call("tabs")), "an explanation")
+    (explanation,) = editor.until(
+        lambda: editor.call("documents", "linnix-explanation"), "its text"
+    )
     assert "## Evidence" in explanation
     assert "## What to change" in explanation
 
@@ -311,13 +318,63 @@ def test_an_ordinary_day_has_no_word_of_ours_and_no_rejection(editor):
 
 
 def test_it_says_how_long_its_activation_took(editor):
+    editor.call("command", "workbench.action.closeAllEditors")
     editor.call("command", "workbench.action.showRuntimeExtensions")
     row = editor.page.locator(".runtime-extensions-editor .extension", has_text="linnix-ls")
-    shown = row.first.inner_text()
-    editor.call("command", "workbench.action.closeActiveEditor")
-    took_ms = int(re.search(r"(\d+)ms", shown)[1])
-    print(f"activation: {took_ms} ms")
+    editor.until(row.count, "its row")
+    took_ms = int(re.search(r"(\d+)ms", row.first.inner_text())[1])
+    print(f"\nactivation: {took_ms} ms")  # noqa: T201 - to be compared with the bar of 300
     assert took_ms < 3000
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Where they go: `make pictures` names docs/pictures."""
+    return Path(os.environ.get("LINNIX_PICTURES") or tmp_path_factory.mktemp("pictures"))
+
+
+def take(editor, path):
+    """What is not about the matter is taken out of the picture."""
+    editor.call("command", "notifications.clearAll")
+    editor.page.mouse.move(0, 0)
+    editor.page.wait_for_timeout(500)  # scroll bars and hovers fade
+    editor.page.screenshot(path=path)
+    assert path.stat().st_size < 150_000
+
+
+class TestPictures:
+    """They are for the README, and looked at; here they are only taken."""
+
+    def test_of_a_line_that_spins(self, editor, source, pictures):
+        editor.call("command", "workbench.action.closeSidebar")
+        editor.call("startTask", "test", SPIN)
+        finding(editor, source)
+        editor.page.locator(".squiggly-warning").first.wait_for()
+        editor.until(lambda: texts_at_lines(editor), "text at the line")
+        editor.page.get_by_text("while").first.hover()
+        editor.page.locator(".monaco-hover").get_by_text("cores").first.wait_for()
+        editor.page.screenshot(path=pictures / "squiggle.png")
+
+    def test_of_the_panel(self, editor, source, pictures):
+        editor.call("command", "linnix.runs.focus")
+        editor.call("startTask", "test", "pytest")
+        finding(editor, source)
+        has_row(editor, "wrap() at labels.py")
+        has_row(editor, "keep_running() at supervisor.py")
+        take(editor, pictures / "panel.png")
+
+    def test_of_the_details(self, editor, source, pictures):
+        editor.call("command", "linnix.runs.focus")
+        editor.call("startTask", "test", SPIN)
+        finding(editor, source)
+        editor.call("command", "linnix.showDetails", {})
+        editor.page.wait_for_timeout(8000)
+        take(editor, pictures / "details.png")
+
+    def test_of_the_walkthrough(self, editor, pictures):
+        editor.call("command", "linnix.openWalkthrough")
+        editor.page.get_by_text("Enable tracing").first.wait_for()
+        take(editor, pictures / "walkthrough.png")
 
 
 def test_a_workspace_that_is_not_trusted_names_no_program(new_editor, browser, folder, programs):
