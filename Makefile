@@ -1,7 +1,7 @@
 # Everything there is to do with a checkout. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run model test test-fast lint extension packages extension-test bench generate picture traces lock clean
+.PHONY: help setup run model test test-fast lint extension packages extension-test bench generate pictures traces lock clean
 
 BIN := .venv/bin
 
@@ -19,6 +19,7 @@ model: setup ## build llama-cpp-python and fetch a small language model: minutes
 
 test: ## all tests, real eBPF, editors and a language model included
 	@deploy/setup.sh test
+	@deploy/vscode.sh >/dev/null || echo "tests that need VS Code will fail"
 	@deploy/setup.sh model || echo "tests that need a language model will fail"
 	$(BIN)/python -m pytest
 
@@ -62,9 +63,10 @@ generate: ## write anew tracer/wire.py, docs/thresholds.md, the settings in docs
 	$(BIN)/python -m linnix_ls.generate_extension_settings
 	$(BIN)/python -m linnix_ls.generate_settings_tables
 
-picture: ## draw docs/run.svg anew from a real run
+pictures: ## docs/run.svg and docs/pictures anew, from real runs; then look at them
 	@deploy/setup.sh test
 	$(BIN)/python docs/draw_run.py
+	LINNIX_PICTURES=docs/pictures $(BIN)/python -m pytest tests/e2e/test_vscode.py -k Pictures
 
 traces: ## record tests/traces anew, those of the corpus too: a quarter of an hour
 	@deploy/setup.sh test
@@ -76,5 +78,5 @@ lock: ## pin the dependencies again (deploy/lock.sh --upgrade: the newest ones)
 
 clean: ## remove everything that the other targets made, but for models and the wheel kept outside
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist bench/results
-	rm -rf vscode-extension/.node vscode-extension/node_modules vscode-extension/dist
+	rm -rf vscode-extension/node_modules vscode-extension/dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -109,7 +109,8 @@ missing_packages() {
     has_bpftool || bpftool_packages
     [ "$profile" != model ] || command -v c++ >/dev/null || echo g++
     [ "$profile" = test ] || return 0
-    for package in gcc g++ libc6-dev make neovim emacs-nox; do
+    # Chromium and fonts: VS Code is looked at in it.
+    for package in gcc g++ libc6-dev make neovim emacs-nox chromium fonts-dejavu-core; do
         is_installed "$package" || echo "$package"
     done
     has_eglot || echo elpa-eglot

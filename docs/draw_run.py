@@ -1,4 +1,4 @@
-"""Draws docs/run.svg: `make picture`. Records the sample project's run, and replays it, which shows
+"""Draws docs/run.svg: `make pictures`. Records the sample project's run, and replays it, which shows
 the same findings without pytest's own output between them."""
 
 import io

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from linnix_ls.config import (
     ExplainSettings,
     Settings,
+    agent_socket_paths,
     cache_dir,
     default_socket_path,
-    system_socket_path,
 )
 from linnix_ls.core.examination import Examination, ExaminationRequest
 from linnix_ls.core.ids import ProcessKey
@@ -77,7 +77,7 @@ async def _best_feed(settings: Settings, on_progress: Progress) -> Feed:
     if settings.tracer == "psutil":
         return await _own_feed(None, None)
     problem: AgentError | TracerUnavailable | None = None
-    for path in _socket_paths(settings):
+    for path in agent_socket_paths(settings):
         if os.path.exists(path):  # Path.exists() raises where we may not look
             try:
                 return await RemoteFeed.connect(path)
@@ -102,12 +102,6 @@ async def _best_feed(settings: Settings, on_progress: Progress) -> Feed:
             raise problem
         raise TracerUnavailable(problem.message, fix=problem.fix, cause="no_agent")
     return await _own_feed(problem.message, problem.fix)
-
-
-def _socket_paths(settings: Settings) -> list[Path]:
-    if settings.agent_socket:
-        return [Path(settings.agent_socket)]
-    return list(dict.fromkeys((default_socket_path(), system_socket_path())))
 
 
 async def _own_feed(degraded: str | None, fix: str | None) -> Feed:

@@ -239,6 +239,13 @@ def system_socket_path() -> Path:
     return Path("/run/linnix-ls/agent.sock")
 
 
+def agent_socket_paths(settings: Settings) -> list[Path]:
+    """Where an agent is looked for, the best first."""
+    if settings.agent_socket:
+        return [Path(settings.agent_socket)]
+    return list(dict.fromkeys((default_socket_path(), system_socket_path())))
+
+
 def cache_dir() -> Path:
     """For what can be made again: kernel headers, compiled probes."""
     if os.geteuid() == 0:

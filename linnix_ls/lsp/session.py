@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from linnix_ls.core.changes import FindingChanged
@@ -30,6 +30,7 @@ RETRY_DELAYS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STABLE_AFTER_S = 10.0
 _CLOSE_LIMIT_S = 0.5
 _STATUS_LIMIT_S = 2.0
+_LOOK_FOR_AGENT_S = 2.0
 
 
 class OpenFeed(Protocol):
@@ -266,14 +267,30 @@ class FeedSession:
                 status = feed.snapshot().status
                 self._tell_recovery(status)
                 self._settle(status)
-            await _first_of(lost, self._reopen)
+            ends: list[Coroutine[object, object, object]] = [lost.wait(), self._reopen.wait()]
+            if self._settings.tracer == "auto" and snapshot.status.tracer == "psutil":
+                ends.append(self._agent_comes())
+            await _first_of(*ends)
         finally:
             unsubscribe()
-        if self._reopen.is_set():
+        if not lost.is_set():
             return None
         return AgentError(
             self.status.degraded or "the connection to the agent is lost", fix=self.status.fix
         )
+
+    async def _agent_comes(self) -> None:
+        """Returns when there is one: who has just started it wants it to be used."""
+        from linnix_ls.config import agent_socket_paths
+
+        while True:
+            await asyncio.sleep(_LOOK_FOR_AGENT_S)
+            if any(os.path.exists(path) for path in agent_socket_paths(self._settings)):
+                with contextlib.suppress(LinnixError):
+                    wanted = replace(self._settings, tracer="bcc")
+                    feed = await self._open_feed(wanted, on_progress=lambda _: None)
+                    await feed.close()
+                    return
 
     async def _watch_again(self, feed: Feed, pid: int, watch: _Watch) -> None:
         try:
@@ -363,8 +380,8 @@ def _watched(settings: Settings, workspace: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(folders))
 
 
-async def _first_of(*events: asyncio.Event) -> None:
-    tasks = [asyncio.create_task(event.wait()) for event in events]
+async def _first_of(*ends: Coroutine[object, object, object]) -> None:
+    tasks = [asyncio.create_task(end) for end in ends]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
