@@ -21,6 +21,7 @@ test: ## all tests, real eBPF, editors and a language model included
 	@deploy/setup.sh test
 	@deploy/vscode.sh >/dev/null || echo "tests that need VS Code will fail"
 	@deploy/setup.sh model || echo "tests that need a language model will fail"
+	@deploy/extension.sh test
 	$(BIN)/python -m pytest
 
 test-fast: ## the tests that need no process, privilege or editor: seconds
