@@ -429,23 +429,27 @@ class History:
 
     def _thin(self, run: _Run) -> None:
         """Leave out what mattered least, half of all, so that it is seldom done."""
+        first = run.first
         over = [
-            (span.cpu_ns + span.ended_ns - span.began_ns, n, span)
-            for n, span in enumerate(run.spans.values())
-            if span.ended_ns is not None and not span.finding_ids and span.key != run.key
+            span
+            for span in run.spans.values()
+            if span.ended_ns is not None and not span.finding_ids and span is not first
         ]
-        over.sort()  # long and heavy ones are what a timeline is looked at for
-        gone = {span.key: span.parent for _, _, span in over[: len(run.spans) // 2]}
+        over.sort(key=_worth)
+        gone = {span.key: span.parent for span in over[: len(run.spans) // 2]}
         if not gone:
             return
         for key in gone:
             del run.spans[key]
         self._n_spans -= len(gone)
         run.thinned_version = self._version
+        version = self._version
         for span in run.spans.values():  # they are told anew, all of them
             while span.parent in gone:
                 span.parent = gone[span.parent]
-            self._touch(span)
+            version += 1
+            span.version = version
+        self._version = version
 
     def _forget_one(self) -> None:
         """The oldest of those that will be missed least."""
@@ -487,6 +491,11 @@ class History:
             peak_rss_bytes=run.peak_rss_bytes,
             findings=tuple(run.findings.values()),
         )
+
+
+def _worth(span: _Span) -> int:
+    """Of one that has ended: long and heavy ones are what a timeline is looked at for."""
+    return span.cpu_ns + (span.ended_ns or 0) - span.began_ns
 
 
 def _importance(run: _Run) -> tuple[bool, bool, bool]:

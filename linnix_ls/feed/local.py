@@ -589,8 +589,12 @@ class LocalFeed:
             raise AgentError(f"process {key.pid} is not in a watched tree")
         if not process.is_judged:
             raise AgentError(f"process {key.pid} is the root of a watched tree: not ours to stop")
-        if self.engine.run_of(key) is None:
-            raise AgentError(f"process {key.pid} is a shell or an editor that runs hang below")
+        if (
+            self.engine.run_of(key) is None
+            and not process.is_forked_copy
+            and is_interactive_shell(process.argv, process.comm)
+        ):
+            raise AgentError(f"process {key.pid} is a shell at a prompt, not what runs in it")
         if self.uid not in (0, process.uid):
             raise AgentError(f"process {key.pid} belongs to another user")
         if not tree:

@@ -151,7 +151,8 @@ class TestConnecting:
             path = Path(folder, "agent.sock")
             script = (
                 "import socket; s = socket.socket(socket.AF_UNIX)\n"
-                "s.bind(sys.argv[1]); s.listen()\n"
+                "s.bind(sys.argv[1] + '-new'); s.listen()\n"
+                "os.rename(sys.argv[1] + '-new', sys.argv[1])\n"
                 "time.sleep(1000)"
             )
             process = await asyncio.create_subprocess_exec(*nobody_command(script, path))
