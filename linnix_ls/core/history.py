@@ -20,6 +20,7 @@ from linnix_ls.core.tree import Process
 MAX_RUNS = 50
 MAX_SPANS = 5_000  # of one run
 MAX_SPANS_OF_ALL = 20_000
+MAX_SPANS_TOLD = 500  # at a time: nobody who has other things to do takes long over it
 MAX_POINTS = 600
 MAX_ARGV_CHARS = 2_000
 MAX_ARGVS_SHARED = 1_000
@@ -98,16 +99,18 @@ class Curves:
 
 @dataclass(frozen=True, slots=True)
 class RunDetail:
-    """All that is remembered of a run, or what has changed.
+    """What is remembered of a run, or what has changed.
 
     Attributes:
         version: to ask with the next time.
-        is_whole: `spans` are all there are; else those that changed.
+        is_whole: `spans` are to take the place of all that was told before.
+        is_complete: there is no more to tell now; else ask again.
         n_left_out: processes that are not kept.
     """
 
     version: int
     is_whole: bool
+    is_complete: bool
     run: RunSummary
     spans: tuple[Span, ...]
     n_left_out: int
@@ -340,11 +343,19 @@ class History:
         is_whole = since is None or not (
             max(run.thinned_version, self._first_version) <= since <= self._version
         )
+        known = 0 if is_whole or since is None else since
+        changed = [span for span in run.spans.values() if span.version > known]
+        version, is_complete = self._version, len(changed) <= MAX_SPANS_TOLD
+        if not is_complete:  # no two have the same version but a child and its parent
+            changed.sort(key=lambda span: span.version)
+            version = changed[MAX_SPANS_TOLD - 1].version
+            changed = [span for span in changed if span.version <= version]
         began_ns = run.began_ns
         curve = run.curve
         return RunDetail(
-            version=self._version,
+            version=version,
             is_whole=is_whole,
+            is_complete=is_complete,
             run=self._summary(run, now_ns),
             spans=tuple(
                 Span(
@@ -360,8 +371,7 @@ class History:
                     n_forks=span.n_forks,
                     finding_ids=span.finding_ids,
                 )
-                for span in run.spans.values()
-                if is_whole or span.version > (since or 0)
+                for span in changed
             ),
             n_left_out=run.n_processes - len(run.spans),
             curves=Curves(
@@ -431,11 +441,11 @@ class History:
         for key in gone:
             del run.spans[key]
         self._n_spans -= len(gone)
-        for span in run.spans.values():
+        run.thinned_version = self._version
+        for span in run.spans.values():  # they are told anew, all of them
             while span.parent in gone:
                 span.parent = gone[span.parent]
-        self._version += 1
-        run.thinned_version = self._version
+            self._touch(span)
 
     def _forget_one(self) -> None:
         """The oldest of those that will be missed least."""

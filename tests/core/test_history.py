@@ -1,5 +1,7 @@
 """What is remembered of runs: events in, runs out."""
 
+from dataclasses import replace
+
 import pytest
 
 from linnix_ls.core import history
@@ -68,7 +70,15 @@ class Told:
         return run
 
     def detail(self, process=RUN, since=None):
-        return self.engine.history.detail(process, since, self.now_ns)
+        """All pages of it."""
+        detail = self.engine.history.detail(process, since, self.now_ns)
+        while detail and not detail.is_complete:
+            more = self.engine.history.detail(process, detail.version, self.now_ns)
+            assert len(more.spans) <= history.MAX_SPANS_TOLD + 1
+            assert not more.is_whole
+            spans = {span.key: span for span in (*detail.spans, *more.spans)}
+            detail = replace(more, spans=tuple(spans.values()), is_whole=detail.is_whole)
+        return detail
 
     def span(self, process, run=RUN):
         return next(span for span in self.detail(run).spans if span.key == process)
@@ -304,6 +314,10 @@ class TestNames:
 
     def test_below_an_editor_are_its_own(self, told):
         assert self.label_and_source(told) == (None, "editor")
+
+    def test_without_a_source_leave_it_as_it_is(self, told):
+        told(Watched(5, RUN, "zsh: make", is_root_judged=True), seen(RUN))
+        assert self.label_and_source(told) == ("zsh: make", "editor")
 
     def test_that_come_later_are_taken(self, told):
         told(Watched(5, RUN, "task: test", is_root_judged=True, source=Source.TASK), seen(RUN))

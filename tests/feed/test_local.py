@@ -236,6 +236,8 @@ def tagged(value, *command, **popen):
     """A process that somebody starts with a tag, and that nobody's parent is."""
     environment = {**os.environ, "LINNIX_SESSION": value}
     with sleeping(*command, env=environment, **popen) as process:
+        while not procfs.read_environ(process.pid):  # Popen returns in the middle of exec
+            os.sched_yield()
         yield procfs.read_stat(process.pid).key
 
 
@@ -366,6 +368,9 @@ class TestStacks:
         with sleeping() as process:
             own = await feed.watch(process.pid, "x", is_root_judged=True)
             assert (await feed.stack(own)).problem == "nobody looks"
+            idle = StackSnapshot(own.pid, (), is_running=False)
+            feed._examiner.reading = Reading("node", (idle,))
+            assert (await feed.stack(own)).problem == "it waits: none of its functions is running"
             editor = await feed.watch(os.getpid(), "editor")
             assert "root of a watched tree" in (await feed.stack(editor)).problem
         hub.tracer.tell(exited(own))

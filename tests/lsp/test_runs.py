@@ -38,7 +38,7 @@ def a_run(**changes):
 def a_detail(**changes):
     span = Span(CHILD, RUN, "python3", ("python3",), 0.1, None, None, None, 0.9, 0, ("f1",))
     curves = Curves((0.25,), (0.9,), (2,), (None,))
-    return RunDetail(42, True, a_run(**changes), (span,), 0, curves)
+    return RunDetail(42, True, True, a_run(**changes), (span,), 0, curves)
 
 
 def a_view(key, parent=None, run=RUN, comm="python3", **changes):
