@@ -51,10 +51,6 @@ export class Chart {
     this.host.replaceChildren();
   }
 
-  focus(): void {
-    this.scroller.focus();
-  }
-
   /** Draws at the next frame. */
   show(): void {
     if (!this.isDue) {
