@@ -58,7 +58,7 @@ export function tree({ processes, runs, findings }: Facts): Node[] {
 
 /** Also what the first process of it has left behind has ended. */
 function isPast(run: Run): boolean {
-  return run.has_ended && run.n_alive === 0;
+  return run.n_alive === 0;
 }
 
 /** Started by an extension for itself, as it seems: a language server, a look at the versions. */
