@@ -34,6 +34,8 @@ def serve(args: argparse.Namespace) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="linnix-ls: %(levelname)s: %(message)s"
     )
+    # A tag (linnix/watchTag) says that something is the user's; what we start is not.
+    os.environ.pop("LINNIX_SESSION", None)
     # It logs whole messages at INFO, command lines and all, and at WARNING each notification
     # and cancellation that it has no use for.
     logging.getLogger("pygls").setLevel(logging.ERROR)

@@ -226,24 +226,24 @@ class Engine:
         return [RunBegan(self._now_ns, run.key, run.program, process.argv, run.cwd), *cleared]
 
     def _name_of(self, process: Process) -> tuple[str | None, Source]:
-        """A run's label, its own, and its source, that of the nearest watched root."""
+        """A run's label, its own, and its source, that of the nearest watched root that says."""
         label = None
         for above in (process, *self.tree.ancestors(process.key)):
             watched = self._watched.get(above.key)
             if watched is not None:
                 if above is process and watched.source is not Source.FOLDER:
                     label = watched.label or None
-                return label, watched.source
-        return None, Source.OTHER
+                if watched.source is not Source.OTHER:
+                    return label, watched.source
+        return label, Source.OTHER
 
     def _name_runs(self, root: Process) -> None:
         """`root` is watched, from now on or by another name: it names the runs around it."""
         for key in self.history.under_way():
             if process := self.tree.get(key):
                 self.history.name(key, *self._name_of(process))
-        watched = self._watched[root.key]
-        if watched.is_root_judged:
-            self.history.name(root.key, watched.label or None, watched.source)
+        if self._watched[root.key].is_root_judged:  # perhaps inside of a run
+            self.history.name(root.key, *self._name_of(root))
 
     def _set_run(self, process: Process) -> list[Change]:
         """Note what run it is. What ended in earlier runs of the same work is cleared."""

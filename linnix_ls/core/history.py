@@ -20,6 +20,7 @@ from linnix_ls.core.tree import Process
 MAX_RUNS = 50
 MAX_SPANS = 5_000  # of one run
 MAX_SPANS_OF_ALL = 20_000
+MAX_SPANS_TOLD = 500  # at a time: nobody who has other things to do takes long over it
 MAX_POINTS = 600
 MAX_ARGV_CHARS = 2_000
 MAX_ARGVS_SHARED = 1_000
@@ -98,16 +99,18 @@ class Curves:
 
 @dataclass(frozen=True, slots=True)
 class RunDetail:
-    """All that is remembered of a run, or what has changed.
+    """What is remembered of a run, or what has changed.
 
     Attributes:
         version: to ask with the next time.
-        is_whole: `spans` are all there are; else those that changed.
+        is_whole: `spans` are to take the place of all that was told before.
+        is_complete: there is no more to tell now; else ask again.
         n_left_out: processes that are not kept.
     """
 
     version: int
     is_whole: bool
+    is_complete: bool
     run: RunSummary
     spans: tuple[Span, ...]
     n_left_out: int
@@ -129,11 +132,6 @@ class _Span:
     cpu_ns: int = 0
     n_forks: int = 0
     finding_ids: tuple[str, ...] = ()
-
-    @property
-    def worth(self) -> int:
-        """Long and heavy ones are what a timeline is looked at for."""
-        return self.cpu_ns + (self.ended_ns or 0) - self.began_ns
 
 
 @dataclass(slots=True)
@@ -225,7 +223,7 @@ class History:
         run = _Run(process.key, process.cwd, _began_ns(process), label, source)
         run.marks.append((process.started_ns, 0))
         self._runs[run.key] = run
-        self._add(run, process)
+        self._add(run, process, self._shared(process.argv))
         if len(self._runs) > MAX_RUNS:
             self._forget_one()
 
@@ -245,11 +243,14 @@ class History:
     def add(self, process: Process) -> None:
         """A process that was born, or was found, inside of a run or not."""
         parent = self._living.get(process.parent) if process.parent else None
-        if parent is not None and process.key not in self._living:
-            if not process.was_there_before:
-                parent.n_forks += 1
-                self._touch(parent)
-            self._add(parent.run, process)
+        if parent is None or process.key in self._living:
+            return
+        if process.was_there_before:
+            self._add(parent.run, process, self._shared(process.argv))
+        else:  # its parent's copy
+            parent.n_forks += 1
+            parent.version = self._version + 1
+            self._add(parent.run, process, parent.argv)
 
     def exec(self, process: Process) -> None:
         span = self._living.get(process.key)
@@ -342,11 +343,19 @@ class History:
         is_whole = since is None or not (
             max(run.thinned_version, self._first_version) <= since <= self._version
         )
+        known = 0 if is_whole or since is None else since
+        changed = [span for span in run.spans.values() if span.version > known]
+        version, is_complete = self._version, len(changed) <= MAX_SPANS_TOLD
+        if not is_complete:  # no two have the same version but a child and its parent
+            changed.sort(key=lambda span: span.version)
+            version = changed[MAX_SPANS_TOLD - 1].version
+            changed = [span for span in changed if span.version <= version]
         began_ns = run.began_ns
         curve = run.curve
         return RunDetail(
-            version=self._version,
+            version=version,
             is_whole=is_whole,
+            is_complete=is_complete,
             run=self._summary(run, now_ns),
             spans=tuple(
                 Span(
@@ -362,8 +371,7 @@ class History:
                     n_forks=span.n_forks,
                     finding_ids=span.finding_ids,
                 )
-                for span in run.spans.values()
-                if is_whole or span.version > (since or 0)
+                for span in changed
             ),
             n_left_out=run.n_processes - len(run.spans),
             curves=Curves(
@@ -376,27 +384,23 @@ class History:
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _add(self, run: _Run, process: Process) -> None:
+    def _add(self, run: _Run, process: Process, argv: tuple[str, ...]) -> None:
         self._version += 1
+        key = process.key
         span = _Span(
-            run,
-            process.key,
-            process.parent,
-            process.comm,
-            self._shared(process.argv),
-            _began_ns(process),
-            self._version,
+            run, key, process.parent, process.comm, argv, _began_ns(process), self._version
         )
-        self._living[span.key] = span
+        self._living[key] = span
         run.n_processes += 1
-        run.n_alive += 1
+        run.n_alive = n_alive = run.n_alive + 1
         run.is_settled = False
-        run.peak_processes = max(run.peak_processes, run.n_alive)
+        if n_alive > run.peak_processes:  # noqa: PLR1730 - max() takes three times as long
+            run.peak_processes = n_alive
         if len(run.spans) >= MAX_SPANS:
             self._thin(run)
             if len(run.spans) >= MAX_SPANS:  # so many are alive
                 return
-        run.spans[span.key] = span
+        run.spans[key] = span
         self._n_spans += 1
         if self._n_spans > MAX_SPANS_OF_ALL:
             self._thin(max(self._runs.values(), key=lambda run: (not run.n_alive, len(run.spans))))
@@ -426,22 +430,22 @@ class History:
     def _thin(self, run: _Run) -> None:
         """Leave out what mattered least, half of all, so that it is seldom done."""
         over = [
-            span
-            for span in run.spans.values()
+            (span.cpu_ns + span.ended_ns - span.began_ns, n, span)
+            for n, span in enumerate(run.spans.values())
             if span.ended_ns is not None and not span.finding_ids and span.key != run.key
         ]
-        over.sort(key=lambda span: span.worth)
-        gone = {span.key: span.parent for span in over[: len(run.spans) // 2]}
+        over.sort()  # long and heavy ones are what a timeline is looked at for
+        gone = {span.key: span.parent for _, _, span in over[: len(run.spans) // 2]}
         if not gone:
             return
         for key in gone:
             del run.spans[key]
         self._n_spans -= len(gone)
-        for span in run.spans.values():
+        run.thinned_version = self._version
+        for span in run.spans.values():  # they are told anew, all of them
             while span.parent in gone:
                 span.parent = gone[span.parent]
-        self._version += 1
-        run.thinned_version = self._version
+            self._touch(span)
 
     def _forget_one(self) -> None:
         """The oldest of those that will be missed least."""

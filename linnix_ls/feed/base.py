@@ -219,7 +219,8 @@ class Feed(Protocol):
         ...
 
     async def run(self, key: ProcessKey, since: int | None = None) -> RunDetail | None:
-        """All that is remembered of one of them, or what has changed since that version."""
+        """What is remembered of one of them, or what has changed since that version; some of it
+        at a time."""
         ...
 
     async def stack(self, key: ProcessKey) -> StackView:

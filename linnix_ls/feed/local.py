@@ -566,6 +566,8 @@ class LocalFeed:
                 reading = await self._examiner.look(key)
             threads = tuple(_threads(reading))
             problem = "; ".join(reading.notes) or "what it runs does not show its stacks"
+            if reading.stacks and not threads:
+                problem = "it waits: none of its functions is running"
         except TimeoutError:
             problem = "it could not be read in time: it is busy, or others look at it"
         except OSError as error:

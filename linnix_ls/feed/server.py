@@ -230,7 +230,10 @@ class _Connection:
         self._send({"change": [change.sequence, protocol.CHANGES.dump(change.change)]})
 
     def _send(self, message: dict[str, Any]) -> None:
-        self._writer.write(protocol.encode(message))
+        self._write(protocol.encode(message))
+
+    def _write(self, line: bytes) -> None:
+        self._writer.write(line)
         if self._writer.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
             self._writer.transport.abort()
 
@@ -242,7 +245,10 @@ class _Connection:
             if request.method not in protocol.METHODS:
                 raise AgentError(f"there is no method {request.method!r}")
             result = await getattr(self, f"_{request.method}")(request.params)
-            self._send({"id": request_id, "result": result})
+            if isinstance(result, bytes):  # JSON already, where there may be much of it
+                self._write(b'{"id":%d,"result":%b}\n' % (request_id, result))
+            else:
+                self._send({"id": request_id, "result": result})
         except ValidationError as error:
             detail = error.errors()[0]
             where = ".".join(map(str, detail["loc"])) or "request"
@@ -297,16 +303,16 @@ class _Connection:
     async def _process_tree(self, params: Any) -> Any:
         _Params.model_validate(params)
         views = await self._feed.process_tree()
-        return protocol.PROCESS_VIEWS.dump_python(views, mode="json")
+        return protocol.PROCESS_VIEWS.dump_json(views)
 
     async def _runs(self, params: Any) -> Any:
         _Params.model_validate(params)
-        return protocol.RUNS.dump_python(await self._feed.runs(), mode="json")
+        return protocol.RUNS.dump_json(await self._feed.runs())
 
     async def _run(self, params: Any) -> Any:
         asked = _Run.model_validate(params)
         detail = await self._feed.run(ProcessKey(asked.pid, asked.start_ticks), asked.since)
-        return protocol.RUN.dump_python(detail, mode="json")
+        return protocol.RUN.dump_json(detail)
 
     async def _stack(self, params: Any) -> Any:
         asked = _Key.model_validate(params)

@@ -12,6 +12,7 @@ import importlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict, Unpack
 from urllib.parse import unquote
 
@@ -50,6 +51,7 @@ logger = logging.getLogger(__name__)
 
 _CONFIGURATION_LIMIT_S = 2.0
 _CLOSE_LIMIT_S = 0.5
+_MAX_PAGES = 40  # of a run that is told of; a storm goes on meanwhile
 _PROGRESS_TOKEN = "linnix-loading"  # noqa: S105 - an LSP progress token
 
 
@@ -433,19 +435,26 @@ class LinnixServer(LanguageServer):
 
     async def run_detail(self, params: Any) -> dict[str, Any] | None:
         wanted = ext.structure(params, ext.RunParams)
-        try:
-            detail = await (await self.session.feed()).run(wanted.run, wanted.since)
-        except AgentTooOld:
-            return None
-        if detail is None:
-            return None
-        findings = [
-            self.presenter.finding_object(*each) for each in self._shown_of(detail.run.findings)
-        ]
-        # Thousands of processes take a while to write down.
-        return await asyncio.to_thread(
-            ext.run_detail_object, detail, self._run_object(detail.run), findings
-        )
+        feed = await self.session.feed()
+        with contextlib.suppress(AgentTooOld):
+            detail = await feed.run(wanted.run, wanted.since)
+            for _ in range(_MAX_PAGES):
+                if detail is None or detail.is_complete:
+                    break
+                more = await feed.run(wanted.run, detail.version)
+                if more and not more.is_whole:
+                    more = replace(more, spans=detail.spans + more.spans, is_whole=detail.is_whole)
+                detail = more
+            if detail:
+                findings = self._shown_of(detail.run.findings)
+                # Thousands of processes take a while to write down.
+                return await asyncio.to_thread(
+                    ext.run_detail_object,
+                    detail,
+                    self._run_object(detail.run),
+                    [self.presenter.finding_object(*each) for each in findings],
+                )
+        return None
 
     def _run_object(self, run: RunSummary) -> dict[str, Any]:
         offset_ns = time.time_ns() - time.monotonic_ns()

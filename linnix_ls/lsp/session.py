@@ -17,7 +17,7 @@ from linnix_ls.core.changes import FindingChanged
 from linnix_ls.core.events import Source
 from linnix_ls.core.findings import Finding, State
 from linnix_ls.core.ids import ProcessKey
-from linnix_ls.errors import AgentError, LinnixError
+from linnix_ls.errors import AgentError, AgentTooOld, LinnixError
 from linnix_ls.feed.base import Feed, FeedChange, FeedState, FeedStatus, StatusChanged
 from linnix_ls.lsp.text import with_fix
 
@@ -148,13 +148,21 @@ class FeedSession:
                 await feed.unwatch(watch.key)
 
     async def watch_tag(self, value: str, source: Source, label: str | None) -> None:
-        """Watch what has this tag in its environment, also after a reconnection.
+        """Watch what has this tag in its environment, as soon as there is a feed that can, and
+        again after a reconnection.
 
         Raises:
-            AgentError: it is no tag, no feed, or one that knows of none.
+            AgentError: it is no tag, or there is no such feed now.
         """
-        await (await self.feed()).watch_tag(value, source, label)
         self._tags[value] = source, label
+        feed = await self.feed()
+        try:
+            await feed.watch_tag(value, source, label)
+        except AgentTooOld:
+            raise  # the next agent may know it
+        except AgentError:
+            self._tags.pop(value, None)
+            raise
 
     async def unwatch_tag(self, value: str) -> None:
         if self._tags.pop(value, None):

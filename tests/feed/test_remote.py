@@ -4,24 +4,28 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from linnix_ls import procfs
+from linnix_ls.core.events import Source
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.policy import Policy
-from linnix_ls.errors import AgentError
+from linnix_ls.errors import AgentError, AgentTooOld
 from linnix_ls.feed import remote
 from linnix_ls.feed.base import FeedState, StatusChanged
+from linnix_ls.feed.protocol import METHODS, PROCESS_VIEWS
 from linnix_ls.feed.remote import RemoteFeed
-from tests.feed.scenes import Serving, nobody_command, until
+from tests.feed.scenes import Serving, nobody_command, sleeping, until
 
 pytestmark = pytest.mark.asyncio
 
 STATUS = {"state": "watching", "tracer": "bcc"}
 HELLO = {
-    "hello": {"protocol": 1, "version": "0", "pid": 1},
+    "hello": {"protocol": 1, "version": "0", "pid": 1, "methods": sorted(METHODS)},
     "snapshot": {"sequence": 7, "status": STATUS, "findings": []},
 }
 
@@ -122,6 +126,60 @@ class TestConnecting:
             await process.wait()
 
 
+class TestAnOlderAgent:
+    """It does not say what it knows, and forbids what it does not know."""
+
+    async def test_is_asked_for_nothing_that_it_cannot_do(self, path):
+        asked = []
+
+        async def be_old(reader, writer):
+            hello = {name: value for name, value in HELLO["hello"].items() if name != "methods"}
+            writer.write(json.dumps({**HELLO, "hello": hello}).encode() + b"\n")
+            while line := await reader.readline():
+                asked.append(json.loads(line))
+                answer = {"id": asked[-1]["id"], "result": [1, 1]}
+                writer.write(json.dumps(answer).encode() + b"\n")
+
+        async with an_agent_that(path, be_old):
+            feed = await RemoteFeed.connect(path)
+            key = ProcessKey(1, 1)
+            for call in (feed.runs(), feed.run(key), feed.stack(key), feed.unwatch_tag("x" * 8)):
+                with pytest.raises(AgentTooOld, match="older than this client"):
+                    await call
+            assert await feed.watch(1, "x", source=Source.TASK) == key
+            await feed.close()
+        [request] = asked
+        assert "source" not in request["params"]
+
+    async def test_shows_processes_without_what_it_does_not_tell(self):
+        [view] = PROCESS_VIEWS.validate_python([
+            {"key": [1, 1], "parent": None, "run": None, "comm": "x", "argv": [], "cwd": None,
+             "on_cpu_cores": 0, "age_s": 1, "exit_code": None, "term_signal": None,
+             "has_ended": False},
+        ])  # fmt: skip
+        assert (view.rss_bytes, view.state) == (None, "unknown")
+
+
+async def test_runs_and_stacks_come_over_the_socket_as_they_are(path):
+    async with Serving(path) as agent:
+        feed = await RemoteFeed.connect(path)
+        with sleeping("sh", "-c", "sleep 1000 & wait") as process:
+            key = await feed.watch(process.pid, "nap", is_root_judged=True, source=Source.TASK)
+            local = agent.hub._feeds[0]
+            await until(lambda: local.engine.history.summaries(0)[0].n_alive == 2)
+            [run] = await feed.runs()
+            assert (run.key, run.label, run.source) == (key, "nap", Source.TASK)
+            detail = await feed.run(key)
+            assert {span.key for span in detail.spans} == {
+                span.key for span in (await local.run(key)).spans
+            }
+            assert (await feed.run(key, detail.version)).is_whole is False
+            assert (await feed.stack(key)).problem == "nobody looks"
+            assert await feed.run(ProcessKey(1, 1)) is None
+            os.kill(procfs.children_of(process.pid)[0], signal.SIGKILL)
+        await feed.close()
+
+
 class TestTheEnd:
     async def test_of_the_agent_is_told_and_later_calls_fail(self, path):
         async with Serving(path):
@@ -139,7 +197,8 @@ class TestTheEnd:
             feed.status(), feed.watch(1, "x"), feed.unwatch(key), feed.ignore(1),
             feed.watch_folders([]), feed.process_tree(), feed.stop_process(key),
             feed.dismiss("f1"), feed.record_inputs(), feed.allow_jvm_attach(False),
-            feed.use_thresholds(Policy()),
+            feed.use_thresholds(Policy()), feed.runs(), feed.run(key), feed.stack(key),
+            feed.watch_tag("x" * 8, Source.TASK, None), feed.unwatch_tag("x" * 8),
         ):  # fmt: skip
             with pytest.raises(AgentError, match="the agent has gone"):
                 await call

@@ -61,7 +61,7 @@ SUMMARY = RunSummary(
 )  # fmt: skip
 RUN_OBJECT = ext.run_object(SUMMARY, [(FINDING, Severity.WARNING)], 0)
 SPAN = Span(ProcessKey(2, 2), ProcessKey(1, 1), "x", ("x",), 0.0, None, None, None, 0.0, 0, ("f1",))
-DETAIL = RunDetail(1, True, SUMMARY, (SPAN,), 0, Curves((0.0,), (0.0,), (1,), (None,)))
+DETAIL = RunDetail(1, True, True, SUMMARY, (SPAN,), 0, Curves((0.0,), (0.0,), (1,), (None,)))
 STACK = StackView(
     (ThreadStack(1, True, (StackFrame("drain", "/pump.py", 1, is_user_code=True),)),), None, 0.0
 )

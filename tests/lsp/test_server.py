@@ -373,7 +373,10 @@ class TestLosingTheFeed:
             )
             assert feeds[0].is_closed
             assert feeds[0].callbacks == []
-            assert feeds[1].calls[:2] == [("ignore", os.getpid()), ("watch", 77, "task", True, "other")]
+            assert feeds[1].calls[:2] == [
+                ("ignore", os.getpid()),
+                ("watch", 77, "task", True, "other"),
+            ]
             logged = [p["message"] for m, p in client.notified if m == "window/logMessage"]
             assert [text for text in logged if "killed" in text] == ["linnix: killed; trying again"]
             assert len(logged) == 2

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -135,6 +136,20 @@ async def test_watching_while_it_looks_disturbs_nothing(witness):
             await asyncio.sleep(0.01)
         story = await witness.run("sleep", "0.3")
     assert len(story.exits) == 1
+
+
+async def test_programs_of_a_user_that_start_anywhere_are_told_if_asked_for(witness):
+    await witness.tracer.watch_users([os.geteuid()])
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        key = procfs.read_stat(stranger.pid).key
+        await witness.until(lambda: key in [getattr(event, "key", None) for event in witness.log])
+        *_, execed = [event for event in witness.log if getattr(event, "key", None) == key]
+        assert (execed.argv, execed.cwd) == (("sleep", "60"), os.getcwd())
+        await witness.tracer.watch_users([os.geteuid() + 1])
+        stranger.kill()
+    with subprocess.Popen(["sleep", "1"]) as stranger:
+        key = procfs.read_stat(stranger.pid).key
+    assert key not in [getattr(event, "key", None) for event in witness.log]
 
 
 async def test_what_has_gone_cannot_be_watched(witness):

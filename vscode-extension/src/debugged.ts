@@ -7,7 +7,10 @@ interface ProcessEvent {
 }
 
 /** By the adapter's `process` event; js-debug sends none, and has the pid in the session's name. */
-export function debuggedPid(message: unknown, sessionName: string): number | null {
+export function debuggedPid(
+  message: unknown,
+  session: { name: string; type: string },
+): number | null {
   const { type, event, body } = (message ?? {}) as ProcessEvent;
   if (type !== "event") {
     return null;
@@ -16,11 +19,9 @@ export function debuggedPid(message: unknown, sessionName: string): number | nul
     const pid = body?.systemProcessId;
     return body?.isLocalProcess !== false && isPid(pid) ? pid : null;
   }
-  if (event === "initialized") {
-    const pid = Number(/ \[(\d{1,10})\]$/.exec(sessionName)?.[1]);
-    return isPid(pid) ? pid : null;
-  }
-  return null;
+  // "app.js [4711] « what the user calls it"
+  const pid = Number(/^[^«]* \[(\d{1,10})\](?: «|$)/.exec(session.name)?.[1]);
+  return session.type.includes("node") && isPid(pid) ? pid : null;
 }
 
 function isPid(value: unknown): value is number {

@@ -20,10 +20,10 @@ export function activate(context: vscode.ExtensionContext): void {
   const explanations = new Explanations();
   const server: Server = new Server(context, log, (findingId) => explanations.show(server, findingId));
   running = server;
-  const panel = new Panel(server);
+  const panel = new Panel(server, log);
   const tasks = new Tasks(server);
   const stacks = new StackDocuments(server);
-  const details = new Details(context.extensionUri, server, explanations, log);
+  const details = new Details(context.extensionUri, server, log);
   context.subscriptions.push(
     log,
     explanations,

@@ -4,10 +4,13 @@ import * as vscode from "vscode";
 import { filtered, filterWords, isFiltering, NO_FILTER, type Facts, type Filter } from "./filter";
 import { keyText, type Key } from "./protocol";
 import type { Server } from "./server";
+import { reasonOf } from "./text";
 import { tree, type Node } from "./tree";
 import { TreeState } from "./treeState";
 
 const PERIOD_MS = 1000;
+/** Findings may change many times a second; nobody reads as fast. */
+const SOON_MS = 200;
 
 export class Panel implements vscode.TreeDataProvider<Node>, vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<Node[] | undefined>();
@@ -18,9 +21,13 @@ export class Panel implements vscode.TreeDataProvider<Node>, vscode.Disposable {
   private facts: Facts = { processes: [], runs: [], findings: [] };
   private filter = NO_FILTER;
   private timer: NodeJS.Timeout | undefined;
+  private soon: NodeJS.Timeout | undefined;
   private isAsking = false;
 
-  constructor(private readonly server: Server) {
+  constructor(
+    private readonly server: Server,
+    private readonly log: vscode.LogOutputChannel,
+  ) {
     this.view = vscode.window.createTreeView("linnix.runs", {
       treeDataProvider: this,
       showCollapseAll: true,
@@ -43,7 +50,7 @@ export class Panel implements vscode.TreeDataProvider<Node>, vscode.Disposable {
         if (server.state.kind !== "running") {
           this.facts = { processes: [], runs: [], findings: [] };
         }
-        this.show();
+        this.showSoon();
         this.poll();
       }),
     ];
@@ -90,9 +97,9 @@ export class Panel implements vscode.TreeDataProvider<Node>, vscode.Disposable {
     await vscode.commands.executeCommand("linnix.runs.focus");
     await this.ask();
     const text = keyText(process);
-    const find = () =>
-      this.state.find((node) => node.id === `process ${text}`) ??
-      this.state.find((node) => node.finding?.id === findingId);
+    // The first process of a run is the run's line.
+    const ids = [`process ${text}`, `run ${text}`, `finding ${findingId}`];
+    const find = () => ids.map((id) => this.state.find(id)).find((node) => node);
     let node = find();
     if (!node && isFiltering(this.filter)) {
       this.setFilter(NO_FILTER);
@@ -149,6 +156,7 @@ export class Panel implements vscode.TreeDataProvider<Node>, vscode.Disposable {
 
   dispose(): void {
     clearTimeout(this.timer);
+    clearTimeout(this.soon);
     vscode.Disposable.from(...this.subscriptions).dispose();
   }
 
@@ -164,13 +172,17 @@ export class Panel implements vscode.TreeDataProvider<Node>, vscode.Disposable {
     }
     clearTimeout(this.timer);
     this.isAsking = true;
-    void this.ask().finally(() => {
-      this.isAsking = false;
-      clearTimeout(this.timer);
-      this.timer = setTimeout(() => {
-        this.poll();
-      }, PERIOD_MS);
-    });
+    void this.ask()
+      .catch((error: unknown) => {
+        this.log.error(`the view: ${reasonOf(error)}`);
+      })
+      .finally(() => {
+        this.isAsking = false;
+        clearTimeout(this.timer);
+        this.timer = setTimeout(() => {
+          this.poll();
+        }, PERIOD_MS);
+      });
   }
 
   private async ask(): Promise<void> {
@@ -183,7 +195,15 @@ export class Panel implements vscode.TreeDataProvider<Node>, vscode.Disposable {
     this.show();
   }
 
+  private showSoon(): void {
+    this.soon ??= setTimeout(() => {
+      this.show();
+    }, SOON_MS);
+  }
+
   private show(): void {
+    clearTimeout(this.soon);
+    this.soon = undefined;
     const findings = [...this.server.findings.values()];
     const nOpen = findings.filter((finding) => finding.state === "raised").length;
     this.view.badge =

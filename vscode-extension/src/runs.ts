@@ -70,7 +70,7 @@ export class Runs implements vscode.Disposable {
       vscode.debug.registerDebugAdapterTrackerFactory("*", {
         createDebugAdapterTracker: (session) => ({
           onDidSendMessage: (message: unknown) => {
-            this.beginDebugged(session, debuggedPid(message, session.name));
+            this.beginDebugged(session, debuggedPid(message, session));
           },
         }),
       }),

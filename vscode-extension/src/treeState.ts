@@ -75,8 +75,8 @@ export class TreeState {
     return this.parents.get(node);
   }
 
-  find(isWanted: (node: Node) => boolean): Node | undefined {
-    return [...this.nodes.values()].find(isWanted);
+  find(id: string): Node | undefined {
+    return this.nodes.get(id);
   }
 
   toggled(node: Node, isOpen: boolean): void {

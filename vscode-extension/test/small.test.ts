@@ -127,13 +127,21 @@ test("an explanation has the rules' words, the note under its name, and evidence
 
 test("the debugged process is the one that the adapter names, or the session", () => {
   const event = (body: object) => ({ type: "event", event: "process", body });
-  assert.equal(debuggedPid(event({ systemProcessId: 42 }), "Python"), 42);
-  assert.equal(debuggedPid(event({ systemProcessId: 42, isLocalProcess: false }), "far"), null);
-  assert.equal(debuggedPid(event({ systemProcessId: "42" }), "x"), null);
-  assert.equal(debuggedPid({ type: "event", event: "initialized" }, "app.js [4711]"), 4711);
-  assert.equal(debuggedPid({ type: "event", event: "output" }, "app.js [4711]"), null);
-  assert.equal(debuggedPid({ type: "event", event: "initialized" }, "app.js [1]"), null);
-  assert.equal(debuggedPid(null, ""), null);
+  const python = { name: "x [7]", type: "debugpy" };
+  assert.equal(debuggedPid(event({ systemProcessId: 42 }), python), 42);
+  assert.equal(debuggedPid(event({ systemProcessId: 42, isLocalProcess: false }), python), null);
+  assert.equal(debuggedPid(event({ systemProcessId: "42" }), python), null);
+  const initialized = { type: "event", event: "initialized" };
+  const named = (name: string) => debuggedPid(initialized, { name, type: "pwa-node" });
+  assert.deepEqual(["app.js [4711] « x", "app.js [4711]", "app.js [1]", "« [4711]", "x"].map(named), [
+    4711,
+    4711,
+    null,
+    null,
+    null,
+  ]);
+  assert.equal(debuggedPid(initialized, python), null);
+  assert.equal(debuggedPid(null, python), null);
 });
 
 test("a stack is plain text, with links to where its lines are", () => {

@@ -111,8 +111,8 @@ test("where more changes than is told at once, each has its turn", () => {
 test("where a node hangs is known, and whatever is looked for is found", () => {
   const state = new TreeState();
   state.update(treeOf([make, ...children(3)]));
-  const node = state.find(({ id }) => id === "process 101:1010");
+  const node = state.find("process 101:1010");
   assert.ok(node);
   assert.equal(state.parent(node), state.roots[0]);
-  assert.equal(state.find(({ id }) => id === "process 9:9"), undefined);
+  assert.equal(state.find("process 9:9"), undefined);
 });

@@ -1,14 +1,17 @@
 // Draws curves and process chart, on the same time axis, and turns pointer and keys into what the
 // user wants. Draws when something has changed, once a frame, and only what is in view.
 
+import type { Finding } from "./data";
 import type { Bar } from "./layout";
 import { pieces, type Piece } from "./pieces";
 import type { DetailsState } from "./state";
 import { around, lastUntil, panned, ticks, toPx, toSeconds, zoomed, type TimeView } from "./time";
-import { barName, bytes, cores, coresOf, endOf, lifeOf, moment, seconds, shortCommand } from "./words";
+import { barName, bytes, cores, coresOf, hasFailed, lifeOf, moment, seconds, shortCommand } from "./words";
 
+/** Few lanes are high: they are read from afar. */
 const LANE_PX = 20;
-const BAR_PX = 17;
+const HIGH_LANE_PX = 28;
+const FEW_LANES = 12;
 const CURVE_PX = 46;
 const CURVE_GAP_PX = 8;
 const AXIS_PX = 22;
@@ -27,7 +30,6 @@ interface Theme {
   memory: string;
   error: string;
   warning: string;
-  information: string;
   match: string;
   focus: string;
   /** Empty but in high contrast themes. */
@@ -55,13 +57,13 @@ export class Chart {
   private readonly labels = [0, 1, 2].map(() => element("div", "curve-label"));
   private readonly observers: { disconnect(): void }[] = [];
   private theme: Theme;
+  private lanePx = LANE_PX;
   private isDue = false;
   private nRevealed = -1;
   private drawn = new Map<number, Piece[]>();
   private cursorPx: number | null = null;
-  private widths = new Map<string, number>();
-  /** How long the last frame took to draw: for those who measure. */
-  frameMs = 0;
+  private readonly widths = new Map<string, number>();
+  private readonly times = new WeakMap<Bar, { began: number[]; ended: number[] }>();
 
   constructor(
     private readonly host: HTMLElement,
@@ -99,9 +101,7 @@ export class Chart {
       this.isDue = true;
       requestAnimationFrame(() => {
         this.isDue = false;
-        const began = performance.now();
         this.draw();
-        this.frameMs = performance.now() - began;
       });
     }
   }
@@ -130,12 +130,17 @@ export class Chart {
     return this.state.view(Math.max(1, this.scroller.clientWidth));
   }
 
+  private get barPx(): number {
+    return this.lanePx - 3;
+  }
+
   // --- what is drawn -----------------------------------------------------------------------
 
   private draw(): void {
     const view = this.view();
     const height = this.scroller.clientHeight;
-    this.spacer.style.height = `${Math.max(0, this.state.layout.lanes.length * LANE_PX + 8 - height)}px`;
+    this.lanePx = this.state.layout.lanes.length <= FEW_LANES ? HIGH_LANE_PX : LANE_PX;
+    this.spacer.style.height = `${Math.max(0, this.state.layout.lanes.length * this.lanePx + 8 - height)}px`;
     if (this.nRevealed !== this.state.nReveals) {
       this.nRevealed = this.state.nReveals;
       this.scrollToSelected();
@@ -244,7 +249,7 @@ export class Chart {
     for (const finding of this.state.model.findings) {
       if (finding.onset_s !== null && finding.state !== "cleared") {
         const x = Math.round(toPx(view, finding.onset_s)) + 0.5;
-        context.strokeStyle = this.severityColor(finding.severity);
+        context.strokeStyle = this.guiltColor(finding);
         context.globalAlpha = finding.id === this.state.findingId ? 1 : 0.6;
         context.beginPath();
         context.moveTo(x, 0);
@@ -263,8 +268,8 @@ export class Chart {
     }
     const { lanes } = this.state.layout;
     const top = this.scroller.scrollTop;
-    const first = Math.max(0, Math.floor(top / LANE_PX) - 1);
-    const last = Math.min(lanes.length - 1, Math.floor((top + height) / LANE_PX));
+    const first = Math.max(0, Math.floor(top / this.lanePx) - 1);
+    const last = Math.min(lanes.length - 1, Math.floor((top + height) / this.lanePx));
     const sought = this.state.found && new Set(this.state.found);
     const now = this.state.now_s;
     context.font = `11px ${this.theme.font}`;
@@ -282,7 +287,7 @@ export class Chart {
       const shown = pieces(lanes[lane] ?? [], view, now);
       this.drawn.set(lane, shown);
       for (const piece of shown) {
-        this.drawPiece(context, view, piece, lane * LANE_PX - top + 4, sought);
+        this.drawPiece(context, view, piece, lane * this.lanePx - top + 4, sought);
       }
     }
   }
@@ -310,24 +315,24 @@ export class Chart {
     if (!theme.contrast) {
       // The lines of the axis are behind the bars.
       context.fillStyle = theme.background;
-      context.fillRect(x, y, width, BAR_PX);
+      context.fillRect(x, y, width, this.barPx);
     }
     if (bar.hasFinding) {
       label = this.drawGuilty(context, view, bar, x, y, width, isDim);
     } else if (theme.contrast) {
       context.fillStyle = theme.background;
-      context.fillRect(x, y, width, BAR_PX);
+      context.fillRect(x, y, width, this.barPx);
       context.fillStyle = theme.cpu;
-      context.fillRect(x, y + BAR_PX - 3, width * Math.min(1, load), 3);
+      context.fillRect(x, y + this.barPx - 3, width * Math.min(1, load), 3);
       context.strokeStyle = theme.contrast;
-      context.strokeRect(x + 0.5, y + 0.5, Math.max(1, width - 1), BAR_PX - 1);
+      context.strokeRect(x + 0.5, y + 0.5, Math.max(1, width - 1), this.barPx - 1);
     } else {
       context.fillStyle = theme.quiet;
       context.globalAlpha *= 0.2;
-      context.fillRect(x, y, width, BAR_PX);
+      context.fillRect(x, y, width, this.barPx);
       context.globalAlpha = (isDim ? 0.3 : 1) * 0.65 * Math.min(1, load);
       context.fillStyle = theme.cpu;
-      context.fillRect(x, y, width, BAR_PX);
+      context.fillRect(x, y, width, this.barPx);
       context.globalAlpha = isDim ? 0.3 : 1;
     }
     if (isFold) {
@@ -336,23 +341,23 @@ export class Chart {
     const failed = piece.bars.some((each) => each.members.some(hasFailed));
     if (failed && !bar.hasFinding) {
       context.fillStyle = theme.error;
-      context.fillRect(x + width - Math.min(3, width), y, Math.min(3, width), BAR_PX);
+      context.fillRect(x + width - Math.min(3, width), y, Math.min(3, width), this.barPx);
     } else if (bar.ended_s === Infinity) {
       // Still growing.
       context.fillStyle = bar.hasFinding ? label.ink : theme.text;
-      context.fillRect(x + width - 2, y + 2, 2, BAR_PX - 4);
+      context.fillRect(x + width - 2, y + 2, 2, this.barPx - 4);
     }
     if (isSought) {
       context.strokeStyle = theme.match;
       context.lineWidth = 2;
-      context.strokeRect(x + 1, y + 1, Math.max(1, width - 2), BAR_PX - 2);
+      context.strokeRect(x + 1, y + 1, Math.max(1, width - 2), this.barPx - 2);
       context.lineWidth = 1;
     }
     const selected = state.bar;
     if (selected !== null && piece.bars.includes(selected)) {
       context.strokeStyle = theme.focus;
       context.lineWidth = 2;
-      context.strokeRect(x, y - 1, Math.max(2, width), BAR_PX + 2);
+      context.strokeRect(x, y - 1, Math.max(2, width), this.barPx + 2);
       context.lineWidth = 1;
     }
     if (label.to - label.from > 14) {
@@ -360,7 +365,7 @@ export class Chart {
       const [only] = bar.members;
       const isOne = piece.bars.length === 1 && bar.members.length === 1 && only;
       const text = isOne ? shortCommand(only) : barName(piece.bars);
-      this.write(context, text, label.from, y + BAR_PX / 2 + 0.5, label.to - label.from);
+      this.write(context, text, label.from, y + this.barPx / 2 + 0.5, label.to - label.from);
     }
     context.globalAlpha = 1;
   }
@@ -379,25 +384,25 @@ export class Chart {
     const ids = new Set(bar.members.flatMap((member) => member.finding_ids));
     const findings = state.model.findings.filter((each) => ids.has(each.id));
     const [finding] = findings;
-    const color = this.severityColor(finding?.severity ?? "warning");
-    const isOver = findings.every((each) => each.state === "cleared");
+    const color = this.guiltColor(finding);
+    const isDismissed = findings.every((each) => each.state === "cleared");
     const onset = finding?.onset_s == null ? x : toPx(view, finding.onset_s);
     const from = Math.max(x, Math.min(onset, x + width - 3));
     context.fillStyle = color;
-    context.globalAlpha = (isDim ? 0.4 : 1) * (isOver ? 0.15 : 0.35);
-    context.fillRect(x, y, width, BAR_PX);
-    context.globalAlpha = (isDim ? 0.4 : 1) * (isOver ? 0.35 : 1);
-    context.fillRect(from, y, x + width - from, BAR_PX);
+    context.globalAlpha = (isDim ? 0.4 : 1) * (isDismissed ? 0.15 : 0.35);
+    context.fillRect(x, y, width, this.barPx);
+    context.globalAlpha = (isDim ? 0.4 : 1) * (isDismissed ? 0.35 : 1);
+    context.fillRect(from, y, x + width - from, this.barPx);
     context.globalAlpha = isDim ? 0.4 : 1;
     context.strokeStyle = color;
-    context.strokeRect(x + 0.5, y + 0.5, Math.max(1, width - 1), BAR_PX - 1);
+    context.strokeRect(x + 0.5, y + 0.5, Math.max(1, width - 1), this.barPx - 1);
     // The label stands in one of the two parts: across both, it could not be read.
     const left = Math.max(0, x);
     const isInPale = from - left > 100 && from - left > x + width - from;
-    const ink = isOver || isInPale ? theme.text : theme.background;
+    const ink = isDismissed || isInPale ? theme.text : theme.background;
     const label = { ink, from: (isInPale ? left : Math.max(left, from)) + 5, to: (isInPale ? from : x + width) - 5 };
     if (label.to - label.from > 40) {
-      warningGlyph(context, label.from + 5, y + BAR_PX / 2, ink);
+      warningGlyph(context, label.from + 5, y + this.barPx / 2, ink);
       label.from += FINDING_GLYPH_PX;
     }
     return label;
@@ -411,8 +416,7 @@ export class Chart {
     y: number,
     isDim: boolean,
   ): void {
-    const began = bar.members.map((member) => member.began_s).sort(ascending);
-    const ended = bar.members.map((member) => member.ended_s ?? Infinity).sort(ascending);
+    const { began, ended } = this.timesOf(bar);
     const from = Math.max(0, Math.floor(toPx(view, bar.began_s)));
     const to = Math.min(view.width_px, Math.ceil(toPx(view, Math.min(bar.ended_s, this.state.now_s))));
     const counts: number[] = [];
@@ -432,13 +436,26 @@ export class Chart {
     context.fillStyle = this.theme.count;
     context.globalAlpha = isDim ? 0.15 : 0.4;
     context.beginPath();
-    context.moveTo(from, y + BAR_PX);
+    context.moveTo(from, y + this.barPx);
     counts.forEach((count, index) => {
-      context.lineTo(from + index, y + BAR_PX - (count / most) * (BAR_PX - 2));
+      context.lineTo(from + index, y + this.barPx - (count / most) * (this.barPx - 2));
     });
-    context.lineTo(from + counts.length - 1, y + BAR_PX);
+    context.lineTo(from + counts.length - 1, y + this.barPx);
     context.fill();
     context.globalAlpha = isDim ? 0.3 : 1;
+  }
+
+  /** In order. */
+  private timesOf(bar: Bar): { began: number[]; ended: number[] } {
+    let times = this.times.get(bar);
+    if (!times) {
+      times = {
+        began: bar.members.map((member) => member.began_s).sort(ascending),
+        ended: bar.members.map((member) => member.ended_s ?? Infinity).sort(ascending),
+      };
+      this.times.set(bar, times);
+    }
+    return times;
   }
 
   private loadOf(piece: Piece): number {
@@ -472,12 +489,8 @@ export class Chart {
     }
   }
 
-  private severityColor(severity: string): string {
-    return severity === "error"
-      ? this.theme.error
-      : severity === "warning"
-        ? this.theme.warning
-        : this.theme.information;
+  private guiltColor(finding: Finding | undefined): string {
+    return finding?.severity === "error" ? this.theme.error : this.theme.warning;
   }
 
   private readTheme(): Theme {
@@ -494,7 +507,6 @@ export class Chart {
       memory: read("chart-memory"),
       error: read("chart-error"),
       warning: read("chart-warning"),
-      information: read("chart-information"),
       match: read("chart-match"),
       focus: read("chart-focus"),
       contrast: read("vscode-contrastBorder"),
@@ -566,13 +578,12 @@ export class Chart {
     if (bar.members.length > 1 || !only) {
       return `${barName([bar])}, from ${seconds(bar.began_s)}. Enter shows each`;
     }
-    const titles = this.state.model.findings.filter((each) => only.finding_ids.includes(each.id));
-    const guilt = titles.length > 0 ? ", has a finding" : "";
+    const guilt = only.finding_ids.length > 0 ? ", has a finding" : "";
     return `${shortCommand(only)}, pid ${only.pid}, ${lifeOf(only, now)}, ${seconds(only.cpu_s)} CPU${guilt}`;
   }
 
   private pieceAt(x: number, y: number): Piece | null {
-    const lane = Math.floor((y + this.scroller.scrollTop - 4) / LANE_PX);
+    const lane = Math.floor((y + this.scroller.scrollTop - 4) / this.lanePx);
     const near = (this.drawn.get(lane) ?? []).filter(
       (piece) => x >= piece.from_px - 2 && x <= piece.to_px + 2,
     );
@@ -738,6 +749,7 @@ export class Chart {
     const go = (bar: Bar | null | undefined) => {
       if (bar) {
         state.selectAndReveal(bar.id);
+        state.announce(this.describe(bar));
       }
     };
     const { bar } = state;
@@ -798,16 +810,12 @@ export class Chart {
     if (!bar) {
       return;
     }
-    const top = bar.lane * LANE_PX;
+    const top = bar.lane * this.lanePx;
     const height = this.scroller.clientHeight;
-    if (top < this.scroller.scrollTop || top + LANE_PX + 8 > this.scroller.scrollTop + height) {
+    if (top < this.scroller.scrollTop || top + this.lanePx + 8 > this.scroller.scrollTop + height) {
       this.scroller.scrollTop = Math.max(0, top - height / 3);
     }
   }
-}
-
-function hasFailed(span: { exit_code: number | null; term_signal: number | null }): boolean {
-  return endOf(span) !== "ended" && (span.term_signal !== null || (span.exit_code ?? 0) !== 0);
 }
 
 function ascending(a: number, b: number): number {

@@ -125,7 +125,6 @@ export type Action =
   | { kind: "stack"; process: Key }
   | { kind: "copy"; text: string }
   | { kind: "dismiss"; finding_id: string }
-  | { kind: "explain"; finding_id: string }
   | { kind: "newest" }
   | { kind: "start" };
 

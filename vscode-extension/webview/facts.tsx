@@ -1,5 +1,6 @@
 // What is known of the selected process: the finding first, with its reasons, then the process.
 
+import { Fragment } from "preact";
 import { useState } from "preact/hooks";
 import { commandLine, plural, visible } from "../src/text";
 import type { Action, Finding, Outcome, Place, Span, Stack } from "./data";
@@ -15,6 +16,7 @@ import {
   evidenceValue,
   findingState,
   findingTitle,
+  hasFailed,
   lifeOf,
   moment,
   placeName,
@@ -26,11 +28,20 @@ import {
 export type Act = (action: Action) => Promise<Outcome>;
 
 export function Facts({ state, act }: { state: DetailsState; act: Act }) {
-  const { finding, span, bar } = state;
-  if (!bar && !finding) {
+  const { span, bar, selected, finding } = state;
+  if (!bar) {
     return (
       <aside class="facts" aria-label="Details">
-        <p class="muted">Choose a process in the timeline: here is what is known of it.</p>
+        {finding ? (
+          <FindingFacts finding={finding} now_s={state.now_s} act={act} />
+        ) : selected !== null && state.open.has(selected) ? (
+          <>
+            <p>Each of them is shown for itself.</p>
+            <FoldAgain foldId={selected} state={state} />
+          </>
+        ) : (
+          <p class="muted">Choose a process in the timeline: here is what is known of it.</p>
+        )}
       </aside>
     );
   }
@@ -39,7 +50,7 @@ export function Facts({ state, act }: { state: DetailsState; act: Act }) {
       {span ? (
         <SpanFacts key={span.id} span={span} state={state} act={act} />
       ) : (
-        bar && <FoldFacts bar={bar} state={state} />
+        <FoldFacts bar={bar} state={state} />
       )}
     </aside>
   );
@@ -49,7 +60,7 @@ function FindingFacts({ finding, now_s, act }: { finding: Finding; now_s: number
   const words = finding.explanation;
   return (
     <>
-      <div class={`why ${finding.severity}`}>
+      <div class={`why ${finding.severity} ${finding.state}`}>
         <p>
           <strong>{findingTitle(finding)}</strong> <span class="muted">{findingState(finding, now_s)}</span>
         </p>
@@ -62,22 +73,22 @@ function FindingFacts({ finding, now_s, act }: { finding: Finding; now_s: number
           </p>
         )}
         {finding.test !== null && <p class="muted">during {visible(finding.test, 300)}</p>}
-        {words && words.why !== "" && <p>{visible(words.why, 3000)}</p>}
+        {words && words.why !== "" && <p><Prose text={words.why} /></p>}
       </div>
       {words && words.fix.length > 0 && (
         <>
           <h3>What to change</h3>
           <ul>
             {words.fix.map((step, index) => (
-              <li key={index}>{visible(step, 2000)}</li>
+              <li key={index}><Prose text={step} /></li>
             ))}
           </ul>
         </>
       )}
-      {words && words.otherwise !== "" && <p class="muted">{visible(words.otherwise, 2000)}</p>}
+      {words && words.otherwise !== "" && <p class="muted"><Prose text={words.otherwise} /></p>}
       {words?.note && (
         <blockquote>
-          <p>{visible(words.note.text, 4000)}</p>
+          <p><Prose text={words.note.text} /></p>
           <footer class="muted">Note by {visible(words.note.model, 200)}</footer>
         </blockquote>
       )}
@@ -95,6 +106,23 @@ function FindingFacts({ finding, now_s, act }: { finding: Finding; now_s: number
           </ul>
         </>
       )}
+    </>
+  );
+}
+
+/** Sentences in their lines, with what stands between backquotes as code. */
+function Prose({ text }: { text: string }) {
+  const lines = text.trim().split(/\r?\n/).slice(0, 50);
+  return (
+    <>
+      {lines.map((line, number) => (
+        <Fragment key={number}>
+          {number > 0 && <br />}
+          {visible(line, 4000)
+            .split(/`([^`]+)`/)
+            .map((part, index) => (index % 2 === 1 ? <code key={index} class="code">{part}</code> : part))}
+        </Fragment>
+      ))}
     </>
   );
 }
@@ -145,7 +173,7 @@ function SpanFacts({ span, state, act }: { span: Span; state: DetailsState; act:
       <div class="actions">
         {isAlive && (
           <>
-            <button class="main" type="button" onClick={stop(false)}>
+            <button class={finding?.state === "raised" ? "main" : ""} type="button" onClick={stop(false)}>
               Stop Process…
             </button>
             {(bar?.children.length ?? 0) > 0 && (
@@ -176,16 +204,7 @@ function SpanFacts({ span, state, act }: { span: Span; state: DetailsState; act:
             Dismiss Finding
           </button>
         )}
-        {bar?.foldId != null && (
-          <button
-            type="button"
-            onClick={() => {
-              state.setOpen(bar.foldId ?? "", false);
-            }}
-          >
-            Fold Again
-          </button>
-        )}
+        {bar?.foldId != null && <FoldAgain foldId={bar.foldId} state={state} />}
       </div>
       {stack && <StackView stack={stack} act={act} />}
       {finding && <FindingFacts finding={finding} now_s={now} act={act} />}
@@ -228,9 +247,22 @@ function SpanFacts({ span, state, act }: { span: Span; state: DetailsState; act:
   );
 }
 
+function FoldAgain({ foldId, state }: { foldId: string; state: DetailsState }) {
+  return (
+    <button
+      type="button"
+      onClick={() => {
+        state.setOpen(foldId, false);
+      }}
+    >
+      Fold Again
+    </button>
+  );
+}
+
 function FoldFacts({ bar, state }: { bar: Bar; state: DetailsState }) {
   const nAlive = bar.members.filter((each) => each.ended_s === null).length;
-  const nFailed = bar.members.filter((each) => each.term_signal !== null || (each.exit_code ?? 0) !== 0).length;
+  const nFailed = bar.members.filter(hasFailed).length;
   const used = bar.members.reduce((sum, each) => sum + each.cpu_s, 0);
   const lives = bar.members.map((each) => (each.ended_s ?? state.now_s) - each.began_s).sort((a, b) => a - b);
   return (

@@ -49,8 +49,7 @@ export function parseAction(value: unknown): Action | null {
     case "copy":
       return isText(fields.text) ? { kind: "copy", text: fields.text } : null;
     case "dismiss":
-    case "explain":
-      return finding_id === null ? null : { kind: fields.kind, finding_id };
+      return finding_id === null ? null : { kind: "dismiss", finding_id };
     case "newest":
     case "start":
       return { kind: fields.kind };

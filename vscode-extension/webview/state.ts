@@ -30,6 +30,8 @@ export class DetailsState {
   /** The `id` of a bar or a row. */
   selected: string | null = null;
   findingId: string | null = null;
+  /** The user has selected something: what is new is told, and does not take its place. */
+  private isChosen = false;
   /** Folds whose members are shown each for itself, and rows whose children are not. */
   readonly open = new Set<string>();
   readonly closed = new Set<string>();
@@ -102,6 +104,9 @@ export class DetailsState {
       this.follow(update.focus);
     } else if (this.selected === null || (isFirst && !this.bar)) {
       this.pickFinding(this.model.findings[0] ?? null);
+    } else if (news.length > 0 && !this.isChosen) {
+      this.pickFinding(this.model.findings[0] ?? null);
+      this.reveal();
     }
     if (isFirst) {
       this.reveal();
@@ -115,6 +120,7 @@ export class DetailsState {
 
   select(id: string | null): void {
     this.selected = id;
+    this.isChosen = true;
     const own = this.span?.finding_ids ?? [];
     this.findingId = this.model.findings.find((each) => own.includes(each.id))?.id ?? null;
     this.onChange();
@@ -122,6 +128,7 @@ export class DetailsState {
 
   chooseFinding(finding: Finding): void {
     this.pickFinding(finding);
+    this.isChosen = true;
     this.reveal();
     this.onChange();
   }
@@ -203,6 +210,7 @@ export class DetailsState {
       query: this.query,
       selected: this.selected,
       finding_id: this.findingId,
+      is_chosen: this.isChosen,
       open: [...this.open].slice(0, MAX_KEPT),
     };
   }
@@ -221,6 +229,7 @@ export class DetailsState {
     this.query = textOf(fields.query) ?? "";
     this.selected = textOf(fields.selected);
     this.findingId = textOf(fields.finding_id);
+    this.isChosen = fields.is_chosen === true;
     for (const each of Array.isArray(fields.open) ? (fields.open as unknown[]) : []) {
       this.open.add(textOf(each) ?? "");
     }
@@ -232,6 +241,7 @@ export class DetailsState {
     this.query = "";
     this.selected = null;
     this.findingId = null;
+    this.isChosen = false;
     this.open.clear();
     this.closed.clear();
   }
@@ -242,6 +252,7 @@ export class DetailsState {
 
   private follow(focus: Focus): void {
     const finding = this.model.findings.find((each) => each.id === focus.finding_id);
+    this.isChosen = true;
     if (finding) {
       this.pickFinding(finding);
     } else if (focus.process) {

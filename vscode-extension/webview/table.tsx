@@ -149,7 +149,8 @@ function RowView(props: {
         <span
           class="twisty"
           aria-hidden="true"
-          onClick={() => {
+          onClick={(event) => {
+            event.stopPropagation();
             if (row.isOpen !== null) {
               setOpen(row, !row.isOpen, state);
             }

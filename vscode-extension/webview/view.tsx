@@ -4,7 +4,7 @@ import { render } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { plural, visible } from "../src/text";
 import { Chart } from "./chart";
-import type { Action, Finding, RunSource } from "./data";
+import { keyText, type Action, type Finding, type RunSource } from "./data";
 import { Facts, memoryText, PlaceLink, type Act } from "./facts";
 import { DetailsState, type Mode } from "./state";
 import { Table } from "./table";
@@ -126,7 +126,7 @@ function RunPage({ state, act, revision }: { state: DetailsState; act: Act; revi
       )}
       <div class="body">
         <section class="timeline" aria-label="Processes of the run">
-          <Toolbar state={state} />
+          <Toolbar key={state.model.run ? keyText(state.model.run) : ""} state={state} />
           {state.mode === "chart" ? <ChartView state={state} /> : <Table state={state} revision={revision} />}
           {state.model.nLeftOut > 0 && (
             <p class="muted">
@@ -207,7 +207,7 @@ function Toolbar({ state }: { state: DetailsState }) {
     </button>
   );
   return (
-    <div class="toolbar" role="toolbar" aria-label="Timeline">
+    <div class="toolbar" role="group" aria-label="What is shown">
       <input
         type="search"
         placeholder="Find processes"

@@ -59,6 +59,10 @@ export function endOf(each: { exit_code: number | null; term_signal: number | nu
   return each.exit_code === null ? "ended" : `ended with exit code ${each.exit_code}`;
 }
 
+export function hasFailed(each: { exit_code: number | null; term_signal: number | null }): boolean {
+  return (each.term_signal ?? 0) !== 0 || (each.exit_code ?? 0) !== 0;
+}
+
 export function lifeOf(span: Span, now_s: number): string {
   const end_s = span.ended_s ?? now_s;
   const length = seconds(end_s - span.began_s);
@@ -141,9 +145,12 @@ export function evidenceName(each: Evidence): string {
   return visible(each.name.replaceAll("_", " "), 200);
 }
 
+/** A word has no unit that a reader needs. */
 export function evidenceValue(each: Evidence): string {
-  const value =
-    typeof each.value === "number" ? Number(each.value.toPrecision(4)).toLocaleString("en-US", { maximumSignificantDigits: 4 }) : each.value;
+  if (typeof each.value === "string") {
+    return visible(each.value, 500);
+  }
+  const value = each.value.toLocaleString("en-US", { maximumSignificantDigits: 4 });
   return visible(`${value} ${each.unit}`.trim(), 500);
 }
 

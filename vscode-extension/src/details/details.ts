@@ -6,7 +6,6 @@ import * as vscode from "vscode";
 import type { Action, Focus, Key, Outcome, Update } from "../../webview/data";
 import { parseFromView, type ToView } from "../../webview/messages";
 import { asFields } from "../../webview/parse";
-import type { Explanations } from "../explanations";
 import { keyText } from "../protocol";
 import type { Server } from "../server";
 import { reasonOf, visible } from "../text";
@@ -26,6 +25,8 @@ export class Details implements vscode.Disposable {
   /** Its script runs, and listens. */
   private isReady = false;
   private isAsking = false;
+  /** It was to be asked while an answer was waited for. */
+  private isDue = false;
   private nQuiet = 0;
   private timer: NodeJS.Timeout | undefined;
   private readonly subscription: vscode.Disposable;
@@ -33,7 +34,6 @@ export class Details implements vscode.Disposable {
   constructor(
     private readonly extensionUri: vscode.Uri,
     private readonly server: Server,
-    private readonly explanations: Explanations,
     private readonly log: vscode.LogOutputChannel,
   ) {
     this.subscription = server.onDidChange(() => {
@@ -79,12 +79,15 @@ export class Details implements vscode.Disposable {
       enableScripts: true,
       localResourceRoots: [folder],
     });
-    panel.iconPath = vscode.Uri.joinPath(this.extensionUri, "media", "linnix.svg");
+    const icon = (name: string) => vscode.Uri.joinPath(this.extensionUri, "media", name);
+    panel.iconPath = { light: icon("linnix-light.svg"), dark: icon("linnix-dark.svg") };
     this.isReady = false;
     panel.webview.onDidReceiveMessage((message: unknown) => {
       this.heard(message);
     });
     panel.onDidChangeViewState(() => {
+      // Hidden, its page is put away; the next one says when it listens.
+      this.isReady &&= panel.visible;
       this.soon(0);
     });
     panel.onDidDispose(() => {
@@ -128,7 +131,7 @@ export class Details implements vscode.Disposable {
 
   private soon(delayMs: number): void {
     clearTimeout(this.timer);
-    if (this.panel?.visible && this.isReady) {
+    if (this.isReady) {
       this.timer = setTimeout(() => {
         void this.ask();
       }, delayMs);
@@ -137,6 +140,7 @@ export class Details implements vscode.Disposable {
 
   private async ask(): Promise<void> {
     if (this.isAsking) {
+      this.isDue = true;
       return;
     }
     this.isAsking = true;
@@ -144,9 +148,15 @@ export class Details implements vscode.Disposable {
       await this.askNow();
     } finally {
       this.isAsking = false;
-      if (this.nQuiet < LAST_LOOKS) {
-        this.soon(PERIOD_MS);
-      }
+      this.askAgain();
+    }
+  }
+
+  private askAgain(): void {
+    const { isDue } = this;
+    this.isDue = false;
+    if (isDue || this.nQuiet < LAST_LOOKS) {
+      this.soon(isDue ? 0 : PERIOD_MS);
     }
   }
 
@@ -231,9 +241,6 @@ export class Details implements vscode.Disposable {
       case "dismiss":
         await this.server.execute("linnix.dismiss", { finding_id: action.finding_id });
         return { message: "Dismissed" };
-      case "explain":
-        await this.explanations.show(this.server, action.finding_id);
-        return { message: null };
       case "newest":
         this.become(await this.newest(), null);
         return { message: null };
