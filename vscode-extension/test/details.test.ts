@@ -59,6 +59,15 @@ test("until the user has selected something, what runs away last is selected", (
   assert.equal(state.selected, GUILTY);
 });
 
+test("what something is done to stays selected when another runs away", () => {
+  const sample = spinningTest();
+  const state = aState(known(sample, 3));
+  const before = state.selected;
+  state.stay();
+  state.update(known(sample, 6, 3));
+  assert.equal(state.selected, before);
+});
+
 test("another run begins anew, and what is asked for is selected", () => {
   const state = aState(known(spinningTest(), 9));
   state.search("python");

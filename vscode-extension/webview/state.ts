@@ -126,6 +126,11 @@ export class DetailsState {
     this.onChange();
   }
 
+  /** Something is done to what is selected: it stays selected. */
+  stay(): void {
+    this.isChosen = true;
+  }
+
   chooseFinding(finding: Finding): void {
     this.pickFinding(finding);
     this.isChosen = true;

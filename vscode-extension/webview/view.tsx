@@ -35,6 +35,7 @@ export function mount(place: HTMLElement, source: RunSource): { state: DetailsSt
     }, KEEP_AFTER_MS);
   }, source.recall());
   const act = async (action: Action) => {
+    state.stay();
     const outcome = await source.act(action);
     if (outcome.message !== null) {
       state.announce(outcome.message);

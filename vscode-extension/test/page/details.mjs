@@ -116,7 +116,7 @@ await check("arrow keys go through the tree, and say where one is", "sample=spin
 
 await check("a click selects, a wheel with Ctrl zooms, a drag over the curves chooses a time", "sample=spin&at=9.4", async (page) => {
   const chart = await page.locator(".scroller").boundingBox();
-  await page.mouse.click(chart.x + 300, chart.y + 74);
+  await page.mouse.click(chart.x + 300, chart.y + 98);
   assert.equal((await state(page)).selected, "4410:995410");
   await page.keyboard.down("Control");
   await page.mouse.wheel(0, -300);
