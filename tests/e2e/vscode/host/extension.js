@@ -40,6 +40,13 @@ const abilities = {
     return hovers.flatMap(({ contents }) => contents.map((each) => each.value ?? each)).join("\n");
   },
 
+  /** Shows it, in the active editor. */
+  hoverAt: async (line) => {
+    const at = new vscode.Position(line - 1, 12);
+    vscode.window.activeTextEditor.selection = new vscode.Selection(at, at);
+    await vscode.commands.executeCommand("editor.action.showHover", { focus: "noAutoFocus" });
+  },
+
   actions: async (path, line) => (await actionsAt(path, line)).map(({ title }) => title),
 
   /** Is over when the action is, which may have a question that must be answered first. */
