@@ -93,6 +93,7 @@ class RunWatch:
     async def _connect(self) -> None:
         settings = Settings(
             tracer=self._args.tracer,
+            agent_socket=self._args.agent_socket,
             attach_to_jvm=self._args.attach_to_jvm,
             thresholds=self._args.policy,
         )
@@ -164,6 +165,9 @@ class RunWatch:
 
     async def close(self) -> None:
         """Let go of the feed. CMD's left-over processes go on."""
+        if self._reconnecting:
+            self._reconnecting.cancel()
+            await asyncio.wait([self._reconnecting])
         if self._feed:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._feed.close(), CLOSE_TIMEOUT_S)

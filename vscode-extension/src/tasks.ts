@@ -3,6 +3,7 @@
 
 import * as vscode from "vscode";
 import type { Server } from "./server";
+import { runOptions } from "./settings";
 import { shellLine, underLinnix } from "./underLinnix";
 
 interface Definition extends vscode.TaskDefinition {
@@ -28,7 +29,7 @@ export class Tasks implements vscode.TaskProvider, vscode.Disposable {
     if (!isCommand || !areWords(options)) {
       return undefined;
     }
-    const words = underLinnix(this.server.found(), command, options);
+    const words = underLinnix(this.server.found(), command, [...runOptions(), ...options]);
     const execution = asProcess(words, typeof cwd === "string" ? { cwd } : undefined);
     const { scope = vscode.TaskScope.Workspace, name } = task;
     return new vscode.Task(definition, scope, name, "linnix", execution);
@@ -62,11 +63,11 @@ export class Tasks implements vscode.TaskProvider, vscode.Disposable {
     const server = this.server.found();
     let words: string[];
     if (execution instanceof vscode.ProcessExecution) {
-      words = underLinnix(server, [execution.process, ...execution.args]);
+      words = underLinnix(server, [execution.process, ...execution.args], runOptions());
     } else if (execution instanceof vscode.ShellExecution) {
       // What takes a line differs from shell to shell only in what the task's author chose.
       const line = execution.commandLine ?? shellLine(execution.command, execution.args);
-      words = underLinnix(server, line, [], execution.options?.executable ?? vscode.env.shell);
+      words = underLinnix(server, line, runOptions(), execution.options?.executable ?? vscode.env.shell);
     } else {
       return undefined;
     }

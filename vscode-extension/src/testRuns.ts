@@ -9,6 +9,7 @@ import { join } from "node:path";
 import * as vscode from "vscode";
 import type { Finding } from "./protocol";
 import type { Server } from "./server";
+import { runOptions } from "./settings";
 import { reasonOf } from "./text";
 import { underLinnix } from "./underLinnix";
 import { verdict, type Verdict } from "./verdict";
@@ -148,7 +149,7 @@ export class TestRuns implements vscode.Disposable {
         this.server.found(),
         this.commands.get(item.id) ?? "false",
         // What runs away would not let the test end.
-        ["--stop-runaways", "--json", file],
+        [...runOptions(), "--stop-runaways", "--json", file],
       );
       const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
       for (const stream of [child.stdout, child.stderr]) {
