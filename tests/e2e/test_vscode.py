@@ -337,6 +337,15 @@ def pictures(tmp_path_factory):
     return Path(os.environ.get("LINNIX_PICTURES") or tmp_path_factory.mktemp("pictures"))
 
 
+def widen_sidebar(page, to_x):
+    edge = page.locator(".part.sidebar").bounding_box()
+    page.mouse.move(edge["x"] + edge["width"], 400)
+    page.mouse.down()
+    page.mouse.move(to_x, 400, steps=5)
+    page.mouse.up()
+    page.mouse.move(SIZE["width"] / 2, 2)
+
+
 class TestPictures:
     """They are for the README, and looked at by people; here they are only taken."""
 
@@ -359,11 +368,11 @@ class TestPictures:
     def test_of_a_line_that_spins(self, editor, source, take):
         editor.call("open", source)
         editor.call("startTask", "test", SPIN)
-        line = finding(editor, source)["line"]
+        finding(editor, source)
         editor.until(lambda: texts_at_lines(editor), "text at the line")
         editor.call("command", "workbench.action.closePanel")
         editor.call("command", "workbench.action.closeSidebar")
-        editor.call("hoverAt", line + 1)
+        editor.call("hoverAt", lines_of_the_spin(Path(source))[-1])
         editor.page.locator(".monaco-hover").get_by_text("cores").first.wait_for()
         take("squiggle.png")
 
@@ -374,6 +383,7 @@ class TestPictures:
         editor.call("runInTerminal", "bash", "pytest tests/test_supervisor.py")
         has_row(editor, "wrap() at labels.py")
         has_row(editor, "keep_running() at supervisor.py")
+        widen_sidebar(editor.page, 550)
         take("panel.png")
 
     def test_of_the_details(self, editor, source, take):
@@ -382,7 +392,7 @@ class TestPictures:
         editor.call("command", "linnix.showDetails", {})
         details = editor.until(lambda: frame_with(editor, "Stop Process"), "the details")
         details.get_by_text("wrap() at labels.py").first.wait_for()
-        take("details.png", hides=["closePanel"])
+        take("details.png", hides=["closePanel", "closeSidebar"])
 
     def test_of_the_walkthrough(self, editor, take):
         editor.call("command", "linnix.openWalkthrough")

@@ -24,7 +24,7 @@ from linnix_ls import procfs
 
 ROOT = Path(__file__).parents[3]
 HOST = Path(__file__).with_name("host")
-PATIENCE_S = 60
+PATIENCE_S = 90
 NOBODY = 65534
 SIZE = {"width": 1280, "height": 800}
 
@@ -47,6 +47,7 @@ USER_SETTINGS = {
     "security.workspace.trust.startupPrompt": "never",
     "security.workspace.trust.banner": "never",
     "editor.minimap.enabled": False,
+    "editor.hover.above": False,
     "files.exclude": {"**/__pycache__": True},
 }
 
@@ -230,9 +231,11 @@ class Editor:
     def close(self):
         if self._connection:
             self._connection.close()
-        for pid in procfs.descendants(self._process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        mark = os.fsencode(self._socket_path)
+        for pid in procfs.all_pids():  # also those that have lost their parents
+            if procfs.read_variable(pid, b"LINNIX_TEST_SOCKET") == mark:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         self._process.wait()
 
 

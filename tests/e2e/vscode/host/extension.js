@@ -91,7 +91,10 @@ const abilities = {
   terminals: () => vscode.window.terminals.map(({ name }) => name),
 
   closeTerminals: () => {
-    vscode.window.terminals.forEach((terminal) => terminal.dispose());
+    vscode.window.terminals.forEach((terminal) => {
+      terminal.sendText("\u0003", false); // what runs in it ends before its terminal
+      terminal.dispose();
+    });
   },
 
   set: (name, value) =>
