@@ -51,3 +51,8 @@ test("pictures are there", () => {
     assert.match(readFileSync(media.svg, "utf8"), /^<svg .*<\/svg>\s*$/s);
   }
 });
+
+test("the page that is packaged links to nothing that is not packaged with it", () => {
+  const links = [...readFileSync("README.md", "utf8").matchAll(/\]\(([^)]*)\)/g)].map(([, to]) => to ?? "");
+  assert.deepEqual(links.filter((link) => !/^(?:https:|#)/.test(link)), []);
+});
