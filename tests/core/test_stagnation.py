@@ -362,6 +362,12 @@ def test_what_a_loop_calls_tells_its_cause(called, cause):
     assert causes(ASKING_WHETHER | {"stacks": looks("ABABABAABBAB", at)}) == [cause]
 
 
+@pytest.mark.parametrize("name", ["Spin.main", "clock_tick", "block_until_done", "unblock"])
+def test_what_only_sounds_like_a_lock_is_none(name):
+    at = {"native_stacks": (look(frame(name, 8, "/ws/m.c")),) * 30}
+    assert causes(REGISTERS | at, samples=going_round) == ["pure_loop"]
+
+
 def test_what_the_user_calls_a_function_tells_nothing():
     at = frame("acquire_lock_and_poll", has_call=True)
     assert causes(COMING_BACK | {"stacks": looks("ABABABAABBAB", at)}) == ["pure_loop"]

@@ -61,7 +61,9 @@ _POLL_CALLS = frozenset(
 )
 # Fewer of one thread say nothing about it.
 MIN_SAMPLES_OF_THREAD = 5
-_LOCK_WORDS = ("lock", "acquire", "mutex", "spin")
+# Whole words of a function's name: a clock and a block are none, and a spin may be of anything.
+_LOCK_WORDS = frozenset({"lock", "trylock", "spinlock", "acquire", "mutex", "futex"})
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,7 +397,7 @@ def _n_returns(seen: Sequence[object]) -> int:
 def _cause_of_recurrence(examination: Examination) -> Cause:
     # Of libraries: what the user calls a function says little about what it does.
     words = " ".join(
-        frame.function.lower()
+        frame.function
         for look in examination.stacks
         for frame in look.frames[:2]
         if not frame.is_user_code
@@ -407,13 +409,17 @@ def _cause_of_recurrence(examination: Examination) -> Cause:
         if frame is not None
         for name in frame.calls
     }
-    if any(word in words for word in _LOCK_WORDS) or calls & _LOCK_CALLS:
+    if any(map(_is_of_a_lock, words.split())) or calls & _LOCK_CALLS:
         return Cause.LOCK_SPIN
     if (_calls_per_s(examination) or 0) > 1_000:
         return Cause.BUSY_POLL
-    if any(word in words for word in _POLL_WORDS) or calls & _POLL_CALLS:
+    if any(word in words.lower() for word in _POLL_WORDS) or calls & _POLL_CALLS:
         return Cause.BUSY_POLL
     return Cause.PURE_LOOP
+
+
+def _is_of_a_lock(function: str) -> bool:
+    return any(word.lower() in _LOCK_WORDS for word in _WORD.findall(function))
 
 
 def _calls_per_s(examination: Examination) -> float | None:
@@ -575,11 +581,11 @@ def _cause_of_native(examination: Examination) -> Cause:
     calls a function says little about what it does."""
     is_compiled = examination.language in (None, "native", "script", "python")
     stacks = examination.native_stacks if is_compiled else examination.stacks
-    innermost = " ".join(f.function.lower() for look in stacks for f in look.frames[:2])
+    innermost = {f.function for look in stacks for f in look.frames[:2]}
     of_libraries = [f for look in stacks for f in look.frames[:6] if not f.is_user_code]
     libraries = " ".join(frame.function.lower() for frame in of_libraries)
     called = {re.split(r"[.:]", frame.function.lower())[-1] for frame in of_libraries}
-    if any(word in innermost for word in _LOCK_WORDS):
+    if any(map(_is_of_a_lock, innermost)):
         return Cause.LOCK_SPIN
     if any(word in libraries for word in _REGEX_WORDS):
         return Cause.REGEX_BACKTRACKING
