@@ -10,7 +10,8 @@ import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Protocol
 
 from linnix_ls.core.changes import FindingChanged
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RETRY_DELAYS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+# Whether an agent has come, for who watches without. A socket alone may be a dead one's.
+LOOK_DELAYS_S = (2.0, 2.0, 2.0, 2.0, 5.0)
 _STABLE_AFTER_S = 10.0
 _CLOSE_LIMIT_S = 0.5
 _STATUS_LIMIT_S = 2.0
-_LOOK_FOR_AGENT_S = 2.0
 
 
 class OpenFeed(Protocol):
@@ -82,6 +84,7 @@ class FeedSession:
         open_feed: OpenFeed,
         listener: Listener,
         retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
+        look_delays_s: Sequence[float] = LOOK_DELAYS_S,
     ) -> None:
         self.findings: dict[str, Finding] = {}
         self.status = FeedStatus(FeedState.LOADING)
@@ -89,6 +92,7 @@ class FeedSession:
         self._settings: Settings
         self._listener = listener
         self._retry_delays_s = retry_delays_s
+        self._look_delays_s = look_delays_s
         self._watches: dict[int, _Watch] = {}
         self._tags: dict[str, tuple[Source, str | None]] = {}
         self._folders: tuple[str, ...] = ()
@@ -283,11 +287,11 @@ class FeedSession:
         """Returns when there is one: who has just started it wants it to be used."""
         from linnix_ls.config import agent_socket_paths
 
-        while True:
-            await asyncio.sleep(_LOOK_FOR_AGENT_S)
+        for delay_s in chain(self._look_delays_s, repeat(self._look_delays_s[-1])):
+            await asyncio.sleep(delay_s)
             if any(os.path.exists(path) for path in agent_socket_paths(self._settings)):
                 with contextlib.suppress(LinnixError):
-                    wanted = replace(self._settings, tracer="bcc")
+                    wanted = self._settings.model_copy(update={"tracer": "bcc"})
                     feed = await self._open_feed(wanted, on_progress=lambda _: None)
                     await feed.close()
                     return
