@@ -49,6 +49,8 @@ PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 "$bin/linnix-ls" run --json "$findings" -- "$bi
 [ "$status" -eq 1 ] || exit "$status"
 
 export LINNIX_MODEL="${LINNIX_MODEL:-smollm2-135m}"
+echo
+echo "Now yours: ${bin#"$PWD"/}/linnix-ls run -- pytest, or any other command."
 [ "$LINNIX_MODEL" != none ] || exit 0
 echo
 echo "That was the rules' explanation. Now with a note by a language model on this machine; the first"

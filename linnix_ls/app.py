@@ -231,7 +231,11 @@ async def _spawn_agent(path: Path) -> tuple[dict[str, Any], asyncio.subprocess.P
 
 
 async def run_agent(
-    path: Path | None, *, exit_when_idle_s: float | None, ready_fd: int | None
+    path: Path | None,
+    *,
+    exit_when_idle_s: float | None,
+    ready_fd: int | None,
+    on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Be the agent, until a signal, or until there has been no client for `exit_when_idle_s`.
 
@@ -270,6 +274,7 @@ async def run_agent(
         await server.start()
         if not _report_ready(ready_fd, {"is_ready": True}):
             return  # who wanted us has gone meanwhile
+        on_ready()
         if exit_when_idle_s is not None:
             leave_if_idle_for(max(exit_when_idle_s, FIRST_CLIENT_TIMEOUT_S))
         await stop.wait()

@@ -28,7 +28,10 @@ def as_root(*words: str) -> str:
 
 
 def enable_tracing() -> str:
-    """What to do where no agent serves: the lasting way, and the one that changes nothing."""
+    """What to do where no agent serves: the lasting way, where there is one, and the one that
+    changes nothing."""
+    if not os.path.isdir("/run/systemd/system"):
+        return f"{as_root('agent')}   (in a terminal of its own, while you work)"
     return f"{as_root('agent', '--install')}   (or, while you work: {as_root('agent')})"
 
 

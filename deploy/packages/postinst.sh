@@ -33,3 +33,10 @@ if [ -d /run/systemd/system ]; then
     fi
     systemctl try-restart linnix-ls-agent.service || true # not with the old code
 fi
+
+cat <<'WORDS'
+linnix-ls: whoever is to see everything joins its group, and logs in again:
+    sudo usermod -aG linnix-ls NAME
+linnix-ls: the extension for VS Code:
+    code --install-extension /usr/share/linnix-ls/linnix-ls.vsix
+WORDS

@@ -73,8 +73,17 @@ def run(args: argparse.Namespace) -> int:
         return _change(args)
     from linnix_ls.app import run_agent
 
+    def tell() -> None:
+        if sys.stderr.isatty():  # somebody has started it by hand, and waits for a word
+            print("linnix-ls: serving, until Ctrl-C", file=sys.stderr)
+
     asyncio.run(
-        run_agent(args.socket, exit_when_idle_s=args.exit_when_idle, ready_fd=args.ready_fd)
+        run_agent(
+            args.socket,
+            exit_when_idle_s=args.exit_when_idle,
+            ready_fd=args.ready_fd,
+            on_ready=tell,
+        )
     )
     return 0
 

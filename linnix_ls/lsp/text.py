@@ -17,6 +17,12 @@ def markdown(text: str) -> str:
     return _MARKDOWN.sub(_escape_markdown, visible(text)).replace("://", ":\\//")
 
 
+def prose(text: str) -> str:
+    """Likewise, but what stands between backticks is code."""
+    parts = re.split(r"`([^`\n]+)`", text)
+    return "".join(code_span(part) if at % 2 else markdown(part) for at, part in enumerate(parts))
+
+
 def _escape_markdown(match: re.Match[str]) -> str:
     if match[0].isalnum():  # a list's number or a bare link: what follows it makes it one
         return match[0] + "\\"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from linnix_ls.core.detectors.wording import label_of, value_of
 from linnix_ls.core.findings import Edit, Evidence, Finding, Kind, Note, ProcessInfo, State
 from linnix_ls.core.text import visible
-from linnix_ls.lsp.text import code_span, markdown
+from linnix_ls.lsp.text import code_span, markdown, prose
 
 _WHAT_IT_DOES = {
     Kind.CPU_SPIN: "spins on a CPU",
@@ -98,9 +98,9 @@ def as_markdown(finding: Finding) -> str:
         markdown(headline(finding)),
     ]
     if finding.explanation:
-        parts.append(markdown(finding.explanation.why))
-        parts.append("\n".join(f"- {markdown(step)}" for step in finding.explanation.fix))
-        parts.append(markdown(finding.explanation.otherwise))
+        parts.append(prose(finding.explanation.why))
+        parts.append("\n".join(f"- {prose(step)}" for step in finding.explanation.fix))
+        parts.append(prose(finding.explanation.otherwise))
     if finding.evidence:
         rows = ["| | evidence | value | seen by |", "|---|---|---|---|"]
         rows += [

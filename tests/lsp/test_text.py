@@ -1,6 +1,6 @@
 import pytest
 
-from linnix_ls.lsp.text import code_span, markdown
+from linnix_ls.lsp.text import code_span, markdown, prose
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,17 @@ def test_markdown_shows_hostile_text_as_it_is(hostile, escaped):
 )
 def test_code_spans_cannot_be_left(text, span):
     assert code_span(text) == span
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("raise: `if a == b: raise`.", "raise: `if a == b: raise`."),
+        ("`a` and `b`", "`a` and `b`"),
+        ("one ` alone <b>", "one \\` alone \\<b\\>"),
+        ("[x](http://y) `[x](http://y)`", "\\[x\\](http:\\//y) `[x](http://y)`"),
+        ("`a\nb`", "\\`a\\\\nb\\`"),
+    ],
+)
+def test_in_prose_what_stands_between_backticks_is_code(said, shown):
+    assert prose(said) == shown

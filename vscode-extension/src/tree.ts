@@ -100,7 +100,8 @@ function findingNode(finding: Finding): Node {
       place ? `${place.path}:${place.line}` : "",
       commandLine(finding.process.argv),
     ),
-    icon: isOpen ? severityIcon(finding.severity) : "pass",
+    // Not a tick: that it has ended does not mean that it is well.
+    icon: isOpen ? severityIcon(finding.severity) : "circle-outline",
     isOpen: false,
     children: [],
     finding,
