@@ -454,7 +454,8 @@ class TestHover:
         capabilities = {**CAPABILITIES, "experimental": {"linnix": {"message_in_hover": is_shown}}}
         async with a_client(MemoryFeed({"f1": a_finding(pump)})) as client:
             await client.initialize(capabilities)
-            [shown] = await client.until(lambda: client.diagnostics(uri(pump)))
+            await client.until(lambda: client.diagnostics(uri(pump)))
+            [shown] = client.diagnostics(uri(pump))
             value = (await the_hover(client, pump, 1))["contents"]["value"]
             headline = markdown(shown["message"])
             assert value.count(headline) == (0 if is_shown else 1)

@@ -170,11 +170,13 @@ async function copyReproduction(server: Server, findingId: string): Promise<void
 /** The command is typed into a terminal and not run: whoever presses Enter has read it, and a
  * password goes to sudo alone. */
 async function enableTracing(server: Server): Promise<void> {
-  const { command, status } = server;
+  const { command } = server;
   if (!command) {
     await vscode.commands.executeCommand("workbench.action.openSettings", "linnix.path");
     return;
   }
+  // What was told last may be a moment old, and somebody acts on it.
+  const status = (await server.request<Status>("linnix/status")) ?? server.status;
   if (server.state.kind === "running" && status?.state === "watching" && !status.degraded) {
     void vscode.window.showInformationMessage(`linnix: tracing is on (${status.tracer ?? ""})`);
     return;
