@@ -32,6 +32,9 @@ _BUILDERS = frozenset(
     " bazel swift mix rake".split()
 )
 _TEST_WORDS = frozenset({"test", "t", "--test"})
+# They run what comes after their options, numbers and assignments.
+_WRAPPERS = frozenset("env nice ionice nohup setsid stdbuf time timeout xvfb-run".split())
+_NO_COMMAND = re.compile(r"-|\w+=|[\d.]+[smhd]?$")
 _CHECKERS = frozenset({"make", "gmake", "ninja", "gradle", "gradlew"})  # cargo checks types
 
 
@@ -81,6 +84,11 @@ def is_test_runner(argv: Sequence[str]) -> bool:
     if not argv:
         return False
     program = argv[0].rsplit("/", 1)[-1]
+    if program in _WRAPPERS:
+        words = list(argv[1:])
+        while words and _NO_COMMAND.match(words[0]):
+            del words[0]
+        return is_test_runner(words)
     script = script_argument(tuple(argv)) or ""
     if any(_TEST_RUNNERS.search(name) for name in (program, script.rsplit("/", 1)[-1])):
         return True

@@ -331,9 +331,17 @@ class LocalFeed:
             is_run = not is_interactive_shell(event.argv, event.comm)
             now_ns = time.monotonic_ns()
             watched = Watched(now_ns, event.key, event.cwd, is_run, is_run, Source.FOLDER)
-            self._start(self._watch_quietly(watched))
+            self._start(self._watch_found(watched))
 
-    async def _watch_quietly(self, watched: Watched) -> None:
+    async def _watch_found(self, watched: Watched, tag: bytes | None = None) -> None:
+        """Unless somebody else watches it by now: what a client has just named, and what is below
+        that, is not in the tree yet, and would lose its name by this."""
+        key = watched.key
+        arriving = {key.pid for key in self._arriving}
+        if self.engine.tree.get(key) is not None or _is_below(key.pid, arriving):
+            return
+        if tag is not None:
+            self._tagged[key] = tag
         with contextlib.suppress(AgentError):  # it has gone already
             await self._watch(watched)
 
@@ -360,23 +368,12 @@ class LocalFeed:
         self, key: ProcessKey, value: bytes, argv: tuple[str, ...], comm: str
     ) -> None:
         tag = self._tags.get(value)
-        # By now something above it may have been found; and we inherit the tag, as all do.
-        if tag is None or self.engine.tree.get(key) is not None or self._is_ours(key.pid):
+        if tag is None or _is_below(key.pid, self._ignored_pids):  # we inherit it, as all do
             return
         is_run = not is_interactive_shell(argv, comm)
-        self._tagged[key] = value
         now_ns = time.monotonic_ns()
-        await self._watch_quietly(Watched(now_ns, key, tag.label or "", is_run, is_run, tag.source))
-
-    def _is_ours(self, pid: int) -> bool:
-        for _ in range(MAX_ANCESTORS):
-            if pid in self._ignored_pids:
-                return True
-            stat = procfs.read_stat(pid)
-            if stat is None or stat.ppid == 0:
-                return False
-            pid = stat.ppid
-        return False
+        watched = Watched(now_ns, key, tag.label or "", is_run, is_run, tag.source)
+        await self._watch_found(watched, value)
 
     # -- now and then --------------------------------------------------------------------------
 
@@ -652,6 +649,18 @@ class LocalFeed:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._hub.discard(self)
+
+
+def _is_below(pid: int, pids: Collection[int]) -> bool:
+    """Whether it is one of them, or one of them is above it now."""
+    for _ in range(MAX_ANCESTORS if pids else 0):
+        if pid in pids:
+            return True
+        stat = procfs.read_stat(pid)
+        if stat is None or stat.ppid == 0:
+            return False
+        pid = stat.ppid
+    return False
 
 
 def _threads(reading: Reading) -> Iterator[ThreadStack]:

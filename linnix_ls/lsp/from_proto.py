@@ -27,9 +27,20 @@ def path(uri: str) -> str | None:
 def client_commands(capabilities: types.ClientCapabilities) -> frozenset[str]:
     """The commands of ours that the client itself can do, by its
     ``experimental.linnix.commands``."""
-    found: Any = capabilities.experimental
-    for name in ("linnix", "commands"):
-        found = found.get(name) if isinstance(found, dict) else None
+    found = _experimental(capabilities, "commands")
     if not isinstance(found, list | tuple):
         return frozenset()
     return frozenset(each for each in found if isinstance(each, str))
+
+
+def hovers_with_message(capabilities: types.ClientCapabilities) -> bool:
+    """Whether the client itself puts the diagnostic's message into a hover, by its
+    ``experimental.linnix.message_in_hover``."""
+    return _experimental(capabilities, "message_in_hover") is True
+
+
+def _experimental(capabilities: types.ClientCapabilities, name: str) -> Any:
+    found: Any = capabilities.experimental
+    for each in ("linnix", name):
+        found = found.get(each) if isinstance(found, dict) else None
+    return found

@@ -239,7 +239,9 @@ class LinnixServer(LanguageServer):
         formats = get_capability(self.client_capabilities, "text_document.hover.content_format")
         kind = formats[0] if formats else types.MarkupKind.PlainText
         return to_proto.hover(
-            [(each.finding, each.diagnostic.range) for each in shown if each.diagnostic], kind
+            [(each.finding, each.diagnostic.range) for each in shown if each.diagnostic],
+            kind,
+            with_headline=not from_proto.hovers_with_message(self.client_capabilities),
         )
 
     async def code_actions(

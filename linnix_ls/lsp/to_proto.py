@@ -138,10 +138,21 @@ def file_of_command(argv: tuple[str, ...], cwd: str | None) -> str | None:
     return None
 
 
-def hover(shown: Sequence[tuple[Finding, types.Range]], kind: types.MarkupKind) -> types.Hover:
-    """One hover about all findings (at least one) of a line."""
+def hover(
+    shown: Sequence[tuple[Finding, types.Range]],
+    kind: types.MarkupKind,
+    *,
+    with_headline: bool = True,
+) -> types.Hover:
+    """One hover about all findings (at least one) of a line.
+
+    Args:
+        with_headline: whether it begins with what the diagnostics say, where it is markdown.
+    """
     if kind is types.MarkupKind.Markdown:
-        value = "\n\n---\n\n".join(wording.as_markdown(finding) for finding, _ in shown)
+        value = "\n\n---\n\n".join(
+            wording.as_markdown(finding, with_headline=with_headline) for finding, _ in shown
+        )
     else:
         value = "\n\n".join(wording.as_plain_text(finding) for finding, _ in shown)
     return types.Hover(contents=types.MarkupContent(kind=kind, value=value), range=shown[0][1])

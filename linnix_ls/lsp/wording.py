@@ -90,13 +90,12 @@ def as_plain_text(finding: Finding) -> str:
     return "\n".join(lines)
 
 
-def as_markdown(finding: Finding) -> str:
+def as_markdown(finding: Finding, *, with_headline: bool = True) -> str:
     """Everything, for a hover."""
     who = markdown(process(finding.process))
-    parts = [
-        f"**{finding.kind}** / {finding.cause}: {who}, confidence {finding.confidence:.0%}",
-        markdown(headline(finding)),
-    ]
+    parts = [f"**{finding.kind}** / {finding.cause}: {who}, confidence {finding.confidence:.0%}"]
+    if with_headline:
+        parts.append(markdown(headline(finding)))
     if finding.explanation:
         parts.append(prose(finding.explanation.why))
         parts.append("\n".join(f"- {prose(step)}" for step in finding.explanation.fix))

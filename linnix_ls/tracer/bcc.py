@@ -150,7 +150,9 @@ class BccTracer:
             await self._command("watch", new)
             known += new
         now_ns = time.monotonic_ns()
-        seen = (procfs.see(pid, now_ns) for pid in known)
+        # Of a zombie the end has been told already, perhaps before anybody here knew of it.
+        living = [pid for pid in known if (stat := procfs.read_stat(pid)) and not stat.has_ended]
+        seen = (procfs.see(pid, now_ns) for pid in living)
         return tuple(process for process in seen if process is not None)
 
     async def unwatch(self, pids: Collection[int]) -> None:

@@ -379,7 +379,8 @@ class TestNames:
      "node --test", "node ./node_modules/vitest/vitest.mjs run", "npm test", "cargo test --lib",
      "cargo nextest run", "go test ./...", "ctest -V", "prove -l", "bats test.bats",
      "make check", "make -j4 test", "mvn test", "./gradlew test", "npx vitest",
-     "java -cp a.jar org.junit.platform.console.ConsoleLauncher"],
+     "java -cp a.jar org.junit.platform.console.ConsoleLauncher", "setsid --fork pytest",
+     "env A=1 timeout -k 5 60s npm test", "xvfb-run -a npx vitest"],
 )  # fmt: skip
 def test_a_test_runner_is_known_by_its_words(command):
     assert is_test_runner(command.split())
@@ -388,7 +389,8 @@ def test_a_test_runner_is_known_by_its_words(command):
 @pytest.mark.parametrize(
     "command",
     ["cargo check --message-format=json", "git status", "node /ext/server.js --stdio", "make -j8",
-     "java -jar jdtls.jar", "python3 latest.py", "gopls", "npm run watch", "rust-analyzer", ""],
+     "java -jar jdtls.jar", "python3 latest.py", "gopls", "npm run watch", "rust-analyzer", "",
+     "env KIND=test sleep 5", "nice -n 19"],
 )  # fmt: skip
 def test_what_is_no_test_runner_is_not_taken_for_one(command):
     assert not is_test_runner(command.split())

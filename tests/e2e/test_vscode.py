@@ -5,6 +5,8 @@ One window serves nearly all of it. Each test begins with a language server that
 """
 
 import functools
+import grp
+import json
 import os
 import re
 import shutil
@@ -12,18 +14,30 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.e2e.test_neovim import lines_of_the_spin
-from tests.e2e.vscode.editor import ROOT, SIZE, Editor, give_to_nobody
+from tests.e2e.vscode.editor import ROOT, SIZE, Editor, give_to_nobody, tool
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ebpf, pytest.mark.timeout(400)]
 
 SPIN = "pytest tests/test_labels.py"
 ORDINARY = "pytest tests/test_rates.py"
+WAITING = "import time\n\n\ndef test_waits():\n    time.sleep(600)\n"
+JS_SPIN = """\
+function settle() {
+  let n = 0;
+  while (n !== -1) {
+    n = (n + 1) % 7;
+  }
+}
+settle();
+"""
+TASKS = {"version": "2.0.0", "tasks": [{"label": "labels", "type": "shell", "command": SPIN}]}
 
 
 class Agent:
@@ -82,6 +96,10 @@ def workspace(folder):
     shutil.copytree(ROOT / "examples/parcels", copy, ignore=ignored)
     for tests in (copy / "tests").glob("test_*.py"):
         tests.write_text(re.sub(r"timeout=[68]\b", "timeout=300", tests.read_text()))
+    (copy / "tests/test_waits.py").write_text(WAITING)
+    (copy / "spin.js").write_text(JS_SPIN)
+    (copy / ".vscode").mkdir()
+    (copy / ".vscode/tasks.json").write_text(json.dumps(TASKS))
     give_to_nobody(copy)
     return copy
 
@@ -106,7 +124,7 @@ def agent(folder):
 def new_editor(folder, programs, agent):
     """Makes an editor; those that it made are closed in the end."""
     subprocess.run([ROOT / "deploy/extension.sh", "package"], check=True, capture_output=True)
-    path = f"{programs}:/usr/bin:/bin"
+    path = f"{programs}:{tool('node.sh')}:/usr/bin:/bin"
     machine_settings = {
         "linnix.path": [str(programs / "linnix-ls")],
         "linnix.agent_socket": str(agent.path),
@@ -143,6 +161,7 @@ def editor(window, agent, source):
     yield window
     window.call("endTasks")
     window.call("closeTerminals")
+    window.end_tests()
     assert window.notifications() == []
 
 
@@ -174,9 +193,13 @@ def texts_at_lines(editor):
     )
 
 
-def has_row(editor, text):
+def row(editor, text):
     """In the panel."""
-    editor.page.locator(".pane-body .monaco-list-row", has_text=text).first.wait_for()
+    return editor.page.locator(".pane-body .monaco-list-row", has_text=text).first
+
+
+def has_row(editor, text):
+    editor.until(lambda: row(editor, text).count(), f"a row with {text}")
 
 
 def frame_with(editor, text):
@@ -305,6 +328,169 @@ def test_without_an_agent_it_says_what_it_misses_and_goes_on_and_takes_the_next_
     agent.start()
     is_watching(editor)
     finding(editor, source)
+
+
+def test_quick_fixes_are_all_there_and_do_what_they_say(editor, source):
+    editor.call("startTask", "test", SPIN)
+    found = finding(editor, source)
+    titles = editor.call("actions", source, found["line"])
+    stop, explain, reveal, copy, dismiss = (
+        title for title in titles if not title.startswith("Try this fix")
+    )
+    pid = re.fullmatch(r"Stop process (\d+) \(python\S*\)", stop)[1]
+    assert (explain, dismiss) == ("Explain: cpu spin", "Dismiss")
+    assert reveal == f"Open process {pid} in the panel"
+    assert copy == "Copy the command that runs it again"
+
+    editor.call("act", source, found["line"], reveal)
+    chosen = editor.page.locator(".pane-body .monaco-list-row.selected")
+    editor.until(lambda: chosen.filter(has_text=f"pid {pid}").count(), "the process is selected")
+    editor.call("command", "linnix.panel.showStack")  # of what is selected
+    (stack,) = editor.until(lambda: editor.call("documents", "linnix-stack"), "its stack")
+    lines = lines_of_the_spin(Path(source))
+    assert any(f"{source}:{line}" in stack for line in lines), stack
+
+    editor.call("open", source)
+    editor.call("act", source, found["line"], copy)
+    command = editor.until(
+        lambda: "test_long_street_names" in editor.call("clipboard") and editor.call("clipboard"),
+        "the command",
+    )
+    editor.call("endTasks")
+    editor.until(lambda: severity(editor, source) == ["information"], "it has ended")
+    editor.call("startTask", "again", command)
+    editor.until(lambda: severity(editor, source) == ["warning"], "it runs away again")
+    has_row(editor, "task: again")
+
+    editor.call("hoverAt", found["line"])
+    hover = editor.page.locator(".monaco-hover")
+    hover.get_by_text("seen by").first.wait_for()
+    (message,) = {each["message"] for each in editor.call("diagnostics", source)}
+    assert hover.first.inner_text().count(message) == 1  # VS Code says it, and we do not
+
+
+def test_each_task_has_its_name_and_is_past_when_it_was_stopped(editor):
+    editor.call("command", "linnix.runs.focus")
+    names = [f"number {n}" for n in range(5)]
+    for name in names:
+        editor.call("startTask", name, "sleep 600")
+        has_row(editor, f"task: {name}")
+        editor.call("endTasks")
+        editor.until(lambda: editor.call("nTasks") == 0, "the task has ended")
+    row(editor, "Past runs").click()
+    for name in names:
+        editor.page.locator(".pane-body .monaco-list-row", has_text=f"task: {name}").filter(
+            has_text="ended by signal"
+        ).wait_for()
+
+
+def test_a_debugged_program_is_a_run_of_its_own_name(editor, workspace):
+    editor.call("command", "linnix.runs.focus")
+    program = str(workspace / "spin.js")
+    editor.call("debug", {"type": "node", "name": "settling", "program": program})
+    found = finding(editor, program)
+    assert found["line"] in range(3, 6)
+    has_row(editor, "debug: ")
+    editor.call("stopDebugging")
+    editor.until(lambda: severity(editor, program) == ["information"], "it has ended")
+
+
+@pytest.mark.parametrize("begin", [[], ["setsid", "--fork"]], ids=["child", "adopted"])
+def test_what_a_test_adapter_starts_is_seen_as_tests(editor, source, programs, begin):
+    editor.call("command", "linnix.runs.focus")
+    pytest_program = str(programs / "pytest")  # a login shell has said what the PATH is
+    editor.call("runTests", [*begin, pytest_program, "tests/test_waits.py"])
+    has_row(editor, "test_waits.py")
+    editor.page.locator(".pane-body .monaco-list-row .codicon-beaker").first.wait_for()
+    editor.call("runTests", [*begin, pytest_program, "tests/test_labels.py"])
+    assert finding(editor, source)["line"] in lines_of_the_spin(Path(source))
+
+
+def test_the_details_stop_a_process_and_show_its_stack(editor, source):
+    editor.call("startTask", "test", SPIN)
+    finding(editor, source)
+    editor.call("command", "linnix.showDetails", {})
+    details = editor.until(lambda: frame_with(editor, "Show Stack Now"), "the details")
+    details.get_by_role("button", name="Show Stack Now").click()
+    place = details.locator(".stack button", has_text="labels.py:").first
+    line = int(place.inner_text().rsplit(":", 1)[1])
+    assert line in lines_of_the_spin(Path(source))
+    place.click()
+    editor.until(lambda: editor.call("place") == [source, line], "the line")
+
+    details.get_by_role("button", name="Stop Process").click()
+    editor.page.locator(".notification-toast").get_by_role("button", name="Stop").first.click()
+    editor.until(lambda: severity(editor, source) == ["information"], "it has ended")
+    details.get_by_text(re.compile("ended with|ended by|failed")).first.wait_for()
+
+
+def test_a_test_that_ran_away_can_be_run_again_from_the_test_explorer(editor, source):
+    editor.call("startTask", "test", SPIN)
+    finding(editor, source)
+    editor.call("endTasks")
+    editor.call("command", "workbench.view.testing.focus")
+    item = editor.page.locator(".test-explorer .monaco-list-row", has_text="test_long_street")
+    item.first.wait_for()
+    editor.begin("command", "testing.runAll")
+    failed = editor.page.locator(".test-explorer .codicon-testing-failed-icon")
+    failed.first.wait_for()
+    message = editor.page.locator(".test-error-content-widget, .test-message-inline-content")
+    editor.until(message.filter(has_text="wrap()").count, "the words of the finding")
+
+
+def test_a_task_is_run_under_linnix(editor, source):
+    choosing = editor.begin("command", "linnix.runTask")
+    editor.page.locator(".quick-input-list .monaco-list-row", has_text="labels").first.click()
+    choosing.result(60)
+    finding(editor, source)
+    editor.call("command", "linnix.runs.focus")
+    has_row(editor, "task: labels (under Linnix)")
+    editor.until(lambda: "= why:" in editor.call("terminalText"), "the finding in the terminal")
+
+
+def test_two_thousand_processes_are_one_line_and_the_editor_stays_quick(editor):
+    editor.call("command", "linnix.runs.focus")
+    n_said = len(editor.said)
+    editor.call("startTask", "many", "for n in $(seq 2000); do sleep 600 & done; wait")
+    longest_s = 0.0
+
+    def is_folded():
+        nonlocal longest_s
+        began_s = time.monotonic()
+        editor.call("nTasks")
+        longest_s = max(longest_s, time.monotonic() - began_s)
+        return row(editor, "2000 × sleep").count()
+
+    has_row(editor, "task: many")
+    row(editor, "task: many").locator(".monaco-tl-twistie").click()
+    editor.until(is_folded, "one line")
+    editor.call("command", "linnix.showDetails", {})
+    details = editor.until(lambda: frame_with(editor, "2001 alive"), "the details")
+    deadline = time.monotonic() + 3
+    editor.until(lambda: is_folded() and time.monotonic() > deadline, "three seconds of it")
+    details.get_by_role("button", name="Table").click()
+    details.get_by_role("grid").or_(details.get_by_role("treegrid")).first.wait_for()
+    print(f"\nwith 2,000 processes: answers within {longest_s:.2f} s")  # noqa: T201
+    assert longest_s < 1
+    assert [said for said in editor.said[n_said:] if said.startswith("error")] == []
+
+
+def test_who_is_not_in_the_group_is_offered_what_the_server_says(editor, agent):
+    os.chown(agent.path, 0, grp.getgrnam("adm").gr_gid)
+    os.chmod(agent.path, 0o660)
+    editor.call("command", "linnix.restart")
+    editor.until(lambda: editor.report().get("tracer") == "psutil", "watching without eBPF")
+    fix = editor.report()["what helps"]
+    assert fix == "sudo usermod -aG adm nobody   (then log out and in again)"
+    editor.begin("command", "linnix.enableTracing")
+    (told,) = editor.until(editor.notifications, "a notification")
+    assert " ".join(fix.split()) in " ".join(told.split())
+    toast = editor.page.locator(".notification-toast")
+    toast.get_by_role("button", name="Type into Terminal").click()
+    command = "$ sudo usermod -aG adm nobody"  # at a prompt, and not run
+    editor.until(lambda: editor.call("terminalText").strip().endswith(command), "the command")
+    os.chmod(agent.path, 0o666)
+    is_watching(editor)
 
 
 def test_an_ordinary_day_has_no_word_of_ours_and_no_rejection(editor):

@@ -280,6 +280,57 @@ class TestTags:
             await asyncio.gather(*feed._tasks)
             assert [run.key for run in await feed.runs()] == [own]
 
+    @pytest.mark.parametrize("is_named_first", [True, False])
+    async def test_what_is_found_and_named_at_the_same_time_keeps_its_name(
+        self, hub, feed, tmp_path, is_named_first
+    ):
+        """By its tag, and by its folder."""
+        await feed.watch_tag(TAG, Source.TERMINAL, None)
+        await feed.watch_folders([str(tmp_path)])
+        with tagged(TAG) as by_tag, sleeping(cwd=tmp_path) as other:
+            by_folder = procfs.read_stat(other.pid).key
+            hub.tracer.may_answer.clear()
+
+            def start():
+                hub.tracer.tell(
+                    execed(by_tag, argv=("sh", "-c", "make")),
+                    execed(by_folder, argv=("sh", "-c", "make"), cwd=str(tmp_path)),
+                )
+
+            if not is_named_first:
+                start()
+            naming = [
+                asyncio.create_task(
+                    feed.watch(key.pid, "task: make", is_root_judged=True, source=Source.TASK)
+                )
+                for key in (by_tag, by_folder)
+            ]
+            if is_named_first:
+                start()
+            # After all of them have begun.
+            asyncio.get_running_loop().call_soon(hub.tracer.may_answer.set)
+            await asyncio.gather(*naming)
+            await asyncio.gather(*feed._tasks)
+            runs = {run.key: (run.label, run.source) for run in await feed.runs()}
+            assert runs == dict.fromkeys((by_tag, by_folder), ("task: make", "task"))
+
+    async def test_what_is_below_one_that_is_just_named_is_no_run_of_its_own(self, hub, feed):
+        await feed.watch_tag(TAG, Source.TERMINAL, None)
+        with tagged(TAG, "sh", "-c", "sleep 1000 & wait") as shell:
+            await until(lambda: procfs.children_of(shell.pid))
+            child = procfs.read_stat(procfs.children_of(shell.pid)[0]).key
+            hub.tracer.may_answer.clear()
+            naming = asyncio.create_task(
+                feed.watch(shell.pid, "task: sleep", is_root_judged=True, source=Source.TASK)
+            )
+            await asyncio.sleep(0)
+            hub.tracer.tell(execed(child, shell))
+            asyncio.get_running_loop().call_soon(hub.tracer.may_answer.set)
+            await naming
+            await asyncio.gather(*feed._tasks)
+            os.kill(child.pid, signal.SIGKILL)
+            assert [(run.key, run.label) for run in await feed.runs()] == [(shell, "task: sleep")]
+
     async def test_a_shell_at_a_prompt_is_no_run_but_what_it_runs_is(self, hub, feed):
         await feed.watch_tag(TAG, Source.TERMINAL, None)
         with tagged(TAG, "sh", "-i", stdin=subprocess.PIPE) as shell:

@@ -1,5 +1,6 @@
 """A tracer that tells what a test tells it, and an examiner that finds nothing out."""
 
+import asyncio
 import os
 import time
 from dataclasses import replace
@@ -20,6 +21,7 @@ class ToldTracer:
 
     Attributes:
         seen: what `watch` answers with; by default the process as /proc shows it.
+        may_answer: cleared, `watch` does not answer yet.
         watched_users, unwatched: what was asked of it.
     """
 
@@ -28,6 +30,8 @@ class ToldTracer:
 
     def __init__(self):
         self.seen = None
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
         self.watched_users = ()
         self.unwatched = []
         self.is_dead = False
@@ -42,6 +46,7 @@ class ToldTracer:
     async def watch(self, key, *, ignored=()):
         if self.is_dead:
             raise TracerUnavailable("it has died", cause="worker_died")
+        await self.may_answer.wait()
         if self.seen is not None:
             return tuple(self.seen)
         process = procfs.see(key.pid, 1)

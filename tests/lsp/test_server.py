@@ -15,6 +15,7 @@ from linnix_ls.feed.base import FeedState, FeedStatus, ProcessView, StatusChange
 from linnix_ls.lsp.connection import Connection
 from linnix_ls.lsp.documents import uri_of_path
 from linnix_ls.lsp.server import build_server
+from linnix_ls.lsp.text import markdown
 from tests.lsp.client import CAPABILITIES, a_client
 from tests.lsp.memory_feed import MemoryFeed, a_finding, a_process
 
@@ -448,6 +449,19 @@ class TestHover:
             assert hover["range"] == the_range(1, 4, 24)
             assert await the_hover(client, pump, 0) is None
 
+    @pytest.mark.parametrize("is_shown", [True, False])
+    async def test_leaves_out_what_the_client_says_beside_it(self, pump, is_shown):
+        capabilities = {**CAPABILITIES, "experimental": {"linnix": {"message_in_hover": is_shown}}}
+        async with a_client(MemoryFeed({"f1": a_finding(pump)})) as client:
+            await client.initialize(capabilities)
+            await client.until(lambda: client.diagnostics(uri(pump)))
+            [shown] = client.diagnostics(uri(pump))
+            value = (await the_hover(client, pump, 1))["contents"]["value"]
+            headline = markdown(shown["message"])
+            assert value.count(headline) == (0 if is_shown else 1)
+            assert value.startswith("**cpu_spin**")
+            assert "| e1 | on cpu cores |" in value
+
     async def test_is_plain_for_a_client_without_markdown(self, pump):
         async with a_client(MemoryFeed({"f1": a_finding(pump)})) as client:
             await client.initialize({})
@@ -732,7 +746,7 @@ class TestProtocol:
             assert client.feed.is_closed
 
     async def test_a_bug_in_a_handler_answers_null_without_a_popup(self, monkeypatch, pump):
-        monkeypatch.setattr("linnix_ls.lsp.wording.as_markdown", lambda _: 1 / 0)
+        monkeypatch.setattr("linnix_ls.lsp.wording.as_markdown", lambda *_, **__: 1 / 0)
         async with a_client(MemoryFeed({"f1": a_finding(pump)})) as client:
             await client.initialize()
             await client.until(lambda: client.diagnostics(uri(pump)))

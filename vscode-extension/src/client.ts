@@ -17,8 +17,13 @@ import type { Command } from "./lookup";
 
 export type { LanguageClient, LanguageClientOptions };
 
-/** Commands that the extension has; the server offers quick fixes for them then. */
-export const CLIENT_COMMANDS = ["linnix.revealProcess", "linnix.copyReproduction"];
+/** What the server takes into account. */
+export const ABILITIES = {
+  /** That the extension has; quick fixes are offered for them then. */
+  commands: ["linnix.revealProcess", "linnix.copyReproduction"],
+  /** VS Code puts it above our hover: there it need not be a second time. */
+  message_in_hover: true,
+};
 
 /** It writes its troubles to the log: popups are for what the user has just asked for. */
 class QuietClient extends LanguageClient {
@@ -35,10 +40,10 @@ class QuietClient extends LanguageClient {
   }
 }
 
-class ClientCommands implements StaticFeature {
+class Abilities implements StaticFeature {
   fillClientCapabilities(capabilities: ClientCapabilities): void {
     const experimental = (capabilities.experimental ?? {}) as Record<string, unknown>;
-    capabilities.experimental = { ...experimental, linnix: { commands: CLIENT_COMMANDS } };
+    capabilities.experimental = { ...experimental, linnix: ABILITIES };
   }
 
   initialize(): void {
@@ -69,7 +74,7 @@ export function createClient(
     },
     initializationFailedHandler: () => false,
   });
-  client.registerFeature(new ClientCommands());
+  client.registerFeature(new Abilities());
   client.onDidChangeState(({ newState }) => {
     if (newState === State.Stopped) {
       onStopped();

@@ -15,7 +15,7 @@ import type { Server } from "./server";
 import type { StackDocuments } from "./stacks";
 import { statusReport } from "./statusText";
 import type { Tasks } from "./tasks";
-import { commandLine, reasonOf } from "./text";
+import { commandLine, fixCommand, reasonOf } from "./text";
 import type { Node } from "./tree";
 
 const PROMPT_MS = 500;
@@ -170,11 +170,13 @@ async function copyReproduction(server: Server, findingId: string): Promise<void
 /** The command is typed into a terminal and not run: whoever presses Enter has read it, and a
  * password goes to sudo alone. */
 async function enableTracing(server: Server): Promise<void> {
-  const { command, status } = server;
+  const { command } = server;
   if (!command) {
     await vscode.commands.executeCommand("workbench.action.openSettings", "linnix.path");
     return;
   }
+  // What was told last may be a moment old, and somebody acts on it.
+  const status = (await server.request<Status>("linnix/status")) ?? server.status;
   if (server.state.kind === "running" && status?.state === "watching" && !status.degraded) {
     void vscode.window.showInformationMessage(`linnix: tracing is on (${status.tracer ?? ""})`);
     return;
@@ -182,11 +184,7 @@ async function enableTracing(server: Server): Promise<void> {
   const fix = status?.fix ?? "";
   if (fix && !/\blinnix-ls agent\b/.test(fix)) {
     // Something else is missing, and an agent would not help.
-    const copy = "Copy";
-    const text = `linnix: ${status?.degraded ?? "not everything is seen"}. What helps: ${fix}`;
-    if ((await vscode.window.showInformationMessage(text, copy)) === copy) {
-      await vscode.env.clipboard.writeText(fix);
-    }
+    await offerFix(status?.degraded ?? "not everything is seen", fix);
     return;
   }
   const agent = [command.command, ...command.args, "agent"];
@@ -212,10 +210,31 @@ async function enableTracing(server: Server): Promise<void> {
   if (!chosen) {
     return;
   }
+  await typeIntoTerminal(`sudo ${commandLine(chosen.words)}`);
+}
+
+/** As the server words it; of a command with a remark, the command alone is typed or copied. */
+async function offerFix(problem: string, fix: string): Promise<void> {
+  const command = fixCommand(fix);
+  const type = "Type into Terminal";
+  const copy = "Copy";
+  const chosen = await vscode.window.showInformationMessage(
+    `linnix: ${problem}. What helps: ${fix}`,
+    ...(command === null ? [] : [type]),
+    copy,
+  );
+  if (chosen === type && command !== null) {
+    await typeIntoTerminal(command);
+  } else if (chosen === copy) {
+    await vscode.env.clipboard.writeText(command ?? fix);
+  }
+}
+
+async function typeIntoTerminal(line: string): Promise<void> {
   const terminal = vscode.window.createTerminal({ name: "linnix: enable tracing" });
   terminal.show();
   await ready(terminal);
-  terminal.sendText(`sudo ${commandLine(chosen.words)}`, false);
+  terminal.sendText(line, false);
 }
 
 /** An older server cannot. */

@@ -11,6 +11,7 @@ import { TreeState } from "./treeState";
 const PERIOD_MS = 1000;
 /** Findings may change many times a second; nobody reads as fast. */
 const SOON_MS = 200;
+const SEEN_LIMIT_MS = 2000;
 
 export class Panel implements vscode.TreeDataProvider<Node>, vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<Node[] | undefined>();
@@ -95,6 +96,7 @@ export class Panel implements vscode.TreeDataProvider<Node>, vscode.Disposable {
 
   async reveal(process: Key, findingId: string): Promise<void> {
     await vscode.commands.executeCommand("linnix.runs.focus");
+    await this.seen();
     await this.ask();
     const text = keyText(process);
     // The first process of a run is the run's line.
@@ -108,6 +110,22 @@ export class Panel implements vscode.TreeDataProvider<Node>, vscode.Disposable {
     if (node) {
       await this.view.reveal(node, { select: true, focus: true, expand: true });
     }
+  }
+
+  /** The view is open before it knows that it is seen, and until then it shows nothing. */
+  private seen(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        subscription.dispose();
+        resolve();
+      };
+      const timer = setTimeout(done, SEEN_LIMIT_MS);
+      const subscription = this.view.onDidChangeVisibility(done);
+      if (this.view.visible) {
+        done();
+      }
+    });
   }
 
   /** Shows while it is typed; Escape leaves what was before. */

@@ -32,6 +32,12 @@ function shellWord(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
+/** What to type, of what the server says helps; null where that is no command. */
+export function fixCommand(fix: string): string | null {
+  const [, command] = /^(sudo [^\p{Cc}\p{Cf}]*?)(?: {2,}\([^()]*\))?$/u.exec(fix) ?? [];
+  return command ?? null;
+}
+
 export function duration(seconds: number): string {
   if (seconds < 60) {
     return `${Math.max(0, Math.floor(seconds))} s`;

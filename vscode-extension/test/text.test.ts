@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
-import { commandLine, duration, markdown, visible } from "../src/text";
+import { commandLine, duration, fixCommand, markdown, visible } from "../src/text";
 
 test("what is copied is read by a shell as the same words", () => {
   const words = ["a b", "it's", "$HOME", "", "ü€", "x\ny\u001b[31m", "\u202ea1", "-n", "`id`"];
@@ -19,6 +19,14 @@ test("no control character reaches what is copied or shown", () => {
 test("foreign text means nothing in Markdown", () => {
   assert.equal(markdown("[x](command:y)"), "\\[x\\]\\(command\\:y\\)");
   assert.equal(markdown("<b>"), "\\<b\\>");
+});
+
+test("of what helps a command is typed without the remark after it, and words are not", () => {
+  const join = "sudo usermod -aG linnix-ls me";
+  assert.equal(fixCommand(`${join}   (then log out and in again)`), join);
+  assert.equal(fixCommand("sudo apt install linux-headers-amd64"), "sudo apt install linux-headers-amd64");
+  assert.equal(fixCommand("log out and in again (in one shell, now: newgrp linnix-ls)"), null);
+  assert.equal(fixCommand("sudo true\nrm -rf /"), null);
 });
 
 test("durations are short", () => {

@@ -24,7 +24,7 @@ from linnix_ls import procfs
 
 ROOT = Path(__file__).parents[3]
 HOST = Path(__file__).with_name("host")
-PATIENCE_S = 90
+PATIENCE_S = 30
 NOBODY = 65534
 SIZE = {"width": 1280, "height": 800}
 
@@ -161,7 +161,8 @@ class Editor:
         )
         context.set_default_timeout(PATIENCE_S * 1000)
         self.page = context.new_page()
-        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("console", lambda said: self.said.append(f"{said.type}: {said.text}"))
+        self.page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
         self.page.goto(f"{self._address}/?folder={folder}")
         self.page.wait_for_selector(".monaco-workbench .statusbar-item")
         self._connection = until(self._connected, "the extension for tests answers")
@@ -228,15 +229,24 @@ class Editor:
         files = sorted((self._data / "data" / "logs").rglob("*.log"))
         return {file.name: file.read_text(errors="replace") for file in files}
 
+    def end_tests(self):
+        """Those that `runTests` has started."""
+        self._kill(b"LINNIX_TEST_ADAPTER")
+        self.call("disposeTests")
+
     def close(self):
         if self._connection:
             self._connection.close()
+        self._kill(b"LINNIX_TEST_SOCKET")
+        self._process.wait()
+
+    def _kill(self, variable):
+        """What has our mark there, also if it has lost its parents."""
         mark = os.fsencode(self._socket_path)
-        for pid in procfs.all_pids():  # also those that have lost their parents
-            if procfs.read_variable(pid, b"LINNIX_TEST_SOCKET") == mark:
+        for pid in procfs.all_pids():
+            if procfs.read_variable(pid, variable) == mark:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        self._process.wait()
 
 
 def tool(script):

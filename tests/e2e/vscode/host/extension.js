@@ -1,12 +1,15 @@
 // A second extension beside ours, for tests only: does within VS Code what tests ask for, over a
 // Unix socket, a line of JSON each way. It has VS Code's API and knows nothing of ours.
 
+const { spawn } = require("node:child_process");
 const { createServer } = require("node:net");
 const { createInterface } = require("node:readline");
 const { rmSync } = require("node:fs");
 const vscode = require("vscode");
 
 const SEVERITIES = ["error", "warning", "information", "hint"];
+
+let testController;
 
 const abilities = {
   command: (id, ...args) => vscode.commands.executeCommand(id, ...args),
@@ -72,6 +75,33 @@ const abilities = {
     vscode.tasks.taskExecutions.forEach((execution) => execution.terminate());
   },
 
+  debug: (configuration) =>
+    vscode.debug.startDebugging(vscode.workspace.workspaceFolders[0], { request: "launch", ...configuration }),
+
+  stopDebugging: () => vscode.debug.stopDebugging(),
+
+  /** As a test adapter does it: a controller, whose profile starts a process. */
+  runTests: async (words) => {
+    testController?.dispose();
+    testController = vscode.tests.createTestController("adapter", "Adapter");
+    const item = testController.createTestItem("all", words.join(" "));
+    testController.items.add(item);
+    const profile = testController.createRunProfile("Run", vscode.TestRunProfileKind.Run, (request) => {
+      const run = testController.createTestRun(request);
+      run.started(item);
+      const [program, ...args] = words;
+      const cwd = vscode.workspace.workspaceFolders[0].uri.fsPath;
+      const env = { ...process.env, LINNIX_TEST_ADAPTER: process.env.LINNIX_TEST_SOCKET };
+      spawn(program, args, { cwd, env, detached: true, stdio: "ignore" }).on("close", () => run.end());
+    });
+    await profile.runHandler(new vscode.TestRunRequest([item]), new vscode.CancellationTokenSource().token);
+  },
+
+  disposeTests: () => {
+    testController?.dispose();
+    testController = undefined;
+  },
+
   hasShellIntegration: (name) => {
     const terminal =
       vscode.window.terminals.find((each) => each.name === name) ??
@@ -86,6 +116,13 @@ const abilities = {
 
   type: (name, text) => {
     vscode.window.terminals.find((each) => each.name === name).sendText(text, false);
+  },
+
+  /** Of the active one: it is drawn on a canvas. */
+  terminalText: async () => {
+    await vscode.commands.executeCommand("workbench.action.terminal.selectAll");
+    await vscode.commands.executeCommand("workbench.action.terminal.copySelection");
+    return vscode.env.clipboard.readText();
   },
 
   terminals: () => vscode.window.terminals.map(({ name }) => name),
@@ -103,6 +140,12 @@ const abilities = {
       .update(name, value ?? undefined, vscode.ConfigurationTarget.Workspace),
 
   clipboard: () => vscode.env.clipboard.readText(),
+
+  /** The line that has the cursor, counted from 1, and its file. */
+  place: () => {
+    const { document, selection } = vscode.window.activeTextEditor ?? {};
+    return document && [document.uri.fsPath, selection.start.line + 1];
+  },
 
   tabs: () => vscode.window.tabGroups.all.flatMap(({ tabs }) => tabs.map(({ label }) => label)),
 
