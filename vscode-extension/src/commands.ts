@@ -1,6 +1,7 @@
 // What the commands do. Whatever fails is told, because somebody has asked for it.
 
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import * as os from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -81,7 +82,14 @@ export function registerCommands(parts: Parts): vscode.Disposable {
         `${context.extension.id}#linnix.start`,
         false,
       ),
-    runSample: () => runSample(context),
+    runSample: async () => {
+      // Nobody would be watching its loop.
+      if (server.state.kind === "missing") {
+        await tellMissing();
+      } else {
+        await runSample(context);
+      }
+    },
     runTask: () => tasks.run(),
     filter: () => {
       panel.askForFilter();
@@ -237,8 +245,22 @@ async function typeIntoTerminal(line: string): Promise<void> {
   terminal.sendText(line, false);
 }
 
-/** An older server cannot. */
+async function tellMissing(): Promise<void> {
+  const setting = "Open the Setting";
+  const chosen = await vscode.window.showInformationMessage(
+    "linnix: linnix-ls is not installed where it is looked for. Install its package, or name its command.",
+    setting,
+  );
+  if (chosen === setting) {
+    await vscode.commands.executeCommand("workbench.action.openSettings", "linnix.path");
+  }
+}
+
+/** Only where systemd would start it; and an older server cannot. */
 async function canInstall([program = "", ...args]: string[]): Promise<boolean> {
+  if (!existsSync("/run/systemd/system")) {
+    return false;
+  }
   try {
     const { stdout } = await promisify(execFile)(program, [...args, "--help"], { timeout: HELP_LIMIT_MS });
     return stdout.includes("--install");
