@@ -1,0 +1,180 @@
+"""The process in which probe source is compiled and loaded on trial. Nothing is attached.
+
+    python -m linnix_ls.playground.check_worker RESULT_FD
+
+LLVM may abort here, libbcc may exit, the verifier may take long: that ends this process and
+nothing else. The request is a JSON object on stdin (`checker.Request`); what is known so far
+leaves as JSON lines on RESULT_FD, so that of a process that dies is known where. Compilers print
+to stderr, which whoever started this reads as well. Programs that load are let go at the end.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from linnix_ls.playground import bpf_syscall
+from linnix_ls.playground.dialect import Dialect, numbered
+
+CPU_LIMIT_S = 20
+MEMORY_LIMIT_BYTES = 4 << 30  # of addresses: LLVM maps much more than it uses
+OUTPUT_LIMIT_BYTES = 16 << 20
+LOG_BYTES = 1 << 20
+
+# BPF_PROG_TYPE_*, from include/uapi/linux/bpf.h.
+KPROBE, TRACEPOINT, PERF_EVENT, RAW_TRACEPOINT = 2, 5, 7, 17
+# By how BCC calls functions that it attaches by itself.
+_BCC_PREFIXES = {
+    "tracepoint__": TRACEPOINT,
+    "raw_tracepoint__": RAW_TRACEPOINT,
+    "kprobe__": KPROBE,
+    "kretprobe__": KPROBE,
+}
+# And by the context that the others take.
+_BCC_CONTEXTS = {
+    "bpf_perf_event_data": PERF_EVENT,
+    "bpf_raw_tracepoint_args": RAW_TRACEPOINT,
+    "pt_regs": KPROBE,
+}
+
+Tell = Callable[..., None]
+
+
+def main() -> None:
+    """Check what stdin says, and tell."""
+    _limit()
+    request = json.load(sys.stdin)
+    result = open(int(sys.argv[1]), "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - for our whole life
+
+    def tell(**fields: Any) -> None:
+        print(json.dumps(fields), file=result, flush=True)
+
+    tell(stage="compile")
+    check = _check_libbpf if request["dialect"] == Dialect.LIBBPF else _check_bcc
+    check(request, tell)
+    tell(stage="done")
+    # Not through the destructors of libraries that we do not know.
+    os._exit(0)
+
+
+def _limit() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    for what, limit in (
+        (resource.RLIMIT_CPU, CPU_LIMIT_S),
+        (resource.RLIMIT_AS, MEMORY_LIMIT_BYTES),
+        (resource.RLIMIT_FSIZE, OUTPUT_LIMIT_BYTES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(what)[1]
+        bound = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(what, (bound, bound))
+
+
+def _check_bcc(request: dict[str, Any], tell: Tell) -> None:
+    os.environ["BCC_KERNEL_SOURCE"] = request["headers"]
+    from linnix_ls.tracer.bcc_worker import import_bcc
+
+    bcc = import_bcc()
+    lib = bcc.libbcc.lib
+
+    class Module(bcc.BPF):  # type: ignore[misc]
+        def _trace_autoload(self) -> None:
+            """Nothing is loaded by itself, and nothing attached."""
+
+    flags = [*(f"-I{folder}" for folder in request["include"]), "-Wall", "-Wno-unused-function"]
+    debug_source = 8  # prints the program with the source line of each instruction
+    try:
+        module = Module(text=numbered(request["source"]), debug=debug_source, cflags=flags)
+    except Exception as error:  # noqa: BLE001 - libbcc raises bare Exception; stderr says more
+        tell(failed=str(error))
+        return
+    for name, prog_type in _bcc_programs(module, lib, request["contexts"]):
+        tell(stage="load", name=name)
+        code = module.dump_func(name.encode())
+        loaded = bpf_syscall.load(
+            prog_type,
+            code,
+            lib.bpf_module_license(module.module),
+            name.encode(),
+            LOG_BYTES,
+        )
+        tell(
+            program={
+                "name": name,
+                "type": prog_type,
+                "errno": loaded.errno,
+                "log": loaded.log,
+                "n_instructions": len(code) // 8,
+                "helpers": sorted(bpf_syscall.helpers_in(code)),
+            }
+        )
+
+
+def _bcc_programs(module: Any, lib: Any, contexts: dict[str, str]) -> Iterator[tuple[str, int]]:
+    for index in range(lib.bpf_num_functions(module.module)):
+        name = os.fsdecode(lib.bpf_function_name(module.module, index))
+        known = next(
+            (kind for prefix, kind in _BCC_PREFIXES.items() if name.startswith(prefix)), None
+        )
+        yield name, known or _BCC_CONTEXTS.get(contexts.get(name, ""), TRACEPOINT)
+
+
+def _check_libbpf(request: dict[str, Any], tell: Tell) -> None:
+    compiled = subprocess.run(
+        [
+            *("clang", "-target", "bpf", "-g", "-O2", "-Wall", "-x", "c", "-c", "-o", "-"),
+            *("-fno-crash-diagnostics", "-fno-color-diagnostics"),
+            *(f"-I{folder}" for folder in request["include"]),
+            f"-D__TARGET_ARCH_{_libbpf_architecture()}",
+            "-",
+        ],
+        input=f'#line 1 "{request["name"]}"\n{request["source"]}'.encode(errors="surrogateescape"),
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    if compiled.returncode:
+        tell(failed="clang", status=compiled.returncode)
+        return
+    from linnix_ls.playground import libbpf
+
+    library = libbpf.Libbpf()
+    with library.open(compiled.stdout) as described:
+        programs = described.programs()
+    lines = libbpf.line_table(compiled.stdout)
+    for program in programs:
+        tell(stage="load", name=program.name)
+        error, log, code = library.load_alone(compiled.stdout, program.name, LOG_BYTES)
+        tell(
+            program={
+                "name": program.name,
+                "section": program.section,
+                "type": program.type,
+                "errno": error,
+                "log": log,
+                "n_instructions": len(code) // 8,
+                "helpers": sorted(bpf_syscall.helpers_in(code)),
+                "lines": lines.get(program.name, []),
+            }
+        )
+
+
+def _libbpf_architecture() -> str:
+    machine = os.uname().machine
+    return {"x86_64": "x86", "aarch64": "arm64", "ppc64le": "powerpc", "s390x": "s390"}.get(
+        machine, machine
+    )
+
+
+if __name__ == "__main__":
+    # What is in the folder that we were started in is no module of ours.
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", str(Path.cwd()))]
+    main()
