@@ -1,0 +1,187 @@
+"""From what a trial told (`checker`) to problems at lines of the source."""
+
+from __future__ import annotations
+
+import errno as errno_module
+import os
+import re
+from typing import Any
+
+from linnix_ls.playground import clang_output
+from linnix_ls.playground.base import Checked, Problem, ProgramReport, Severity
+from linnix_ls.playground.c_source import CSource
+from linnix_ls.playground.checker import Request, Trial
+from linnix_ls.playground.dialect import Dialect
+from linnix_ls.playground.verifier import refusal
+
+_ANNOTATED = re.compile(r"^; .*// Line +(\d+)$|^ *(?P<at>\d+):\t[0-9a-f]{2} |^; *// Line +(\d+)$")
+_MAP_REFUSED = re.compile(r"could not open bpf map: (?P<map>\w+), error: (?P<error>.+)")
+_LIBBPF_MAP_REFUSED = re.compile(
+    r"map '(?P<map>\w+)': failed to create: (?P<error>[^(]+)"
+)
+_LIBBPF_SAYS = re.compile(r"^libbpf: (?P<text>.*)$", re.MULTILINE)
+_NO_PROGRAM_TYPE = re.compile(r"prog '(?P<program>\w+)': missing BPF prog type, check ELF section name '(?P<section>[^']*)'")
+_EXTERN = re.compile(r"(?:failed to find BTF for extern|extern \(func ksym\)|extern) '(?P<name>\w+)'")
+_TARGET = re.compile(
+    r"failed to find kernel BTF type ID of '(?P<name>[^']+)'|failed to determine tracepoint '(?P<name2>[^']+)'"
+)
+_CORE = re.compile(r"CO-RE relocat\w+.*?\[\d+\] struct (?P<type>\w+)\.?(?P<field>\w*)")
+
+
+def diagnose(request: Request, trial: Trial) -> Checked:
+    """All problems, by line. Empty where everything compiles and loads."""
+    source = CSource(request.source)
+    is_bcc = request.dialect is Dialect.BCC
+    problems = clang_output.problems(trial.output, source, request.name, is_bcc=is_bcc)
+    tables = _tables(trial.output) if is_bcc else {}
+    for told in trial.programs:
+        if told["errno"]:
+            problems.append(_refused(source, told, tables, trial.output, is_bcc=is_bcc))
+    has_error = any(problem.severity is Severity.ERROR for problem in problems)
+    if not has_error:
+        problems += _map_problems(source, trial)
+        has_error = any(problem.severity is Severity.ERROR for problem in problems)
+    if trial.stage != "done" or trial.failed or trial.ended_by:
+        if not has_error:
+            problems.append(_unknown_end(source, trial))
+    problems.sort(key=lambda problem: (problem.span.line, problem.span.column or 0))
+    programs = tuple(
+        ProgramReport(
+            told["name"],
+            told["type"],
+            told["errno"],
+            told["n_instructions"],
+            tuple(told["helpers"]),
+        )
+        for told in trial.programs
+    )
+    return Checked(tuple(problems), programs, trial.took_s)
+
+
+def _tables(output: str) -> dict[str, dict[int, int]]:
+    """BCC's annotated programs: of each function, instruction to line."""
+    tables: dict[str, dict[int, int]] = {}
+    table: dict[int, int] = {}
+    line = 0
+    for raw in output.splitlines():
+        if raw.startswith("Disassembly of function "):
+            table = tables[raw.removeprefix("Disassembly of function ").strip()] = {}
+            line = 0
+        elif found := re.search(r"// Line +(\d+)$", raw) if raw.startswith(";") else None:
+            line = int(found[1])
+        elif line and (insn := re.match(r"^ *(\d+):\t", raw)):
+            table[int(insn[1])] = line
+    return tables
+
+
+def _refused(
+    source: CSource,
+    told: dict[str, Any],
+    tables: dict[str, dict[int, int]],
+    output: str,
+    *,
+    is_bcc: bool,
+) -> Problem:
+    columns: dict[int, int] = {}
+    if is_bcc:
+        lines = tables.get(told["name"], {})
+    else:
+        rows = [row for row in told["lines"] if row[2] > 0]
+        own = rows[0][1] if rows else ""
+        lines = {at: line for at, file, line, _ in rows if file == own or file.endswith(".bpf.c")}
+        columns = {at: column for at, _, _, column in rows}
+    if not told["log"].strip():
+        return _without_log(source, told, output)
+    return refusal.explain(
+        refusal.Refusal(
+            source, told["name"], os.strerror(told["errno"]), told["log"], lines, columns
+        )
+    )
+
+
+def _without_log(source: CSource, told: dict[str, Any], output: str) -> Problem:
+    """Refused before the verifier looked, or by what may not be loaded here at all."""
+    function = source.function(told["name"])
+    span = function.head if function else source.whole(1)
+    said = "\n".join(found["text"] for found in _LIBBPF_SAYS.finditer(output))
+    number = told["errno"]
+    code, message = "attach/refused", ""
+    if target := _TARGET.search(said):
+        name = target["name"] or target["name2"]
+        code = "attach/no-such-target"
+        message = f"this kernel has nothing called {name} to attach to. Fix: name what it has"
+    elif extern := _EXTERN.search(said):
+        code = "attach/extern"
+        message = (
+            f"{extern['name']} is declared and nowhere defined. Fix: define it, or use a helper: a"
+            " probe has no C library"
+        )
+        line = next(
+            (
+                at
+                for at in range(1, len(source.lines) + 1)
+                if re.search(rf"\b{extern['name']}\s*\(", source.code(at)) and source.function_at(at)
+            ),
+            None,
+        )
+        span = source.whole(line) if line else span
+    elif refused := _LIBBPF_MAP_REFUSED.search(said):
+        return _map_problem(source, refused["map"], refused["error"].strip(), said)
+    elif number == errno_module.EPERM:
+        message = (
+            "the kernel refuses to load programs of this type here. Fix: use a tracepoint, or load"
+            " with CAP_BPF and CAP_PERFMON"
+        )
+    else:
+        message = f"it cannot be loaded: {os.strerror(number)}" + (f" ({said[:500]})" if said else "")
+    return Problem(span, Severity.ERROR, code, message, program=told["name"], log=said)
+
+
+def _map_problems(source: CSource, trial: Trial) -> list[Problem]:
+    found = []
+    for refused in _MAP_REFUSED.finditer(trial.output):
+        found.append(_map_problem(source, refused["map"], refused["error"], trial.output))
+    for wrong in _NO_PROGRAM_TYPE.finditer(trial.output):
+        function = source.function(wrong["program"])
+        found.append(
+            Problem(
+                function.head if function else source.whole(1),
+                Severity.ERROR,
+                "attach/section-name",
+                f'no kind of program is called SEC("{wrong["section"]}"). Fix: spell it as one that'
+                ' there is: SEC("tracepoint/sched/sched_process_exec")',
+                program=wrong["program"],
+                log=trial.output[:20_000],
+            )
+        )
+    return found
+
+
+def _map_problem(source: CSource, name: str, error: str, log: str) -> Problem:
+    line = source.maps.get(name)
+    return Problem(
+        source.whole(line) if line else source.whole(1),
+        Severity.ERROR,
+        "map/refused",
+        f"the kernel does not make the map `{name}`: {error}. Fix: look at its sizes (a ring buffer"
+        " needs a power of two of pages, keys at most 512 bytes) and flags",
+        log=log[:20_000],
+    )
+
+
+def _unknown_end(source: CSource, trial: Trial) -> Problem:
+    """It ended, and nothing that was printed tells why in a way that is known."""
+    function = source.function(trial.loading)
+    span = function.head if function else source.whole(1)
+    if trial.ended_by == "time":
+        code, message = "check/time", "checking this took too long and was ended. Fix: make it smaller"
+    elif trial.ended_by:
+        code = "check/died"
+        message = f"the compiler did not survive this source ({trial.ended_by})"
+        if last := [line for line in trial.output.splitlines() if line.strip()]:
+            message += f": {last[-1][:300]}"
+    else:
+        code, message = "check/failed", f"it could not be checked: {trial.failed or 'no answer'}"
+        if last := [line for line in trial.output.splitlines() if line.strip()]:
+            message += f": {last[-1][:300]}"
+    return Problem(span, Severity.ERROR, code, message, log=trial.output[:20_000])
