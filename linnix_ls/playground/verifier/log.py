@@ -12,7 +12,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_STEP = re.compile(r"^(?P<at>\d+): \([0-9a-f]{2}\) (?P<text>[^;]*?)\s*(?:; (?P<state>.*))?$")
+# libbpf puts words of its own in the place of an instruction that it could not relocate.
+_STEP = re.compile(
+    r"^(?P<at>\d+): (?:\([0-9a-f]{2}\) |(?=<invalid ))(?P<text>[^;]*?)\s*(?:;\s?(?P<state>.*))?$"
+)
 _STATE = re.compile(r"^(?:from )?\d+(?: to \d+)?(?: \(speculative execution\))?: (?P<state>.*)$")
 _SOURCE = re.compile(r"^; (?P<text>.*?)(?: @ (?P<file>[^ ]+):(?P<line>\d+))?$")
 _FIRST_STATE = re.compile(r"^func#\d+ @\d+$|^(?:frame\d+: )?R\d+(?:_w)?=")

@@ -132,8 +132,8 @@ class _Explanation:
                 None,
             )
         head = self.function.head.line if self.function else 1
-        if place == "function" or line is None:
-            return self._named_in_function() or head
+        if place in ("function", "named") or line is None:
+            return self._named_in_function() or (line if place == "named" else None) or head
         if place == "loop":
             return self.source.loop_around(line) or self._loop_of_path() or line
         if place == "return":
@@ -278,6 +278,12 @@ class _Explanation:
                     return self._argument() or "this value"
                 variable = self._variable()
                 return f"`{variable}`" if variable else "this value"
+            case "name":
+                return self._variable() or "pointer"
+            case "missing":
+                kind, what = self.facts.get("type"), self.facts.get("what")
+                owner = f"struct {kind.split('___')[0]}" if kind else "such type or field"
+                return f"field `{what}` in {owner}" if what else owner
             case "unset":
                 return "the result of this function" if self.register == "R0" else "a value used here"
             case "helper":
@@ -290,14 +296,15 @@ class _Explanation:
                 return _kind(self.facts.get("kind", known))
             case "wanted_words":
                 kinds = self.facts.get("wanted", "").split(", ")
-                return " or ".join(dict.fromkeys(_kind(kind) for kind in kinds if kind))
+                words = list(dict.fromkeys(_kind(kind) for kind in kinds if kind))
+                # Of the eight that take any memory, two say enough.
+                return " or ".join(words) if len(words) < 3 else "the address of a variable"
             case "map_type_words":
                 number = int(self.facts.get("map_type", 0))
                 return _MAP_TYPES[number] if number < len(_MAP_TYPES) else f"type {number}"
             case "reach":
-                if int(self.facts.get("off", 0)) < 0 or self._says_min():
-                    return "before the beginning"
-                return "beyond the end"
+                is_before = int(self.facts.get("off", 0)) < 0
+                return "before the beginning" if is_before else "beyond the end"
             case "end_words":
                 return "small" if self.facts.get("end") == "min" else "large"
             case "because":
@@ -310,9 +317,6 @@ class _Explanation:
                 said = _range(known)
                 return f": it may be {said}" if said else ""
         return "?"
-
-    def _says_min(self) -> bool:
-        return any(" min value is outside" in each for each in self.log.messages)
 
     def _last_map(self) -> str:
         for step in reversed(self.steps):
@@ -345,7 +349,7 @@ class _Explanation:
         rule = self.match.rule.id if self.match else ""
         if self.origin:
             self._add(found, self._line_of_step(self.origin.step), _came_from(self.origin, rule))
-        if rule in _OF_A_BOUND and (check := self._weak_check()):
+        if rule in _OF_A_BOUND and _range(self._known() or "") and (check := self._weak_check()):
             self._add(found, check, "this check is not enough")
         if rule == "ref-leak" and self.steps:
             self._add(found, self._line_of(self.steps[-1].at), "on this path the program ends without it")
@@ -367,7 +371,7 @@ class _Explanation:
 
     def _weak_check(self) -> int | None:
         """The last comparison on the way whose line names the index or the variable."""
-        names = [name for name in (self._index(), self._variable()) if name]
+        names = [name for name in (self._index() or self._variable(),) if name]
         words = {word for name in names for word in re.findall(r"[A-Za-z_]\w*", name)}
         for step in reversed(self.steps):
             if _JUMP.match(step.text) and (line := self._line_of(step.at)) and line != self.line:
