@@ -21,16 +21,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from linnix_ls.playground import bpf_syscall
+from linnix_ls.playground import bpf_syscall, policy
 from linnix_ls.playground.dialect import Dialect, numbered
+from linnix_ls.playground.policy import KPROBE, PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT
 
 CPU_LIMIT_S = 20
 MEMORY_LIMIT_BYTES = 4 << 30  # of addresses: LLVM maps much more than it uses
 OUTPUT_LIMIT_BYTES = 16 << 20
 LOG_BYTES = 1 << 20
 
-# BPF_PROG_TYPE_*, from include/uapi/linux/bpf.h.
-KPROBE, TRACEPOINT, PERF_EVENT, RAW_TRACEPOINT = 2, 5, 7, 17
 # By how BCC calls functions that it attaches by itself.
 _BCC_PREFIXES = {
     "tracepoint__": TRACEPOINT,
@@ -97,26 +96,52 @@ def _check_bcc(request: dict[str, Any], tell: Tell) -> None:
     except Exception as error:  # noqa: BLE001 - libbcc raises bare Exception; stderr says more
         tell(failed=str(error))
         return
+    tell(maps=_bcc_maps(module, lib))
     for name, prog_type in _bcc_programs(module, lib, request["contexts"]):
         tell(stage="load", name=name)
         code = module.dump_func(name.encode())
-        loaded = bpf_syscall.load(
-            prog_type,
-            code,
-            lib.bpf_module_license(module.module),
-            name.encode(),
-            LOG_BYTES,
+        told = _described(name, prog_type, code)
+        if not told["refused"]:
+            loaded = bpf_syscall.load(
+                prog_type, code, lib.bpf_module_license(module.module), name.encode(), LOG_BYTES
+            )
+            told |= {"errno": loaded.errno, "log": loaded.log}
+        tell(program=told)
+
+
+def _described(name: str, prog_type: int, code: bytes) -> dict[str, Any]:
+    """What is known of a program before it is loaded, and whether it may be.
+
+    ``refused``: (instruction, helper) of calls that policy refuses; (0, 0) for its whole type.
+    """
+    refused = list(policy.refused_calls(code))
+    if policy.type_refused(prog_type):
+        refused.append((0, 0))
+    return {
+        "name": name,
+        "type": prog_type,
+        "errno": 0,
+        "log": "",
+        "n_instructions": len(code) // 8,
+        "helpers": sorted(bpf_syscall.helpers_in(code)),
+        "refused": refused,
+        "lines": [],
+    }
+
+
+def _bcc_maps(module: Any, lib: Any) -> list[tuple[str, int, int, int, int]]:
+    lib.bpf_table_name.restype = ctypes.c_char_p  # the binding has no use for it, and no types
+    lib.bpf_table_name.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    return [
+        (
+            os.fsdecode(lib.bpf_table_name(module.module, index)),
+            lib.bpf_table_type_id(module.module, index),
+            lib.bpf_table_key_size_id(module.module, index),
+            lib.bpf_table_leaf_size_id(module.module, index),
+            lib.bpf_table_max_entries_id(module.module, index),
         )
-        tell(
-            program={
-                "name": name,
-                "type": prog_type,
-                "errno": loaded.errno,
-                "log": loaded.log,
-                "n_instructions": len(code) // 8,
-                "helpers": sorted(bpf_syscall.helpers_in(code)),
-            }
-        )
+        for index in range(lib.bpf_num_tables(module.module))
+    ]
 
 
 def _bcc_programs(module: Any, lib: Any, contexts: dict[str, str]) -> Iterator[tuple[str, int]]:
@@ -147,24 +172,20 @@ def _check_libbpf(request: dict[str, Any], tell: Tell) -> None:
     from linnix_ls.playground import libbpf
 
     library = libbpf.Libbpf()
-    with library.open(compiled.stdout) as described:
-        programs = described.programs()
+    with library.open(compiled.stdout) as opened:
+        programs, maps = opened.programs(), opened.maps()
+    tell(maps=maps)
+    if sum(policy.MapSize(*each).n_bytes(os.cpu_count() or 1) for each in maps) > policy.MAX_MAP_BYTES:
+        return
     lines = libbpf.line_table(compiled.stdout)
     for program in programs:
         tell(stage="load", name=program.name)
-        error, log, code = library.load_alone(compiled.stdout, program.name, LOG_BYTES)
-        tell(
-            program={
-                "name": program.name,
-                "section": program.section,
-                "type": program.type,
-                "errno": error,
-                "log": log,
-                "n_instructions": len(code) // 8,
-                "helpers": sorted(bpf_syscall.helpers_in(code)),
-                "lines": lines.get(program.name, []),
-            }
-        )
+        told = _described(program.name, program.type, program.code)
+        told |= {"section": program.section, "lines": lines.get(program.name, [])}
+        if not told["refused"]:
+            error, log = library.load_alone(compiled.stdout, program.name, LOG_BYTES)
+            told |= {"errno": error, "log": log}
+        tell(program=told)
 
 
 def _libbpf_architecture() -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from linnix_ls.playground.dialect import Dialect
+from linnix_ls.playground.policy import MapSize
 
 TIME_LIMIT_S = 30.0
 MAX_OUTPUT_BYTES = 16 << 20
@@ -58,6 +59,7 @@ class Trial:
     loading: str | None
     failed: str | None
     programs: tuple[dict[str, Any], ...]
+    maps: tuple[MapSize, ...]
     output: str
     ended_by: str | None
     took_s: float
@@ -123,6 +125,7 @@ def _content(fd: int) -> str:
 def _trial(result: str, output: str, ended_by: str | None, took_s: float) -> Trial:
     stage, loading, failed = "start", None, None
     programs: list[dict[str, Any]] = []
+    maps: list[MapSize] = []
     for line in result.splitlines():
         try:
             told = json.loads(line)
@@ -131,6 +134,7 @@ def _trial(result: str, output: str, ended_by: str | None, took_s: float) -> Tri
         stage = told.get("stage", stage)
         loading = told.get("name", loading)
         failed = told.get("failed", failed)
+        maps += [MapSize(*each) for each in told.get("maps", ())]
         if "program" in told:
             programs.append(told["program"])
-    return Trial(stage, loading, failed, tuple(programs), output, ended_by, took_s)
+    return Trial(stage, loading, failed, tuple(programs), tuple(maps), output, ended_by, took_s)

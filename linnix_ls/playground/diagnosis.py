@@ -7,7 +7,7 @@ import os
 import re
 from typing import Any
 
-from linnix_ls.playground import clang_output
+from linnix_ls.playground import clang_output, policy
 from linnix_ls.playground.base import Checked, Problem, ProgramReport, Severity
 from linnix_ls.playground.c_source import CSource
 from linnix_ls.playground.checker import Request, Trial
@@ -34,8 +34,14 @@ def diagnose(request: Request, trial: Trial) -> Checked:
     is_bcc = request.dialect is Dialect.BCC
     problems = clang_output.problems(trial.output, source, request.name, is_bcc=is_bcc)
     tables = _tables(trial.output) if is_bcc else {}
+    problems += policy.source_problems(source)
+    if too_large := policy.map_problem(source, trial.maps, os.cpu_count() or 1):
+        problems.append(too_large)
     for told in trial.programs:
-        if told["errno"]:
+        if told["refused"]:
+            known = {problem.span.line for problem in problems}
+            problems += _forbidden(source, told, tables, known, is_bcc=is_bcc)
+        elif told["errno"]:
             problems.append(_refused(source, told, tables, trial.output, is_bcc=is_bcc))
     has_error = any(problem.severity is Severity.ERROR for problem in problems)
     if not has_error:
@@ -74,6 +80,38 @@ def _tables(output: str) -> dict[str, dict[int, int]]:
     return tables
 
 
+def _lines(told: dict[str, Any], tables: dict[str, dict[int, int]], *, is_bcc: bool) -> dict[int, int]:
+    """The editor's line of each instruction that has one."""
+    if is_bcc:
+        return tables.get(told["name"], {})
+    rows = [row for row in told["lines"] if row[2] > 0]
+    own = rows[0][1] if rows else ""
+    return {at: line for at, file, line, _ in rows if file == own or file.endswith(".bpf.c")}
+
+
+def _forbidden(
+    source: CSource,
+    told: dict[str, Any],
+    tables: dict[str, dict[int, int]],
+    known_lines: set[int],
+    *,
+    is_bcc: bool,
+) -> list[Problem]:
+    """What the bytecode does that policy refuses, and the source did not show."""
+    lines = _lines(told, tables, is_bcc=is_bcc)
+    function = source.function(told["name"])
+    head = function.head if function else source.whole(1)
+    found: list[Problem] = []
+    for at, number in told["refused"]:
+        before = [insn for insn in lines if insn <= at]
+        span = source.whole(lines[max(before)]) if before and number else head
+        if span.line in known_lines:
+            continue
+        known_lines.add(span.line)
+        found.append(policy.bytecode_problem(span, number, told["type"], told["name"]))
+    return found
+
+
 def _refused(
     source: CSource,
     told: dict[str, Any],
@@ -82,19 +120,12 @@ def _refused(
     *,
     is_bcc: bool,
 ) -> Problem:
-    columns: dict[int, int] = {}
-    if is_bcc:
-        lines = tables.get(told["name"], {})
-    else:
-        rows = [row for row in told["lines"] if row[2] > 0]
-        own = rows[0][1] if rows else ""
-        lines = {at: line for at, file, line, _ in rows if file == own or file.endswith(".bpf.c")}
-        columns = {at: column for at, _, _, column in rows}
+    lines = _lines(told, tables, is_bcc=is_bcc)
     if not told["log"].strip():
         return _without_log(source, told, output)
     return refusal.explain(
         refusal.Refusal(
-            source, told["name"], os.strerror(told["errno"]), told["log"], lines, columns
+            source, told["name"], os.strerror(told["errno"]), told["log"], lines
         )
     )
 

@@ -20,6 +20,7 @@ class ProgramInfo(NamedTuple):
     name: str
     section: str
     type: int
+    code: bytes
 
 
 class _Object:
@@ -39,9 +40,30 @@ class _Object:
                 os.fsdecode(self.lib.bpf_program__name(each)),
                 os.fsdecode(self.lib.bpf_program__section_name(each)),
                 self.lib.bpf_program__type(each),
+                ctypes.string_at(
+                    self.lib.bpf_program__insns(each), self.lib.bpf_program__insn_cnt(each) * 8
+                ),
             )
             for each in self.pointers()
         ]
+
+    def maps(self) -> list[tuple[str, int, int, int, int]]:
+        """Name, type, sizes of key and value, entries; but for those that hold global variables."""
+        found = []
+        each = self.lib.bpf_object__next_map(self.handle, None)
+        while each:
+            if not self.lib.bpf_map__is_internal(each):
+                found.append(
+                    (
+                        os.fsdecode(self.lib.bpf_map__name(each)),
+                        self.lib.bpf_map__type(each),
+                        self.lib.bpf_map__key_size(each),
+                        self.lib.bpf_map__value_size(each),
+                        self.lib.bpf_map__max_entries(each),
+                    )
+                )
+            each = self.lib.bpf_object__next_map(self.handle, each)
+        return found
 
 
 class Libbpf:
@@ -58,6 +80,12 @@ class Libbpf:
         lib.bpf_object__open_mem.argtypes = [text, ctypes.c_size_t, pointer]
         lib.bpf_object__next_program.restype = pointer
         lib.bpf_object__next_program.argtypes = [pointer, pointer]
+        lib.bpf_object__next_map.restype = pointer
+        lib.bpf_object__next_map.argtypes = [pointer, pointer]
+        lib.bpf_map__name.restype = text
+        lib.bpf_map__is_internal.restype = ctypes.c_bool
+        for name in ("name", "type", "key_size", "value_size", "max_entries", "is_internal"):
+            getattr(lib, f"bpf_map__{name}").argtypes = [pointer]
         lib.bpf_object__load.argtypes = [pointer]
         lib.bpf_object__close.argtypes = [pointer]
         for name in ("name", "section_name"):
@@ -89,29 +117,20 @@ class Libbpf:
         finally:
             self._lib.bpf_object__close(handle)
 
-    def load_alone(self, content: bytes, name: str, log_bytes: int) -> tuple[int, str, bytes]:
+    def load_alone(self, content: bytes, name: str, log_bytes: int) -> tuple[int, str]:
         """Load this program and no other of the object.
 
-        Returns the errno (0 if it loads), the verifier's log, and the instructions.
+        Returns the errno (0 if it loads) and the verifier's log.
         """
         log = ctypes.create_string_buffer(log_bytes)
         with self.open(content) as opened:
-            code = b""
-            wanted = None
             for program in opened.pointers():
                 is_wanted = os.fsdecode(self._lib.bpf_program__name(program)) == name
                 self._lib.bpf_program__set_autoload(program, is_wanted)
                 if is_wanted:
-                    wanted = program
                     self._lib.bpf_program__set_log_buf(program, log, log_bytes)
             error = -self._lib.bpf_object__load(opened.handle)
-            if wanted:
-                # As loaded: with relocations done.
-                code = ctypes.string_at(
-                    self._lib.bpf_program__insns(wanted),
-                    self._lib.bpf_program__insn_cnt(wanted) * 8,
-                )
-            return error, os.fsdecode(log.value), code
+            return error, os.fsdecode(log.value)
 
 
 def line_table(content: bytes) -> dict[str, list[tuple[int, str, int, int]]]:

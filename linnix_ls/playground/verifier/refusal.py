@@ -56,7 +56,6 @@ class Refusal:
 
     Attributes:
         lines: of its instructions, the editor's line of each that has one.
-        columns: likewise, where they are known.
     """
 
     source: CSource
@@ -64,7 +63,6 @@ class Refusal:
     errno_text: str
     log_text: str
     lines: Mapping[int, int]
-    columns: Mapping[int, int]
 
 
 def explain(refusal: Refusal) -> Problem:
