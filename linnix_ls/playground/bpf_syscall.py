@@ -87,9 +87,7 @@ def _try(
         attributes.log_buf = ctypes.addressof(log)
     libc = ctypes.CDLL(None, use_errno=True)
     number = _SYS_BPF[platform.machine()]
-    fd = libc.syscall(
-        number, _BPF_PROG_LOAD, ctypes.byref(attributes), ctypes.sizeof(attributes)
-    )
+    fd = libc.syscall(number, _BPF_PROG_LOAD, ctypes.byref(attributes), ctypes.sizeof(attributes))
     if fd >= 0:
         return fd, 0, ""
     return None, ctypes.get_errno(), os.fsdecode(log.value)

@@ -37,10 +37,12 @@ _CONTEXT = re.compile(r"\b(\w+)\s*\(\s*struct\s+(\w+)\s*\*")
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function. `name`: as the loader calls it. `head`: where it is named."""
+    """One function. `name`: as the loader calls it. `head`: where it is named. `attached_at`: where
+    the source says what it is attached to."""
 
     name: str
     head: Span
+    attached_at: Span
     first_line: int
     last_line: int
 
@@ -107,8 +109,17 @@ class CSource:
         first = (head or body).start_point[0] + 1
         name, at = _name_of(head_text)
         line = first + head_text.count("\n", 0, at)
-        shown = self.whole(line)
-        return Function(name, shown, first, body.end_point[0] + 1)
+        section = next(
+            (
+                at
+                for at in range(line, max(0, line - 4), -1)
+                if re.search(r"\bSEC\s*\(", self.code(at))
+            ),
+            line,
+        )
+        if any(";" in self.code(at) or "}" in self.code(at) for at in range(section, line)):
+            section = line  # of something else
+        return Function(name, self.whole(line), self.whole(section), first, body.end_point[0] + 1)
 
     def _text(self, node: Node) -> str:
         return (node.text or b"").decode(errors="replace")

@@ -172,10 +172,17 @@ def _check_libbpf(request: dict[str, Any], tell: Tell) -> None:
     from linnix_ls.playground import libbpf
 
     library = libbpf.Libbpf()
-    with library.open(compiled.stdout) as opened:
-        programs, maps = opened.programs(), opened.maps()
+    try:
+        with library.open(compiled.stdout) as opened:
+            programs, maps = opened.programs(), opened.maps()
+    except OSError as error:  # it has said why
+        tell(failed=f"libbpf: {error.strerror}")
+        return
     tell(maps=maps)
-    if sum(policy.MapSize(*each).n_bytes(os.cpu_count() or 1) for each in maps) > policy.MAX_MAP_BYTES:
+    if (
+        sum(policy.MapSize(*each).n_bytes(os.cpu_count() or 1) for each in maps)
+        > policy.MAX_MAP_BYTES
+    ):
         return
     lines = libbpf.line_table(compiled.stdout)
     for program in programs:

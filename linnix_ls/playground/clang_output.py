@@ -22,8 +22,13 @@ _AT_LINE = re.compile(r"^Error at line (?P<line>\d+): (?P<text>.*)$")
 _CANNOT_SELECT = re.compile(r"^(?:fatal error: error in backend: |LLVM ERROR: )(?P<text>.*)$")
 _LLVM_PLACE = re.compile(r"(?P<file>[^\s,:]+):(?P<line>\d+):(?P<column>\d+)")
 _FLAG = re.compile(r" \[-W[\w=-]+\]$")
+_UNDECLARED = re.compile(
+    r"implicit(?:ly)? declar(?:ation of function|ing library function) '(?P<name>\w+)'"
+)
 # Of BCC's own rewriting, not of the user's source.
-_NOT_THEIRS = re.compile(r"macro redefined|__HAVE_BUILTIN_BSWAP|unused variable '__bpf_|-Wframe-address")
+_NOT_THEIRS = re.compile(
+    r"macro redefined|__HAVE_BUILTIN_BSWAP|unused variable '__bpf_|-Wframe-address"
+)
 
 # What LLVM cannot express for BPF, in words; None: its own will do.
 _BACKEND: tuple[tuple[re.Pattern[str], str, str], ...] = (
@@ -53,7 +58,9 @@ _BACKEND: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "give it a constant length",
     ),
     (
-        re.compile(r"only integer returns supported|pass by value not supported|aggregate returns|return by value|multiple return"),
+        re.compile(
+            r"only integer returns supported|pass by value not supported|aggregate returns|return by value|multiple return"
+        ),
         "structs cannot be passed or returned by value",
         "pass a pointer",
     ),
@@ -93,6 +100,8 @@ def problems(output: str, source: CSource, name: str, *, is_bcc: bool) -> list[P
             line = int(diagnostic["line"]) if is_theirs else included_at or 1
             column = int(diagnostic["column"]) if is_theirs else None
             text = _FLAG.sub("", diagnostic["text"])
+            if is_theirs and (place := _place_in(text, name, is_bcc=is_bcc)):
+                line, column = place  # of LLVM's, which names the function before
             if diagnostic["level"] == "note":
                 if found and is_theirs:
                     found[-1].notes.append(Related(_span(source, line, column), text))
@@ -106,7 +115,15 @@ def problems(output: str, source: CSource, name: str, *, is_bcc: bool) -> list[P
             found[-1].log.append(raw)
     kept = [each for each in found if not _NOT_THEIRS.search(each.text)]
     told = [_problem(each, source) for each in kept]
-    return [*told, *_backend(output, source, {each.line for each in kept})]
+    return [*told, *_backend(output, source, {each.line for each in kept}, name, is_bcc=is_bcc)]
+
+
+def _place_in(text: str, name: str, *, is_bcc: bool) -> tuple[int, int] | None:
+    """What LLVM itself names in a message."""
+    for found in _LLVM_PLACE.finditer(text):
+        if _is_theirs(found["file"], name, is_bcc=is_bcc):
+            return int(found["line"]), int(found["column"])
+    return None
 
 
 def _is_theirs(file: str, name: str, *, is_bcc: bool) -> bool:
@@ -116,9 +133,16 @@ def _is_theirs(file: str, name: str, *, is_bcc: bool) -> bool:
 def _problem(said: _Open, source: CSource) -> Problem:
     severity = Severity.WARNING if said.level == "warning" else Severity.ERROR
     message = said.text
-    for pattern, words, fix in _BACKEND[1:4]:
-        if known := pattern.search(said.text):
-            message = f"{words}. Fix: {fix}".format_map(known.groupdict())
+    if undeclared := _UNDECLARED.search(said.text):
+        # A warning in C; there is nothing here that it could be linked with.
+        severity = Severity.ERROR
+        message = (
+            f"there is no function {undeclared['name']}() here. Fix: define it, use"
+            f" __builtin_{undeclared['name']}() if the compiler has it, or a BPF helper: a probe has"
+            " no C library"
+        )
+    elif said.level != "warning":
+        message = _backend_words(said.text) or said.text
     return Problem(
         _span(source, said.line, said.column),
         severity,
@@ -140,7 +164,21 @@ def _span(source: CSource, line: int, column: int | None) -> Span:
     return Span(line, at + 1, word.end() + 1) if word else whole
 
 
-def _backend(output: str, source: CSource, known_lines: set[int]) -> Iterator[Problem]:
+# Declared with a length that is a variable's value.
+_VARIABLE_LENGTH = re.compile(r"^\s*(?:[a-z]\w*\s+)+\w+\s*\[\s*[^\]]*\b[a-z_]\w*\b[^\]]*\]\s*[;=]")
+
+
+def _first_line(source: CSource, pattern: re.Pattern[str]) -> str | None:
+    lines = range(1, len(source.lines) + 1)
+    return next(
+        (str(at) for at in lines if pattern.search(source.code(at)) and source.function_at(at)),
+        None,
+    )
+
+
+def _backend(
+    output: str, source: CSource, known_lines: set[int], name: str, *, is_bcc: bool
+) -> Iterator[Problem]:
     """What LLVM says when it gives up, which looks like nothing that clang says."""
     for raw in output.splitlines():
         if raw.startswith("Disassembly of function"):
@@ -150,8 +188,10 @@ def _backend(output: str, source: CSource, known_lines: set[int]) -> Iterator[Pr
             continue
         groups = place.groupdict()
         line, column = groups.get("line"), groups.get("column")
-        if line is None and (where := _LLVM_PLACE.search(place["text"])):
-            line, column = where["line"], where["column"]
+        if where := _place_in(place["text"], name, is_bcc=is_bcc):
+            line, column = map(str, where)
+        if line is None and "dynamic stack" in place["text"]:
+            line = _first_line(source, _VARIABLE_LENGTH)
         if line is None and (function := re.search(r"[Ii]n function:? (\w+)", output)):
             named = source.function(function[1])
             line = str(named.head.line) if named else None
@@ -163,14 +203,15 @@ def _backend(output: str, source: CSource, known_lines: set[int]) -> Iterator[Pr
             _span(source, at, int(column) if column else None),
             Severity.ERROR,
             "clang",
-            _backend_words(place["text"]),
+            _backend_words(place["text"])
+            or f"the compiler cannot express this for BPF: {place['text'][:300]}",
             program=groups.get("function"),
             log=output[:20_000],
         )
 
 
-def _backend_words(text: str) -> str:
+def _backend_words(text: str) -> str | None:
     for pattern, words, fix in _BACKEND:
         if known := pattern.search(text):
             return f"{words}. Fix: {fix}".format_map(known.groupdict())
-    return f"the compiler cannot express this for BPF: {text[:300]}"
+    return None

@@ -7,7 +7,7 @@ import os
 import re
 from typing import Any
 
-from linnix_ls.playground import clang_output, policy
+from linnix_ls.playground import clang_output, policy, targets
 from linnix_ls.playground.base import Checked, Problem, ProgramReport, Severity
 from linnix_ls.playground.c_source import CSource
 from linnix_ls.playground.checker import Request, Trial
@@ -16,12 +16,11 @@ from linnix_ls.playground.verifier import refusal
 
 _ANNOTATED = re.compile(r"^; .*// Line +(\d+)$|^ *(?P<at>\d+):\t[0-9a-f]{2} |^; *// Line +(\d+)$")
 _MAP_REFUSED = re.compile(r"could not open bpf map: (?P<map>\w+), error: (?P<error>.+)")
-_LIBBPF_MAP_REFUSED = re.compile(
-    r"map '(?P<map>\w+)': failed to create: (?P<error>[^(]+)"
-)
+_LIBBPF_MAP_REFUSED = re.compile(r"map '(?P<map>\w+)': failed to create: (?P<error>[^(]+)")
 _LIBBPF_SAYS = re.compile(r"^libbpf: (?P<text>.*)$", re.MULTILINE)
-_NO_PROGRAM_TYPE = re.compile(r"prog '(?P<program>\w+)': missing BPF prog type, check ELF section name '(?P<section>[^']*)'")
-_EXTERN = re.compile(r"(?:failed to find BTF for extern|extern \(func ksym\)|extern) '(?P<name>\w+)'")
+_EXTERN = re.compile(
+    r"(?:failed to find BTF for extern|extern \(func ksym\)|extern) '(?P<name>\w+)'"
+)
 _TARGET = re.compile(
     r"failed to find kernel BTF type ID of '(?P<name>[^']+)'|failed to determine tracepoint '(?P<name2>[^']+)'"
 )
@@ -34,7 +33,12 @@ def diagnose(request: Request, trial: Trial) -> Checked:
     is_bcc = request.dialect is Dialect.BCC
     problems = clang_output.problems(trial.output, source, request.name, is_bcc=is_bcc)
     tables = _tables(trial.output) if is_bcc else {}
+    missing = targets.problems(source, targets.this_kernel())
+    missing_at = {problem.span.line for problem in missing}
+    # Of a tracepoint that is not there clang says that its struct is declared in a strange place.
+    problems = [each for each in problems if each.span.line not in missing_at] + missing
     problems += policy.source_problems(source)
+    problems += _extern_problems(source, trial.output, {p.span.line for p in problems})
     if too_large := policy.map_problem(source, trial.maps, os.cpu_count() or 1):
         problems.append(too_large)
     for told in trial.programs:
@@ -42,10 +46,13 @@ def diagnose(request: Request, trial: Trial) -> Checked:
             known = {problem.span.line for problem in problems}
             problems += _forbidden(source, told, tables, known, is_bcc=is_bcc)
         elif told["errno"]:
-            problems.append(_refused(source, told, tables, trial.output, is_bcc=is_bcc))
+            refused = _refused(request, source, told, tables, trial.output)
+            if not _follows(refused, problems, source):
+                problems.append(refused)
     has_error = any(problem.severity is Severity.ERROR for problem in problems)
     if not has_error:
         problems += _map_problems(source, trial)
+        problems += _section_problems(source, trial)
         has_error = any(problem.severity is Severity.ERROR for problem in problems)
     if trial.stage != "done" or trial.failed or trial.ended_by:
         if not has_error:
@@ -64,6 +71,20 @@ def diagnose(request: Request, trial: Trial) -> Checked:
     return Checked(tuple(problems), programs, trial.took_s)
 
 
+def _follows(refused: Problem, problems: list[Problem], source: CSource) -> bool:
+    """Whether a refusal only says again that something is missing in this function."""
+    function = source.function(refused.program)
+    if function is None:
+        return False
+    inside = range(min(function.first_line, function.attached_at.line), function.last_line + 1)
+    return any(
+        problem.severity is Severity.ERROR
+        and problem.code in ("clang", "attach/no-such-target", "attach/extern")
+        and problem.span.line in inside
+        for problem in problems
+    )
+
+
 def _tables(output: str) -> dict[str, dict[int, int]]:
     """BCC's annotated programs: of each function, instruction to line."""
     tables: dict[str, dict[int, int]] = {}
@@ -80,7 +101,9 @@ def _tables(output: str) -> dict[str, dict[int, int]]:
     return tables
 
 
-def _lines(told: dict[str, Any], tables: dict[str, dict[int, int]], *, is_bcc: bool) -> dict[int, int]:
+def _lines(
+    told: dict[str, Any], tables: dict[str, dict[int, int]], *, is_bcc: bool
+) -> dict[int, int]:
     """The editor's line of each instruction that has one."""
     if is_bcc:
         return tables.get(told["name"], {})
@@ -100,10 +123,12 @@ def _forbidden(
     """What the bytecode does that policy refuses, and the source did not show."""
     lines = _lines(told, tables, is_bcc=is_bcc)
     function = source.function(told["name"])
-    head = function.head if function else source.whole(1)
+    head = function.attached_at if function else source.whole(1)
     found: list[Problem] = []
     for at, number in told["refused"]:
         before = [insn for insn in lines if insn <= at]
+        if not number and told["type"] == 0:
+            continue  # no type at all: its section has no name that means one
         span = source.whole(lines[max(before)]) if before and number else head
         if span.line in known_lines:
             continue
@@ -113,19 +138,23 @@ def _forbidden(
 
 
 def _refused(
+    request: Request,
     source: CSource,
     told: dict[str, Any],
     tables: dict[str, dict[int, int]],
     output: str,
-    *,
-    is_bcc: bool,
 ) -> Problem:
-    lines = _lines(told, tables, is_bcc=is_bcc)
+    lines = _lines(told, tables, is_bcc=request.dialect is Dialect.BCC)
     if not told["log"].strip():
         return _without_log(source, told, output)
     return refusal.explain(
         refusal.Refusal(
-            source, told["name"], os.strerror(told["errno"]), told["log"], lines
+            source,
+            request.name.rpartition("/")[2],
+            told["name"],
+            os.strerror(told["errno"]),
+            told["log"],
+            lines,
         )
     )
 
@@ -133,7 +162,7 @@ def _refused(
 def _without_log(source: CSource, told: dict[str, Any], output: str) -> Problem:
     """Refused before the verifier looked, or by what may not be loaded here at all."""
     function = source.function(told["name"])
-    span = function.head if function else source.whole(1)
+    span = function.attached_at if function else source.whole(1)
     said = "\n".join(found["text"] for found in _LIBBPF_SAYS.finditer(output))
     number = told["errno"]
     code, message = "attach/refused", ""
@@ -141,21 +170,6 @@ def _without_log(source: CSource, told: dict[str, Any], output: str) -> Problem:
         name = target["name"] or target["name2"]
         code = "attach/no-such-target"
         message = f"this kernel has nothing called {name} to attach to. Fix: name what it has"
-    elif extern := _EXTERN.search(said):
-        code = "attach/extern"
-        message = (
-            f"{extern['name']} is declared and nowhere defined. Fix: define it, or use a helper: a"
-            " probe has no C library"
-        )
-        line = next(
-            (
-                at
-                for at in range(1, len(source.lines) + 1)
-                if re.search(rf"\b{extern['name']}\s*\(", source.code(at)) and source.function_at(at)
-            ),
-            None,
-        )
-        span = source.whole(line) if line else span
     elif refused := _LIBBPF_MAP_REFUSED.search(said):
         return _map_problem(source, refused["map"], refused["error"].strip(), said)
     elif number == errno_module.EPERM:
@@ -164,25 +178,60 @@ def _without_log(source: CSource, told: dict[str, Any], output: str) -> Problem:
             " with CAP_BPF and CAP_PERFMON"
         )
     else:
-        message = f"it cannot be loaded: {os.strerror(number)}" + (f" ({said[:500]})" if said else "")
+        message = f"it cannot be loaded: {os.strerror(number)}" + (
+            f" ({said[:500]})" if said else ""
+        )
     return Problem(span, Severity.ERROR, code, message, program=told["name"], log=said)
+
+
+def _extern_problems(source: CSource, output: str, known_lines: set[int]) -> list[Problem]:
+    found = []
+    for extern in _EXTERN.finditer(output):
+        used = (
+            at
+            for at in range(1, len(source.lines) + 1)
+            if re.search(rf"\b{extern['name']}\b", source.code(at)) and source.function_at(at)
+        )
+        line = next(used, 1)
+        if line not in known_lines:
+            known_lines.add(line)
+            found.append(
+                Problem(
+                    source.find(line, rf"\b{extern['name']}\b") or source.whole(line),
+                    Severity.ERROR,
+                    "attach/extern",
+                    f"{extern['name']} is declared, and defined nowhere. Fix: define it, or use a"
+                    " helper: a probe has no C library, and kernel functions must be ones that this"
+                    " kernel offers",
+                    log=output[:20_000],
+                )
+            )
+    return found
 
 
 def _map_problems(source: CSource, trial: Trial) -> list[Problem]:
     found = []
     for refused in _MAP_REFUSED.finditer(trial.output):
         found.append(_map_problem(source, refused["map"], refused["error"], trial.output))
-    for wrong in _NO_PROGRAM_TYPE.finditer(trial.output):
-        function = source.function(wrong["program"])
+    return found
+
+
+def _section_problems(source: CSource, trial: Trial) -> list[Problem]:
+    """Programs of no type: libbpf goes by the name of their section."""
+    found = []
+    for told in trial.programs:
+        if told["type"] != 0:
+            continue
+        function = source.function(told["name"])
+        section = told.get("section", "")
         found.append(
             Problem(
-                function.head if function else source.whole(1),
+                function.attached_at if function else source.whole(1),
                 Severity.ERROR,
                 "attach/section-name",
-                f'no kind of program is called SEC("{wrong["section"]}"). Fix: spell it as one that'
-                ' there is: SEC("tracepoint/sched/sched_process_exec")',
-                program=wrong["program"],
-                log=trial.output[:20_000],
+                f'no kind of program is called SEC("{section}"). Fix: spell it as one that there is,'
+                ' such as SEC("tracepoint/sched/sched_process_exec")',
+                program=told["name"],
             )
         )
     return found
@@ -205,7 +254,10 @@ def _unknown_end(source: CSource, trial: Trial) -> Problem:
     function = source.function(trial.loading)
     span = function.head if function else source.whole(1)
     if trial.ended_by == "time":
-        code, message = "check/time", "checking this took too long and was ended. Fix: make it smaller"
+        code, message = (
+            "check/time",
+            "checking this took too long and was ended. Fix: make it smaller",
+        )
     elif trial.ended_by:
         code = "check/died"
         message = f"the compiler did not survive this source ({trial.ended_by})"

@@ -36,9 +36,7 @@ _VALIDATING = re.compile(r"^Validating (?P<name>\w+)\(\) func#\d+\.\.\.$")
 _REGISTER = re.compile(r"\b(R\d+)(?:_[a-z]+)?=((?:[^ (]|\((?:[^()]|\([^()]*\))*\))+)")
 _HEADLINE = re.compile(r"^Verification failed: (?P<category>[^:]+): (?P<problem>.+)$")
 _SECTION = re.compile(r"^(?P<name>Reason|At|Causal path|Suggestion):\s*(?P<text>.*)$")
-_POSITION = re.compile(
-    r"(?P<function>\w+) @ (?P<file>[^:\s]+):(?P<line>\d+)(?::(?P<column>\d+))?"
-)
+_POSITION = re.compile(r"(?P<function>\w+) @ (?P<file>[^:\s]+):(?P<line>\d+)(?::(?P<column>\d+))?")
 
 MAX_LINES = 200_000
 
@@ -112,7 +110,7 @@ def read_log(text: str) -> Log:
             )
             messages.clear()
         elif source := _SOURCE.match(raw):
-            if source["line"] and int(source["line"]) > 0 and source["text"].strip():
+            if source["line"] and int(source["line"]) > 0:
                 file, line = source["file"], int(source["line"])
         elif state := _STATE.match(raw):
             if raw.startswith("from "):

@@ -16,10 +16,12 @@ from linnix_ls.playground.verifier.log import Log, Step, read_log
 from linnix_ls.playground.verifier.origin import Origin, known_of, origin_of
 from linnix_ls.playground.verifier.rules import Match, match
 
-_CALL = re.compile(r"^call (?P<helper>\w+)#\d+")
+_CALL = re.compile(r"^call (?P<helper>\w+)(?:#\d+)?")
 _MEMORY = re.compile(r"\*\(\w+ \*\)\(r(?P<reg>\d+) (?P<off>[+-]\d+)\)")
 _JUMP = re.compile(r"^if [rw](?P<left>\d+) (?P<operator>\S+) (?P<right>\S+) goto")
-_BOUND = re.compile(r"(?P<name>[us](?:min|max)(?:32)?)=(?:(?=[us])|(?P<value>-?(?:0x[0-9a-f]+|\d+)))")
+_BOUND = re.compile(
+    r"(?P<name>[us](?:min|max)(?:32)?)=(?:(?=[us])|(?P<value>-?(?:0x[0-9a-f]+|\d+)))"
+)
 _MAP = re.compile(r"\bmap=(\w+)")
 _RELEASES = re.compile(r"^call bpf_(?:ringbuf_(?:submit|discard)|sk_release|\w+_release)")
 _UNBOUNDED = 1 << 32
@@ -55,10 +57,12 @@ class Refusal:
     """One refused program.
 
     Attributes:
+        file: as the log calls the source: without its folder.
         lines: of its instructions, the editor's line of each that has one.
     """
 
     source: CSource
+    file: str
     program: str
     errno_text: str
     log_text: str
@@ -86,6 +90,9 @@ class _Explanation:
         self.register = self._register()
         self.origin = origin_of(self.steps, self.register) if self.register else None
         self.line = self._line()
+        self.argument: str | None = None
+        if self.match and self.match.rule.id in _OF_AN_ARGUMENT and (said := self._argument()):
+            self.argument, self.line = said
         self.value_span = self._value_span()
 
     def problem(self) -> Problem:
@@ -114,15 +121,18 @@ class _Explanation:
         return self.refusal.lines[max(before)] if before else None
 
     def _line_of_step(self, step: Step) -> int | None:
-        """By the table, which knows the user's file only; else what the log itself says."""
-        return self._line_of(step.at) or step.line
+        """By the log itself where it has lines: it knows those of functions that the loader has
+        put behind this one."""
+        if step.file and step.file == self.refusal.file:
+            return step.line
+        return self._line_of(step.at)
 
     def _line(self) -> int:
         report = self.log.report
         if report and report.line:
             return report.line
         place = self.match.rule.place if self.match else "last"
-        line = self._line_of(self.insn)
+        line = self._line_at(self.insn)
         if line is None and self.steps:
             # Of a path that came in through a header: the last that is the user's.
             line = next(
@@ -130,8 +140,12 @@ class _Explanation:
                 None,
             )
         head = self.function.head.line if self.function else 1
-        if place in ("function", "named") or line is None:
+        if place in ("function", "named") or (line is None and place != "calls"):
             return self._named_in_function() or (line if place == "named" else None) or head
+        if place == "calls":
+            return self._call_of_own() or head
+        if self.steps and self.steps[-1].text == "exit" and line == head:
+            return self._return_of_path() or line
         if place == "loop":
             return self.source.loop_around(line) or self._loop_of_path() or line
         if place == "return":
@@ -142,6 +156,36 @@ class _Explanation:
             # A brace: what was refused is the end of the function.
             return self.source.last_return(self.function) or line
         return line
+
+    def _line_at(self, insn: int | None) -> int | None:
+        """Of an instruction that the verifier has walked over."""
+        step = next((each for each in reversed(self.steps) if each.at == insn), None)
+        return self._line_of_step(step) if step else self._line_of(insn)
+
+    def _return_of_path(self) -> int | None:
+        """Where the walk left the function, when the exit itself has no line of its own: behind
+        the last line that it came through."""
+        head = self.function.head.line if self.function else 0
+        for step in reversed(self.steps):
+            line = self._line_of_step(step)
+            if line and line != head:
+                near = range(line, min(line + 3, len(self.source.lines) + 1))
+                return next((at for at in near if "return" in self.source.code(at)), line)
+        return None
+
+    def _call_of_own(self) -> int | None:
+        """Where the program calls another function of this source."""
+        if not self.function:
+            return None
+        names = "|".join(re.escape(each.name) for each in self.source.functions if each.name)
+        return next(
+            (
+                line
+                for line in range(self.function.head.line + 1, self.function.last_line + 1)
+                if re.search(rf"\b(?:{names})\s*\(", self.source.code(line))
+            ),
+            None,
+        )
 
     def _named_in_function(self) -> int | None:
         """Of a complaint without a position: where what it names is used."""
@@ -160,7 +204,7 @@ class _Explanation:
     def _loop_of_path(self) -> int | None:
         """The loop in which the walk went on last: a macro may hide it from the last step."""
         for step in reversed(self.steps[-2000:]):
-            line = self._line_of(step.at)
+            line = self._line_of_step(step)
             if line and (loop := self.source.loop_around(line)):
                 return loop
         return None
@@ -170,6 +214,10 @@ class _Explanation:
             return self.function.head
         place = self.match.rule.place if self.match else "last"
         if place == "last":
+            if self.match and self.match.rule.id in _OF_AN_ARGUMENT and self.argument:
+                return self.source.find(self.line, re.escape(self.argument)) or self.source.whole(
+                    self.line
+                )
             for span in (self.value_span, self._call_span()):
                 if span and span.line == self.line:
                     return span
@@ -190,15 +238,28 @@ class _Explanation:
         return self.source.find(self.line, used)
 
     def _call_span(self) -> Span | None:
-        call = r"\b[A-Za-z_]\w*(?:\s*\.\s*\w+)?\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
-        calls = [
-            match
-            for match in re.finditer(call, self.source.code(self.line))
-            if not re.match(r"(?:if|while|for|switch|return|sizeof)\b", match[0])
-        ]
-        if not calls or not self._helper():
+        call = self._call()
+        if call is None:
             return None
-        return Span(self.line, calls[0].start() + 1, calls[0].end() + 1)
+        text, column = call
+        first = text.split("\n")[0]
+        return Span(self.line, column, column + len(first))
+
+    def _call(self) -> tuple[str, int] | None:
+        """The text of the call at the line, which may go on behind it, and its column."""
+        if not self._helper():
+            return None
+        code = self.source.code(self.line)
+        for found in re.finditer(r"\b[A-Za-z_]\w*(?:\s*\.\s*\w+)?\s*\(", code):
+            if re.match(r"(?:if|while|for|switch|return|sizeof)\b", found[0]):
+                continue
+            text = "\n".join(self.source.code(line) for line in range(self.line, self.line + 12))
+            depth = 0
+            for at in range(found.end() - 1, len(text)):
+                depth += (text[at] == "(") - (text[at] == ")")
+                if depth == 0:
+                    return text[found.start() : at + 1], found.start() + 1
+        return None
 
     # -- what ----------------------------------------------------------------------------------
 
@@ -224,7 +285,9 @@ class _Explanation:
         for line in lines:
             if line is None:
                 continue
-            assigned = re.search(r"\b([A-Za-z_]\w*)\s*(?:[-+*/%&|^]|<<|>>)?=(?!=)", self.source.code(line))
+            assigned = re.search(
+                r"\b([A-Za-z_]\w*)\s*(?:[-+*/%&|^]|<<|>>)?=(?!=)", self.source.code(line)
+            )
             if assigned and (line != self.line or assigned[1] in used):
                 if assigned[1] in used:
                     return assigned[1]
@@ -273,17 +336,33 @@ class _Explanation:
                 if index and self.match and self.match.rule.id in _OF_AN_INDEX:
                     return f"`{index}`"
                 if self.match and self.match.rule.id in _OF_AN_ARGUMENT:
-                    return self._argument() or "this value"
+                    return f"`{self.argument}`" if self.argument else "this value"
                 variable = self._variable()
                 return f"`{variable}`" if variable else "this value"
             case "name":
                 return self._variable() or "pointer"
+            case "release":
+                helper = self._helper() or ""
+                if helper in _RELEASED_BY:
+                    return _RELEASED_BY[helper]
+                return (
+                    f"{helper.replace('_new', '_destroy')}()"
+                    if "_new" in helper
+                    else "its release function"
+                )
+            case "unlock":
+                lock = self.facts.get("lock", "")
+                names = {"disable": "enable", "save": "restore"}
+                before, _, last = lock.rpartition("_")
+                return f"{before}_{names.get(last, 'un' + last)}"
             case "missing":
                 kind, what = self.facts.get("type"), self.facts.get("what")
                 owner = f"struct {kind.split('___')[0]}" if kind else "such type or field"
                 return f"field `{what}` in {owner}" if what else owner
             case "unset":
-                return "the result of this function" if self.register == "R0" else "a value used here"
+                return (
+                    "the result of this function" if self.register == "R0" else "a value used here"
+                )
             case "helper":
                 helper = self._helper()
                 return f"{helper}()" if helper else "the function"
@@ -323,22 +402,23 @@ class _Explanation:
                     return state
         return ""
 
-    def _argument(self) -> str | None:
-        """The source of the helper's argument that is in the register."""
-        call = self._call_span()
+    def _argument(self) -> tuple[str, int] | None:
+        """The source of the helper's argument that is in the register, and its line."""
+        call = self._call()
         if call is None or not self.register:
             return None
-        text = self.source.code(call.line)[(call.column or 1) - 1 : (call.end_column or 1) - 1]
-        arguments = _arguments(text)
+        text, _ = call
+        callee = text[: text.index("(")].strip()
         number = int(self.register[1:])
-        # BCC's methods put the map before, or what follows the context.
-        if "." in text.split("(")[0]:
-            number -= 1 if not text.split("(")[0].endswith("perf_submit") else -0
-            if text.split("(")[0].endswith("perf_submit"):
-                number = {4: 2, 5: 3}.get(number, number)
-        if 0 < number <= len(arguments):
-            return f"`{arguments[number - 1]}`"
-        return None
+        if "." in callee:
+            # BCC's methods: the map goes before what is written, or behind the context.
+            number = {4: 2, 5: 3}.get(number, number) if callee.endswith("submit") else number - 1
+            number = max(number, 1) if callee.endswith("reserve") else number
+        parts = _arguments(text)
+        if not 0 < number <= len(parts):
+            return None
+        argument, offset = parts[number - 1]
+        return argument, self.line + text.count("\n", 0, offset)
 
     # -- other places --------------------------------------------------------------------------
 
@@ -350,7 +430,10 @@ class _Explanation:
         if rule in _OF_A_BOUND and _range(self._known() or "") and (check := self._weak_check()):
             self._add(found, check, "this check is not enough")
         if rule == "ref-leak" and self.steps:
-            self._add(found, self._line_of(self.steps[-1].at), "on this path the program ends without it")
+            end = self._line_of_step(self.steps[-1])
+            if self.function and end == self.function.head.line:
+                end = self._return_of_path()
+            self._add(found, end, "on this path the program ends without it")
         state = _MAP.search(self._known() or "") or _MAP.search(self._last_map())
         if state and (line := self._map_line(state[1])):
             self._add(found, line, f"`{state[1]}` is defined here")
@@ -358,9 +441,7 @@ class _Explanation:
 
     def _map_line(self, shown: str) -> int | None:
         """The kernel keeps 15 characters of a name."""
-        return next(
-            (line for name, line in self.source.maps.items() if name[:15] == shown), None
-        )
+        return next((line for name, line in self.source.maps.items() if name[:15] == shown), None)
 
     def _add(self, found: list[Related], line: int | None, message: str) -> None:
         lines = {self.line, *(each.span.line for each in found)}
@@ -372,7 +453,7 @@ class _Explanation:
         names = [name for name in (self._index() or self._variable(),) if name]
         words = {word for name in names for word in re.findall(r"[A-Za-z_]\w*", name)}
         for step in reversed(self.steps):
-            if _JUMP.match(step.text) and (line := self._line_of(step.at)) and line != self.line:
+            if _JUMP.match(step.text) and (line := self._line_of_step(step)) and line != self.line:
                 code = self.source.code(line)
                 if "if" in code and words & set(re.findall(r"[A-Za-z_]\w*", code)):
                     return line
@@ -384,6 +465,18 @@ _OF_AN_INDEX = frozenset(
 )
 _OF_AN_ARGUMENT = frozenset({"helper-size", "helper-zero-size", "arg-not-const"})
 _OF_A_BOUND = _OF_AN_INDEX | {"map-value-bounds", "mem-bounds", "helper-size", "stack-bounds"}
+
+
+_RELEASED_BY = {
+    "bpf_ringbuf_reserve": "bpf_ringbuf_submit() or bpf_ringbuf_discard()",
+    "bpf_ringbuf_reserve_dynptr": "bpf_ringbuf_submit_dynptr() or bpf_ringbuf_discard_dynptr()",
+    "bpf_task_from_pid": "bpf_task_release()",
+    "bpf_task_acquire": "bpf_task_release()",
+    "bpf_cgroup_from_id": "bpf_cgroup_release()",
+    "bpf_cgroup_acquire": "bpf_cgroup_release()",
+    "bpf_sk_lookup_tcp": "bpf_sk_release()",
+    "bpf_sk_lookup_udp": "bpf_sk_release()",
+}
 
 
 class _Words(dict[str, str]):
@@ -422,19 +515,18 @@ def _range(state: str) -> str | None:
     return f"{low}" if low == high else f"from {low} to {high}"
 
 
-def _arguments(call: str) -> list[str]:
-    """Of the text of a call, split at commas that are not inside parentheses."""
-    inside = call[call.index("(") + 1 : call.rindex(")")]
-    parts, depth, start = [], 0, 0
-    for at, character in enumerate(inside):
-        if character in "([{":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-        elif character == "," and depth == 0:
-            parts.append(inside[start:at].strip())
+def _arguments(call: str) -> list[tuple[str, int]]:
+    """Of the text of a call: each argument, and where it begins."""
+    begin, end = call.index("(") + 1, call.rindex(")")
+    parts, depth, start = [], 0, begin
+    for at in range(begin, end + 1):
+        character = call[at]
+        if at == end or (character == "," and depth == 0):
+            text = call[start:at]
+            parts.append((text.strip(), start + len(text) - len(text.lstrip())))
             start = at + 1
-    return [*parts, inside[start:].strip()] if inside.strip() else []
+        depth += (character in "([{") - (character in ")]}")
+    return [part for part in parts if part[0]]
 
 
 def _came_from(origin: Origin, rule: str) -> str:
