@@ -1,7 +1,7 @@
 # Everything there is to do with a checkout. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run model test test-fast lint extension extension-test bench generate picture traces lock clean
+.PHONY: help setup run model test test-fast lint extension packages extension-test bench generate pictures traces lock clean
 
 BIN := .venv/bin
 
@@ -19,7 +19,9 @@ model: setup ## build llama-cpp-python and fetch a small language model: minutes
 
 test: ## all tests, real eBPF, editors and a language model included
 	@deploy/setup.sh test
+	@deploy/vscode.sh >/dev/null || echo "tests that need VS Code will fail"
 	@deploy/setup.sh model || echo "tests that need a language model will fail"
+	@deploy/extension.sh test
 	$(BIN)/python -m pytest
 
 test-fast: ## the tests that need no process, privilege or editor: seconds
@@ -32,17 +34,22 @@ lint: ## ruff, mypy, layers, shell scripts
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck deploy/*.sh .ci/run
+	$(BIN)/shellcheck deploy/*.sh deploy/packages/*.sh .ci/run
 
 extension: ## the VS Code extension, as vscode-extension/dist/linnix-ls.vsix
 	@deploy/extension.sh package
 
+packages: ## dist/linnix-ls_*.deb and dist/linnix-ls-*.rpm, the extension within: two minutes
+	@deploy/setup.sh run
+	@deploy/package.sh
+
 extension-test: ## the extension's types, lint and tests, without VS Code
 	@deploy/extension.sh test
 
-bench: ## time to diagnostic, accuracy on the corpus, innocents, explanations: an hour on a quiet machine
+bench: ## time to diagnostic, what the server costs an editor, accuracy, innocents, explanations: an hour on a quiet machine
 	@deploy/setup.sh test
 	$(BIN)/python -m bench.latency
+	$(BIN)/python -m bench.editor
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.innocents
 	@deploy/setup.sh model
@@ -50,15 +57,17 @@ bench: ## time to diagnostic, accuracy on the corpus, innocents, explanations: a
 	$(BIN)/python -m bench.explain.hover --model smollm2-135m
 	$(BIN)/python -m bench.explain.neighbour --model smollm2-135m
 
-generate: ## write anew tracer/wire.py, docs/thresholds.md, the extension's settings
+generate: ## write anew tracer/wire.py, docs/thresholds.md, the settings in docs and extension
 	@deploy/setup.sh test
 	$(BIN)/python -m linnix_ls.tracer.generate_wire
 	$(BIN)/python -m linnix_ls.generate_thresholds
 	$(BIN)/python -m linnix_ls.generate_extension_settings
+	$(BIN)/python -m linnix_ls.generate_settings_tables
 
-picture: ## draw docs/run.svg anew from a real run
+pictures: ## docs/run.svg and docs/pictures anew, from real runs; then look at them
 	@deploy/setup.sh test
 	$(BIN)/python docs/draw_run.py
+	LINNIX_PICTURES=docs/pictures $(BIN)/python -m pytest tests/e2e/test_vscode.py -k Pictures
 
 traces: ## record tests/traces anew, those of the corpus too: a quarter of an hour
 	@deploy/setup.sh test
@@ -70,5 +79,5 @@ lock: ## pin the dependencies again (deploy/lock.sh --upgrade: the newest ones)
 
 clean: ## remove everything that the other targets made, but for models and the wheel kept outside
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist bench/results
-	rm -rf vscode-extension/.node vscode-extension/node_modules vscode-extension/dist
+	rm -rf vscode-extension/node_modules vscode-extension/dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

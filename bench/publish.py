@@ -1,7 +1,8 @@
 """Writes docs/benchmarks.md from results: `python -m bench.publish [RESULT.json ...]`.
 
 Without arguments, from the newest whole one of each in bench/results: latency, accuracy on each
-corpus, by eBPF and degraded, innocents, explanations and what models cost.
+corpus, by eBPF and degraded, innocents, what the server costs an editor, explanations and what
+models cost.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import accuracy, innocents, latency, machine
+from bench.editor import bars
 from bench.explain import hover, neighbour, quality
 
 PAGE = Path(__file__).parents[1] / "docs/benchmarks.md"
@@ -20,6 +22,7 @@ PAGE = Path(__file__).parents[1] / "docs/benchmarks.md"
 # In the order of the page.
 MARKDOWN: dict[str, Callable[[Any], str]] = {
     latency.SCHEMA: latency.markdown,
+    bars.SCHEMA: bars.markdown,
     accuracy.SCHEMA: accuracy.markdown,
     innocents.SCHEMA: innocents.markdown,
     quality.SCHEMA: quality.markdown,

@@ -109,7 +109,8 @@ missing_packages() {
     has_bpftool || bpftool_packages
     [ "$profile" != model ] || command -v c++ >/dev/null || echo g++
     [ "$profile" = test ] || return 0
-    for package in gcc g++ libc6-dev make neovim emacs-nox; do
+    # Chromium and fonts: VS Code is looked at in it.
+    for package in gcc g++ libc6-dev make neovim emacs-nox chromium fonts-dejavu-core; do
         is_installed "$package" || echo "$package"
     done
     has_eglot || echo elpa-eglot
@@ -229,5 +230,6 @@ ensure_model() {
 ensure_packages
 [ -n "$(find_python)" ] || ensure_packages # there was none at all, and now there is an old one
 ensure_python_packages
+[ "$profile" != test ] || deploy/emacs-current.sh || say "no Emacs 30: it is not tested"
 if [ "$profile" = model ]; then ensure_model; else say_what_is_degraded; fi
 say "ready ($profile)"

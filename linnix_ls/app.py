@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -17,20 +16,22 @@ from typing import TYPE_CHECKING, Any
 from linnix_ls.config import (
     ExplainSettings,
     Settings,
+    agent_socket_paths,
     cache_dir,
     default_socket_path,
-    system_socket_path,
 )
 from linnix_ls.core.examination import Examination, ExaminationRequest
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.policy import Policy
 from linnix_ls.errors import AgentError, AlreadyServing, LinnixError, TracerUnavailable
 from linnix_ls.explain.base import NoAnswer, Notes, Writer
+from linnix_ls.feed.activation import passed_socket
 from linnix_ls.feed.base import Feed, FeedChange, FeedState
 from linnix_ls.feed.local import Hub, LocalFeed
 from linnix_ls.feed.remote import RemoteFeed
 from linnix_ls.feed.server import FeedServer
-from linnix_ls.locate.base import Examiner
+from linnix_ls.invocation import enable_tracing, python
+from linnix_ls.locate.base import Examiner, Reading
 from linnix_ls.tracer.base import Tracer
 from linnix_ls.tracer.bcc import BccTracer, has_bpf_permission
 
@@ -76,7 +77,7 @@ async def _best_feed(settings: Settings, on_progress: Progress) -> Feed:
     if settings.tracer == "psutil":
         return await _own_feed(None, None)
     problem: AgentError | TracerUnavailable | None = None
-    for path in _socket_paths(settings):
+    for path in agent_socket_paths(settings):
         if os.path.exists(path):  # Path.exists() raises where we may not look
             try:
                 return await RemoteFeed.connect(path)
@@ -93,7 +94,7 @@ async def _best_feed(settings: Settings, on_progress: Progress) -> Feed:
         fix = problem.fix if problem else None
         problem = TracerUnavailable(
             f"{no_agent}, and loading eBPF programs needs CAP_BPF and CAP_PERFMON",
-            fix=fix or "sudo linnix-ls agent   (in another terminal, or as a service)",
+            fix=fix or enable_tracing(),
             cause="no_permission",
         )
     if settings.tracer == "bcc":
@@ -101,12 +102,6 @@ async def _best_feed(settings: Settings, on_progress: Progress) -> Feed:
             raise problem
         raise TracerUnavailable(problem.message, fix=problem.fix, cause="no_agent")
     return await _own_feed(problem.message, problem.fix)
-
-
-def _socket_paths(settings: Settings) -> list[Path]:
-    if settings.agent_socket:
-        return [Path(settings.agent_socket)]
-    return list(dict.fromkeys((default_socket_path(), system_socket_path())))
 
 
 async def _own_feed(degraded: str | None, fix: str | None) -> Feed:
@@ -210,7 +205,7 @@ async def _spawn_agent(path: Path) -> tuple[dict[str, Any], asyncio.subprocess.P
     """What it says once it serves, or knows that it cannot."""
     read_fd, write_fd = os.pipe()
     agent = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "linnix_ls.cli.main", "agent"),
+        *(*python("linnix_ls.cli.main"), "agent"),
         *("--socket", str(path), "--exit-when-idle", "--ready-fd", str(write_fd)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
@@ -235,8 +230,12 @@ async def _spawn_agent(path: Path) -> tuple[dict[str, Any], asyncio.subprocess.P
     return json.loads(answer) if answer else {"message": "it ended without a word"}, agent
 
 
-async def run_agent(path: Path | None, *, exit_when_idle: bool, ready_fd: int | None) -> None:
-    """Be the agent, until a signal, or with `exit_when_idle` until the last client has gone.
+async def run_agent(
+    path: Path | None, *, exit_when_idle_s: float | None, ready_fd: int | None
+) -> None:
+    """Be the agent, until a signal, or until there has been no client for `exit_when_idle_s`.
+
+    A listening socket that a service manager has passed is served where it is, whatever `path`.
 
     Raises:
         TracerUnavailable: no eBPF here, or no more; an agent without it has no purpose.
@@ -248,12 +247,22 @@ async def run_agent(path: Path | None, *, exit_when_idle: bool, ready_fd: int | 
         loop.add_signal_handler(number, stop.set)
     with contextlib.suppress(OSError):
         # Who watches a machine that others overload must get a CPU all the same; it needs little.
-        os.setpriority(os.PRIO_PROCESS, 0, AGENT_NICE)
+        os.setpriority(os.PRIO_PROCESS, 0, min(AGENT_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
     tracer = BccTracer(cache_dir())
     hub = Hub(tracer, _examiner_maker(tracer), on_failure=stop.set)
-    server = FeedServer(
-        hub, path or default_socket_path(), on_idle=stop.set if exit_when_idle else _nothing
-    )
+    idle: asyncio.TimerHandle | None = None
+
+    def leave_if_idle_for(delay_s: float) -> None:
+        nonlocal idle
+        if idle is not None:
+            idle.cancel()
+        idle = loop.call_later(delay_s, lambda: None if server.has_clients else stop.set())
+
+    def on_idle() -> None:
+        if exit_when_idle_s is not None:
+            leave_if_idle_for(exit_when_idle_s)
+
+    server = FeedServer(hub, path or default_socket_path(), on_idle, passed_socket())
     try:
         # The socket first: of two agents that start together, only one shall compile.
         server.bind()
@@ -261,12 +270,11 @@ async def run_agent(path: Path | None, *, exit_when_idle: bool, ready_fd: int | 
         await server.start()
         if not _report_ready(ready_fd, {"is_ready": True}):
             return  # who wanted us has gone meanwhile
-        if exit_when_idle:
-            loop.call_later(
-                FIRST_CLIENT_TIMEOUT_S, lambda: None if server.has_had_clients else stop.set()
-            )
+        if exit_when_idle_s is not None:
+            leave_if_idle_for(max(exit_when_idle_s, FIRST_CLIENT_TIMEOUT_S))
         await stop.wait()
     except (AgentError, TracerUnavailable) as error:
+        server.refuse(error)
         cause = getattr(error, "cause", None)
         if isinstance(error, AlreadyServing):
             cause = "already_serving"
@@ -278,10 +286,6 @@ async def run_agent(path: Path | None, *, exit_when_idle: bool, ready_fd: int | 
         await hub.stop()
     if hub.status.state is FeedState.OFF:
         raise TracerUnavailable(hub.status.degraded or "", cause="worker_died")
-
-
-def _nothing() -> None:
-    pass
 
 
 def _report_ready(ready_fd: int | None, outcome: dict[str, object]) -> bool:
@@ -325,6 +329,10 @@ async def replay_feed(
 
 class _RecordedExaminer:
     """The answers are in the recording; what it does not answer, nobody can any more."""
+
+    async def look(self, key: ProcessKey) -> Reading:
+        del key
+        return Reading("none", notes=("this is a recording",))
 
     async def examine(
         self, request: ExaminationRequest, ancestors: Sequence[ProcessKey]

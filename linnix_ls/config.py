@@ -31,13 +31,13 @@ class EndpointSettings(BaseModel):
     """An OpenAI-compatible server. Nothing is sent anywhere unless `explain.source` is openai.
 
     Attributes:
-        url: up to and including ``/v1``.
-        model: as the server calls it.
-        key_env: the environment variable that holds the key.
-        key_keyring: the service under which the system's keyring has it, for the user linnix-ls
-            (``keyring set SERVICE linnix-ls``); asked before `key_env`.
-        timeout_s: for each try, until the first and between two pieces of the answer.
-        max_retries: after refusals and broken connections, each after a longer pause.
+        url: of ``openai``: its URL, up to and including ``/v1``.
+        model: of ``openai``: the model, as the server calls it.
+        key_env: the environment variable that holds the key for the endpoint.
+        key_keyring: the service under which the system's keyring has the key, for the user
+            linnix-ls (``keyring set SERVICE linnix-ls``); asked before ``key_env``.
+        timeout_s: time for each try, until the first and between two pieces of the answer.
+        max_retries: further tries after refusals and broken connections, each after a longer pause.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -54,11 +54,15 @@ class ExplainSettings(BaseModel):
     """Who explains findings. The rules always do, unless `source` is none.
 
     Attributes:
-        source: auto is llama where a model has been chosen (`linnix-ls model use`), else rules.
-        model: of llama: an installed model's name, or the path of a GGUF; default the chosen one.
-        when: when a model writes: once the machine is idle, at once, or only when it is asked.
-        deadline_s: for a note, from its beginning; what takes longer is given up.
-        memory_mb: that the model's process may have; default what a model of its size needs.
+        source: who explains: ``rules``, ``llama`` (and a note by a model on this machine),
+            ``openai`` (and a note by an endpoint), ``none``, or ``auto``: ``llama`` where a model
+            has been chosen (``linnix-ls model use``), else ``rules``.
+        model: of ``llama``: an installed model's name, or the path of a GGUF; default the chosen
+            one.
+        when: when a model writes: ``idle`` (once no CPU is short), ``at_once``, or ``asked`` (only
+            by ``linnix.explain``).
+        deadline_s: time for a note; what takes longer is given up.
+        memory_mb: memory that the model's process may have; default what a model of its size needs.
         idle_unload_s: without work the model's process is ended after this.
     """
 
@@ -77,8 +81,8 @@ class FixSettings(BaseModel):
     """Limits on trying a fix in a copy of the workspace.
 
     Attributes:
-        time_limit_s: for the test that is run there.
-        max_copy_mb: of the copy.
+        time_limit_s: time for the test that is run when a fix is tried.
+        max_copy_mb: the largest copy of the workspace in which a fix is tried.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -94,16 +98,22 @@ class Settings(BaseModel):
 
     Attributes:
         enable: watch, and show what is found.
-        tracer: where events come from: eBPF (bcc), or a degraded view without privilege (psutil);
-            auto takes the best that works.
+        tracer: where events come from: eBPF (``bcc``), or a degraded view without privilege
+            (``psutil``); ``auto`` takes the best that works.
         agent_socket: the agent's socket, if it is not at its usual place.
-        severity: per kind, a severity or ``off``.
+        severity: per kind, how gravely it is shown, or ``off``: ``{"cpu_spin": "error"}``.
         min_severity: show nothing less grave; counts what a finding was while its process ran.
-        exclude: globs of paths that are never accused.
+        exclude: files that are never accused; a relative glob matches the end of a path, ``*``
+            matches ``/`` too: ``["vendor/*"]``.
         watch_workspace_processes: also watch processes that start in a workspace folder but not
             below the editor.
-        attach_to_jvm: whether a JVM may be asked for its stacks, which starts a thread in it.
-        thresholds: those that differ from `core.policy`'s.
+        watch_folders: also watch processes that start in one of these folders; a relative path is
+            in the workspace's folders, ``~`` is your home.
+        notifications: tell of each new finding of severity warning or above in a message as well.
+        attach_to_jvm: ask JVMs for thread dumps; the first one starts a thread and a socket in the
+            JVM. If not, a Java finding is shown where the process was started.
+        thresholds: when something is suspected or reported, any part of it:
+            ``{"stuck": {"idle_s": 20}, "calm_s": 5}``.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -115,6 +125,8 @@ class Settings(BaseModel):
     min_severity: Severity = Severity.HINT
     exclude: tuple[str, ...] = ()
     watch_workspace_processes: bool = True
+    watch_folders: tuple[str, ...] = ()
+    notifications: bool = False
     attach_to_jvm: bool = True
     thresholds: Thresholds = Policy()
     explain: ExplainSettings = ExplainSettings()
@@ -225,6 +237,13 @@ def default_socket_path() -> Path:
 def system_socket_path() -> Path:
     """Where an agent that serves all users listens."""
     return Path("/run/linnix-ls/agent.sock")
+
+
+def agent_socket_paths(settings: Settings) -> list[Path]:
+    """Where an agent is looked for, the best first."""
+    if settings.agent_socket:
+        return [Path(settings.agent_socket)]
+    return list(dict.fromkeys((default_socket_path(), system_socket_path())))
 
 
 def cache_dir() -> Path:

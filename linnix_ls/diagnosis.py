@@ -6,17 +6,18 @@ Each check tries the thing itself. Not here: how it is shown (`cli`).
 from __future__ import annotations
 
 import asyncio
-import os
 import platform
 import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from linnix_ls import procfs
+from linnix_ls import installation, procfs
 from linnix_ls.config import Settings, cache_dir, default_socket_path, system_socket_path
 from linnix_ls.errors import AgentError, TracerUnavailable
+from linnix_ls.feed.access import access_of
 from linnix_ls.feed.remote import RemoteFeed
+from linnix_ls.invocation import as_root, enable_tracing
 from linnix_ls.locate.python import py_spy_path
 from linnix_ls.tracer import kernel_headers, tracefs
 from linnix_ls.tracer.bcc import BccTracer, has_bpf_permission
@@ -47,7 +48,7 @@ async def diagnose(settings: Settings) -> tuple[Check, ...]:
     # What an agent serves us with, we need not be able to do ourselves.
     bcc = await _bcc(not is_served)
     checks = [_kernel(), _btf(not is_served), _bpftool(not is_served), bcc, _tracefs()]
-    checks += [agent, _permission(is_served)]
+    checks += [agent, _service(), _permission(is_served, agent.fix)]
     if bcc.is_ok and has_bpf_permission():
         checks.append(await _probes())
     checks += [_py_spy(), _ptrace(agent.is_ok), _addr2line(), _schedstat()]
@@ -98,7 +99,7 @@ async def _bcc(is_required: bool) -> Check:
         "except TracerUnavailable as e:\n print('no', e.message, e.fix, sep='\\n')\n"
     )
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", code),
+        *(sys.executable, *(["-I"] if sys.flags.isolated else []), "-c", code),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -138,6 +139,7 @@ async def _agent(settings: Settings) -> tuple[Check, bool]:
     if settings.agent_socket:
         paths = [Path(settings.agent_socket)]
     reasons = []
+    fix: str | None = None
     for path in dict.fromkeys(paths):
         try:
             feed = await RemoteFeed.connect(path)
@@ -147,15 +149,47 @@ async def _agent(settings: Settings) -> tuple[Check, bool]:
                 await feed.close()
         except AgentError as error:
             reasons.append(error.message)
+            fix = fix or error.fix
             continue
-        return Check("agent", True, False, f"serving at {path}, tracer {status.tracer}"), True
+        detail = f"serving at {path}, tracer {status.tracer}"
+        if status.hint:
+            detail += f"; {status.hint}"
+        return Check("agent", True, False, detail), True
     may_start = has_bpf_permission()
     detail = "none running; one is started when needed" if may_start else "; ".join(reasons)
-    fix = "sudo linnix-ls agent   (in another terminal, or as a service)"
-    return Check("agent", may_start, not may_start, detail, None if may_start else fix), False
+    fix = None if may_start else fix or enable_tracing()
+    return Check("agent", may_start, not may_start, detail, fix), False
 
 
-def _permission(is_served: bool) -> Check:
+def _service() -> Check:
+    """The agent as a service of the machine, and whether it is for us."""
+    path = system_socket_path()
+    access = access_of(path)
+    if access is not None:
+        for_us = "you may use it" if access.problem is None else access.problem
+        return Check(
+            "service",
+            access.problem is None,
+            False,
+            f"{path} is for the group {access.group}; {for_us}",
+            access.fix,
+        )
+    if not installation.is_systemd_here():
+        return Check(
+            "service",
+            False,
+            False,
+            "there is no systemd here that would start an agent",
+            f"{as_root('agent')}   (in another terminal)",
+        )
+    if installation.is_unit_installed():
+        detail, fix = "installed, but not enabled", f"sudo {installation.ENABLE}"
+    else:
+        detail, fix = "not installed", as_root("agent", "--install")
+    return Check("service", False, False, detail, fix)
+
+
+def _permission(is_served: bool, fix: str | None) -> Check:
     if has_bpf_permission():
         return Check("permission", True, True, "may load eBPF programs and sample")
     if is_served:
@@ -165,7 +199,7 @@ def _permission(is_served: bool) -> Check:
         False,
         True,
         "loading eBPF programs needs CAP_BPF and CAP_PERFMON, and no agent has them for us",
-        "sudo linnix-ls agent   (in another terminal, or as a service)",
+        fix,
     )
 
 
@@ -192,15 +226,14 @@ def _py_spy() -> Check:
 
 
 def _ptrace(agent_is_ok: bool) -> Check:
-    raw = procfs.read_bytes("/proc/sys/kernel/yama/ptrace_scope", 16)
-    scope = int(raw) if raw else 0
-    is_ok = agent_is_ok or os.geteuid() == 0 or scope == 0
+    scope = procfs.read_ptrace_scope()
+    is_ok = agent_is_ok or scope == 0
     return Check(
         "stack reading",
         is_ok,
         True,
         "permitted" if is_ok else f"restricted to root (kernel.yama.ptrace_scope = {scope})",
-        None if is_ok else "sudo linnix-ls agent, or sudo sysctl kernel.yama.ptrace_scope=0",
+        None if is_ok else enable_tracing(),
     )
 
 

@@ -43,6 +43,10 @@ class AgentError(LinnixError):
     """The agent cannot be reached, refused, or spoke another protocol."""
 
 
+class AgentTooOld(AgentError):
+    """The agent is of an older version, which cannot do this."""
+
+
 class AlreadyServing(AgentError):
     """Another agent listens at that place: use it."""
 

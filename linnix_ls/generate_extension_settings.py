@@ -21,14 +21,14 @@ from linnix_ls.thresholds import GROUPS
 
 MANIFEST = Path(__file__).parents[1] / "vscode-extension" / "package.json"
 
-# Of an untrusted workspace nothing counts that names a program, a file that is loaded, a socket
-# or a server, nor what decides where source is sent.
-_RESTRICTED = ("path", "interpreter", "agent_socket", "explain.")
+# Of an untrusted workspace nothing counts that names a program, a file that is loaded, a folder to
+# look into, a socket or a server, nor what decides where source is sent.
+_RESTRICTED = ("path", "interpreter", "agent_socket", "watch_folders", "explain.")
 
 _STRINGS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
 
 # What is the extension's own business: the server ignores it.
-_EXTENSION: dict[str, Any] = {
+EXTENSION_ONLY: dict[str, Any] = {
     "path": _STRINGS
     | {
         "default": [],
@@ -65,12 +65,17 @@ _EXTENSION: dict[str, Any] = {
 
 def configuration() -> dict[str, Any]:
     """What `contributes.configuration` is to be."""
-    settings = _EXTENSION | _flat(Settings, "")
+    settings = EXTENSION_ONLY | server_settings()
     properties = {
         f"linnix.{name}": {"order": order, "scope": "window"} | setting
         for order, (name, setting) in enumerate(settings.items())
     }
     return {"title": "linnix", "properties": properties}
+
+
+def server_settings() -> dict[str, Any]:
+    """Those of every editor, by their names without ``linnix.``."""
+    return _flat(Settings, "")
 
 
 def restricted(properties: dict[str, Any]) -> list[str]:
@@ -100,10 +105,7 @@ def _flat(model: type[BaseModel], prefix: str) -> dict[str, Any]:
             found |= _flat(inner, f"{prefix}{name}.")
             continue
         if inner is Policy:
-            words = (
-                "When something is suspected or reported, any part of it: "
-                '`{"stuck": {"idle_s": 20}, "calm_s": 5}`. Each counts at once.'
-            )
+            words = _sentence(why[name])
             found[name] = _thresholds(schema) | {"default": {}, "markdownDescription": words}
             continue
         default = field.get_default(call_default_factory=True)

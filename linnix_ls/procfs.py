@@ -19,6 +19,7 @@ from linnix_ls.core.ids import ProcessKey
 MAX_CMDLINE_BYTES = 128 * 1024
 MAX_ENVIRON_BYTES = 2 << 20
 MAX_THREADS_READ = 4_096  # 50 us each
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _HAS_CHILDREN_FILES = Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
 
@@ -36,6 +37,10 @@ class Stat:
     n_major_faults: int
     n_threads: int
     rss_pages: int
+
+    @property
+    def rss_bytes(self) -> int:
+        return self.rss_pages * PAGE_BYTES
 
     @property
     def has_ended(self) -> bool:
@@ -207,6 +212,29 @@ def read_environ(pid: int) -> bytes | None:
     return read_bytes(f"/proc/{pid}/environ", MAX_ENVIRON_BYTES)
 
 
+def read_variable(pid: int, name: bytes) -> bytes | None:
+    """One variable of its environment, as at its start; None if it has none or hides it. Cheap:
+    it is asked of every program that starts on a machine."""
+    wanted = b"\0" + name + b"="
+    raw = b"\0"
+    try:
+        fd = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        while len(raw) < MAX_ENVIRON_BYTES and (more := os.read(fd, 1 << 15)):
+            raw += more
+            _, found, rest = raw.partition(wanted)
+            value, end, _ = rest.partition(b"\0")
+            if found and end:
+                return value
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Counters:
     """What a process has used so far, all threads. None: this kernel or its owner hides it.
@@ -259,6 +287,15 @@ def read_counters(pid: int) -> Counters | None:
         n_read_bytes=int(io_fields[b"rchar"]) if b"rchar" in io_fields else None,
         n_written_bytes=int(io_fields[b"wchar"]) if b"wchar" in io_fields else None,
     )
+
+
+def read_ptrace_scope() -> int:
+    """0 where we may read memory and stacks of our processes; else Yama's setting, by which that
+    needs more privilege than we have (its 1 lets a parent, which we are of nobody)."""
+    if os.geteuid() == 0:
+        return 0
+    raw = read_bytes("/proc/sys/kernel/yama/ptrace_scope", 16)
+    return int(raw) if raw else 0
 
 
 def read_n_runnable() -> int | None:

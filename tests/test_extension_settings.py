@@ -1,4 +1,4 @@
-"""vscode-extension/package.json has the settings that config.py declares."""
+"""vscode-extension/package.json and the docs have the settings that config.py declares."""
 
 import json
 
@@ -6,6 +6,8 @@ import pytest
 
 from linnix_ls.config import Settings, parse_settings
 from linnix_ls.generate_extension_settings import MANIFEST, configuration, manifest
+from linnix_ls.generate_settings_tables import PAGES
+from linnix_ls.generate_settings_tables import page as fresh_page
 
 PROPERTIES = configuration()["properties"]
 
@@ -13,6 +15,17 @@ PROPERTIES = configuration()["properties"]
 def test_the_manifest_is_what_the_generator_writes():
     text = MANIFEST.read_text()
     assert manifest(text) == text, "run `make generate`"
+
+
+@pytest.mark.parametrize(("page", "settings"), PAGES.items(), ids=lambda each: str(each)[-20:])
+def test_the_tables_in_the_docs_are_what_the_generator_writes(page, settings):
+    text = page.read_text()
+    assert fresh_page(text, settings) == text, "run `make generate`"
+
+
+def test_a_page_without_a_place_for_the_table_is_an_error():
+    with pytest.raises(ValueError, match="no place"):
+        fresh_page("# A page", {})
 
 
 def nested(names_and_values):
@@ -56,5 +69,6 @@ def test_what_names_programs_or_servers_does_not_count_in_an_untrusted_workspace
     restricted = json.loads(MANIFEST.read_text())["capabilities"]["untrustedWorkspaces"][
         "restrictedConfigurations"
     ]
-    wanted = {"path", "interpreter", "agent_socket", "explain.model", "explain.endpoint.url"}
+    wanted = {"path", "interpreter", "agent_socket", "watch_folders", "explain.model"}
+    wanted |= {"explain.endpoint.url", "explain.source"}
     assert {f"linnix.{name}" for name in wanted} <= set(restricted) <= PROPERTIES.keys()

@@ -209,3 +209,15 @@ def kernel_lets_nobody_signal(pid):
         stderr=subprocess.DEVNULL, check=False,
     )  # fmt: skip
     return asked.returncode == 0
+
+
+@pytest.mark.parametrize("padding", [0, 32_700, 100_000])
+def test_one_variable_is_found_wherever_it_stands(padding):
+    environment = {"A": "x" * padding, "XWANTED": "no", "WANTED": "this=that", "Z": "WANTED=no"}
+    with subprocess.Popen(["/bin/sleep", "60"], env=environment) as process:
+        while not procfs.read_environ(process.pid):  # Popen returns in the middle of exec
+            os.sched_yield()
+        assert procfs.read_variable(process.pid, b"WANTED") == b"this=that"
+        assert procfs.read_variable(process.pid, b"ANTED") is None
+        process.kill()
+    assert procfs.read_variable(process.pid, b"WANTED") is None

@@ -1,7 +1,6 @@
 """The checkout itself: layers, pages, locks, packaging, and the commands that a newcomer types."""
 
 import ast
-import configparser
 import os
 import re
 import shutil
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from bench import capabilities
+from linnix_ls.cli.main import main
 from linnix_ls.core.engine import DETECTORS
 
 ROOT = Path(__file__).parents[1]
@@ -135,41 +136,49 @@ def test_probes_say_their_licence():
         )
 
 
-def test_the_service_has_only_the_capabilities_it_needs():
-    unit = configparser.ConfigParser(strict=False)
-    unit.optionxform = str
-    unit.read(ROOT / "deploy/linnix-ls-agent.service")
-    service = unit["Service"]
-    assert set(service["CapabilityBoundingSet"].split()) == {
-        "CAP_BPF", "CAP_PERFMON", "CAP_DAC_READ_SEARCH", "CAP_SYS_PTRACE", "CAP_KILL",
-    }  # fmt: skip
-    assert service["NoNewPrivileges"] == "yes"
+def test_the_service_has_only_the_capabilities_that_are_explained():
+    unit = (ROOT / "deploy/systemd/linnix-ls-agent.service").read_text()
+    page = (ROOT / "docs/privilege.md").read_text()
+    granted = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.MULTILINE)[1].split()
+    assert granted == re.findall(r"^\| `(CAP_\w+)` \|", page, re.MULTILINE)
+    assert "\nNoNewPrivileges=yes\n" in unit
 
 
 @pytest.mark.e2e
-def test_systemd_understands_the_service(tmp_path):
+def test_systemd_understands_the_units(tmp_path):
     if shutil.which("systemd-analyze") is None:
-        return  # not a machine that would run it
-    unit = (ROOT / "deploy/linnix-ls-agent.service").read_text()
-    installed = tmp_path / "linnix-ls-agent.service"
-    installed.write_text(unit.replace("/usr/local/bin/linnix-ls", sys.executable))
+        return  # not a machine that would run them
+    for path in (ROOT / "deploy/systemd").iterdir():
+        unit = path.read_text().replace("/usr/bin/linnix-ls", sys.executable)
+        (tmp_path / path.name).write_text(unit)
     verified = subprocess.run(
-        ["systemd-analyze", "verify", installed], capture_output=True, text=True, check=False
+        ["systemd-analyze", "verify", "--man=no", *tmp_path.iterdir()],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (verified.returncode, verified.stderr) == (0, "")
 
 
 @pytest.mark.e2e
 @pytest.mark.ebpf
-def test_the_agent_works_with_the_capabilities_of_its_service(tmp_path):
-    bounding_set = "-all,+bpf,+perfmon,+dac_read_search,+sys_ptrace,+kill"
-    agent_command = [LINNIX_LS, "agent", "--socket", tmp_path / "agent.sock", "--ready-fd", "1"]
-    with subprocess.Popen(
-        ["setpriv", f"--bounding-set={bounding_set}", *agent_command],
-        stdout=subprocess.PIPE,
-    ) as agent:
-        assert agent.stdout.readline() == b'{"is_ready": true}\n'
-        agent.terminate()
+def test_as_a_service_it_finds_the_lines_of_an_ordinary_user():
+    """With the capabilities and the mounts of the unit, in a folder that is closed to others."""
+    learnt = capabilities.measure(capabilities.capabilities())
+    assert learnt == {
+        "python": "line 1", "c": learnt["c"], "node": "line 2", "java": "line 3", "stop": "stopped",
+    }  # fmt: skip
+    assert learnt["c"] in ("line 4", "line 5")
+
+
+def test_the_manual_page_knows_every_subcommand(capsys):
+    page = (ROOT / "deploy/linnix-ls.1").read_text()
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    subcommands = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
+    assert {"run", "agent"} <= set(subcommands)
+    for name in subcommands:
+        assert f".B {name}\n" in page
 
 
 @pytest.mark.e2e

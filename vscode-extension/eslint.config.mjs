@@ -5,7 +5,7 @@ export default tseslint.config(
   { ignores: ["dist/", "node_modules/"] },
   js.configs.recommended,
   {
-    files: ["**/*.ts"],
+    files: ["**/*.ts", "**/*.tsx"],
     extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { projectService: true } },
     rules: {
@@ -20,5 +20,14 @@ export default tseslint.config(
     files: ["test/**/*.ts"],
     rules: { "@typescript-eslint/no-floating-promises": "off" },
   },
-  { files: ["*.mjs"], languageOptions: { globals: { process: "readonly" } } },
+  {
+    // Runs in node, and what it hands to the browser there.
+    files: ["test/page/*.mjs"],
+    languageOptions: {
+      globals: Object.fromEntries(
+        ["URL", "console", "document", "performance", "requestAnimationFrame", "window"].map((name) => [name, "readonly"]),
+      ),
+    },
+  },
+  { files: ["**/*.mjs"], languageOptions: { globals: { process: "readonly" } } },
 );

@@ -1,11 +1,22 @@
-"""`linnix-ls agent`: the privileged part. Loads the probes and serves clients on a socket."""
+"""`linnix-ls agent`: the privileged part. Loads the probes and serves clients on a socket.
+
+With `--install` it puts that part on the machine as a service, after it has said how and asked.
+Not here: what is done then (`installation`).
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from linnix_ls.installation import Plan
+
+DECLINED = 1
 
 
 def register(subparsers: Any) -> None:
@@ -13,24 +24,103 @@ def register(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "agent",
         help="the privileged part: loads the eBPF probes and serves clients on a socket",
+        description="The privileged part: loads the eBPF probes and serves clients on a socket."
+        " With --install, a service of this machine that systemd starts when somebody needs it.",
+        allow_abbrev=False,
     )
     parser.add_argument(
         "--socket",
         type=Path,
         metavar="PATH",
         help="where to listen (default: /run/linnix-ls/agent.sock, of a user: in"
-        " $XDG_RUNTIME_DIR/linnix-ls)",
+        " $XDG_RUNTIME_DIR/linnix-ls); one that a service manager passes comes first",
     )
     parser.add_argument(
-        "--exit-when-idle", action="store_true", help="end when the last client has gone"
+        "--exit-when-idle",
+        nargs="?",
+        type=_seconds,
+        const=0.0,
+        metavar="SECONDS",
+        help="end when there has been no client for that long (default: at once)",
     )
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    change = parser.add_argument_group("as a service")
+    which = change.add_mutually_exclusive_group()
+    which.add_argument(
+        "--install",
+        action="store_true",
+        help="say what would be done to have the agent as a service, ask, and do it (as root)",
+    )
+    which.add_argument("--uninstall", action="store_true", help="the same, to undo all of it")
+    change.add_argument(
+        "--user", metavar="NAME", help="who may use it, too (default: who has called sudo)"
+    )
+    change.add_argument("--yes", action="store_true", help="do not ask")
+    change.add_argument("--dry-run", action="store_true", help="say it, and do nothing")
     parser.set_defaults(run=run)
 
 
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError(text)
+    return value
+
+
 def run(args: argparse.Namespace) -> int:
-    """Serve until a signal comes."""
+    """Serve until a signal comes; or change what is installed."""
+    if args.install or args.uninstall:
+        return _change(args)
     from linnix_ls.app import run_agent
 
-    asyncio.run(run_agent(args.socket, exit_when_idle=args.exit_when_idle, ready_fd=args.ready_fd))
+    asyncio.run(
+        run_agent(args.socket, exit_when_idle_s=args.exit_when_idle, ready_fd=args.ready_fd)
+    )
     return 0
+
+
+def _change(args: argparse.Namespace) -> int:
+    from linnix_ls import installation
+    from linnix_ls.errors import LinnixError
+    from linnix_ls.invocation import as_root
+
+    plan = installation.install(args.user) if args.install else installation.uninstall()
+    if not plan.steps:
+        print(plan.summary)
+        return 0
+    print(_words(plan))
+    if args.dry_run:
+        return 0
+    if os.geteuid() != 0:
+        words = [word for word in sys.argv[1:] if word != "agent"]
+        raise LinnixError("this needs root; nothing was done", fix=as_root("agent", *words))
+    if not (args.yes or _agrees()):
+        print("Nothing was done.")
+        return DECLINED
+    for step in plan.steps:
+        print(f"  {step.words} …", flush=True)
+        step.do()
+    print("\n".join(["Done.", *plan.afterwards]))
+    return 0
+
+
+def _words(plan: Plan) -> str:
+    from linnix_ls.core.text import visible
+
+    steps = [f"  {number}. {step.words}" for number, step in enumerate(plan.steps, 1)]
+    text = "\n".join([plan.summary, "", *plan.warnings, "It will:", *steps, ""])
+    # A folder may be called anything, and this is root's terminal.
+    return "\n".join(map(visible, text.split("\n")))
+
+
+def _agrees() -> bool:
+    """The default is no, and so is the end of the input."""
+    from linnix_ls.errors import UsageError
+
+    if not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask on; nothing was done", fix="add --yes")
+    try:
+        return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        print()
+        return False

@@ -48,6 +48,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="auto",
         help="bcc: eBPF or nothing; psutil: no privilege, sees less (default: the best there is)",
     )
+    parser.add_argument(
+        "--agent-socket",
+        metavar="PATH",
+        help="the agent's socket, if it is not at its usual place",
+    )
     noting.add_options(parser)
     parser.add_argument(
         "--fail-on",

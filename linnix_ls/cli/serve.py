@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import importlib
 import logging
 import os
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     from linnix_ls.feed.base import Feed
     from linnix_ls.fixes.base import Fixer
 
+# Of malloc.h.
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
+_LARGE_BYTES = 64 << 10
+
 
 def serve(args: argparse.Namespace) -> int:
     """Serve until the client leaves. `args.tcp` is ``HOST:PORT``, or None for stdio.
@@ -34,9 +41,12 @@ def serve(args: argparse.Namespace) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="linnix-ls: %(levelname)s: %(message)s"
     )
+    # A tag (linnix/watchTag) says that something is the user's; what we start is not.
+    os.environ.pop("LINNIX_SESSION", None)
     # It logs whole messages at INFO, command lines and all, and at WARNING each notification
     # and cancellation that it has no use for.
     logging.getLogger("pygls").setLevel(logging.ERROR)
+    give_back_memory()
     return _serve_stdio() if args.tcp is None else _serve_tcp(args.tcp)
 
 
@@ -45,6 +55,23 @@ async def open_feed(settings: Settings, *, on_progress: Callable[[str], None]) -
     app = await asyncio.to_thread(importlib.import_module, "linnix_ls.app")
     feed: Feed = await app.open_feed(settings, on_progress=on_progress)
     return feed
+
+
+def give_back_memory() -> None:
+    """Have what a large answer took go back to the system once it is sent.
+
+    glibc keeps it otherwise: after the first large block that is freed it takes those of that size
+    from its heap, where anything small behind them holds them (mallopt(3), M_MMAP_THRESHOLD). And
+    each thread has a heap of its own. A tree of a thousand processes with long arguments left
+    20 MB behind. To be called before there are threads.
+    """
+    import ctypes
+
+    with contextlib.suppress(AttributeError):  # another C library has no mallopt
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
+        mallopt(_M_ARENA_MAX, 1)
 
 
 async def open_notes(settings: ExplainSettings, *arguments: Any, **hooks: Any) -> Notes | None:

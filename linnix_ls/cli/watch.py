@@ -93,6 +93,7 @@ class RunWatch:
     async def _connect(self) -> None:
         settings = Settings(
             tracer=self._args.tracer,
+            agent_socket=self._args.agent_socket,
             attach_to_jvm=self._args.attach_to_jvm,
             thresholds=self._args.policy,
         )
@@ -164,6 +165,9 @@ class RunWatch:
 
     async def close(self) -> None:
         """Let go of the feed. CMD's left-over processes go on."""
+        if self._reconnecting:
+            self._reconnecting.cancel()
+            await asyncio.wait([self._reconnecting])
         if self._feed:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._feed.close(), CLOSE_TIMEOUT_S)
@@ -236,6 +240,8 @@ class RunWatch:
                 self._reconnecting = asyncio.create_task(self._reconnect())
         elif status.degraded:
             self._notify(f"degraded: {status.degraded}", status.fix)
+        elif status.hint:
+            self._notify(status.hint)
 
     def _notify(self, message: str, fix: str | None = None) -> None:
         from linnix_ls.report import text

@@ -32,6 +32,7 @@ from linnix_ls.core.events import (
     Ignored,
     ProcessSeen,
     Sampled,
+    Source,
     Ticked,
     Unwatched,
     Watched,
@@ -39,6 +40,7 @@ from linnix_ls.core.events import (
 from linnix_ls.core.examination import Depth, Examination, ExaminationRequest
 from linnix_ls.core.explanations import explain
 from linnix_ls.core.findings import TRANSITIONS, Finding, Kind, Severity, State
+from linnix_ls.core.history import History
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.policy import Policy
 from linnix_ls.core.tree import Process, ProcessTree
@@ -81,13 +83,19 @@ class Engine:
     Args:
         policy: thresholds. It may be replaced at any time; what is found stays found.
         detectors: those that look, in this order; of one storm the first to see it speaks.
+        history: what is to be remembered of runs.
     """
 
     def __init__(
-        self, policy: Policy = Policy(), *, detectors: Sequence[Detector] = DETECTORS
+        self,
+        policy: Policy = Policy(),
+        *,
+        detectors: Sequence[Detector] = DETECTORS,
+        history: History | None = None,
     ) -> None:
         self.policy = policy
         self.tree = ProcessTree()
+        self.history = history or History()
         self.findings: dict[str, Finding] = {}
         self.n_received = 0
         self.n_lost = 0
@@ -109,9 +117,15 @@ class Engine:
         user does."""
         self._now_ns = max(self._now_ns, event.ktime_ns)
         match event:
-            case Sampled() | CpuUsed():
+            case Sampled():
                 self.n_received += 1
                 self.tree.use_cpu(event)
+                self.history.use_cpu(event.key, event.period_ns)
+                return []
+            case CpuUsed():
+                self.n_received += 1
+                self.tree.use_cpu(event)
+                self.history.use_cpu(event.key, event.on_cpu_ns)
                 return []
             case Forked():
                 self.n_received += 1
@@ -119,15 +133,22 @@ class Engine:
                     return []
                 child = self.tree.fork(event)
                 child.is_judged = self._is_judged(child)
+                self.history.add(child)
                 return self._begin_run_with(child)
             case Execed():
                 self.n_received += 1
                 process = self.tree.exec(event)
-                return self._begin_run_with(process) if process else []
+                if process is None:
+                    return []
+                self.history.exec(process)
+                return self._begin_run_with(process)
             case Exited():
                 self.n_received += 1
                 process = self.tree.exit(event)
-                return self._end_run_with(process) if process else []
+                if process is None:
+                    return []
+                self.history.exit(process)
+                return self._end_run_with(process)
             case ProcessSeen():
                 return self._see(event)
             case EventsLost():
@@ -140,7 +161,7 @@ class Engine:
                 return self._unwatch(event)
             case Ignored():
                 self._ignored.add(event.key)
-                self.tree.remove_tree(event.key)
+                self.history.remove(self.tree.remove_tree(event.key), self._now_ns)
                 return []
             case Dismissed():
                 return self._move(event.finding_id, State.CLEARED)
@@ -150,6 +171,7 @@ class Engine:
                 self._n_cpus = max(1, event.n_cpus)
                 if event.n_runnable is not None:
                     self._loads.append((event.ktime_ns, event.n_runnable / self._n_cpus))
+                self.history.tick(event.ktime_ns)
                 return self._look_around()
 
     def run_of(self, key: ProcessKey) -> Process | None:
@@ -170,7 +192,11 @@ class Engine:
             return []
         process = self.tree.see(event)
         process.is_judged = self._is_judged(process)
-        return self._begin_run_with(process)
+        self.history.add(process)
+        changes = self._begin_run_with(process)
+        if process.key in self._watched:
+            self._name_runs(process)
+        return changes
 
     def _is_judged(self, process: Process) -> bool:
         watched = self._watched.get(process.key)
@@ -183,7 +209,9 @@ class Engine:
             return self._set_run(process)
         watched = self._watched.get(process.key)
         if watched is not None and not watched.is_run:
-            return []
+            is_run = watched.is_root_judged and runs.may_be_run(process)
+            if not is_run or self.run_of(process.key) is not None:
+                return []
         if watched is None:
             parent = self.tree.get(process.parent) if process.parent else None
             if parent is None or not runs.may_start_runs(parent, self._watched):
@@ -192,7 +220,30 @@ class Engine:
                 return []
         cleared = self._set_run(process)
         run = self._runs[process.key]
+        self.history.begin(process, *self._name_of(process))
+        for descendant in self.tree.descendants(process.key):  # what it has forked before
+            self.history.add(descendant)
         return [RunBegan(self._now_ns, run.key, run.program, process.argv, run.cwd), *cleared]
+
+    def _name_of(self, process: Process) -> tuple[str | None, Source]:
+        """A run's label, its own, and its source, that of the nearest watched root that says."""
+        label = None
+        for above in (process, *self.tree.ancestors(process.key)):
+            watched = self._watched.get(above.key)
+            if watched is not None:
+                if above is process and watched.source is not Source.FOLDER:
+                    label = watched.label or None
+                if watched.source is not Source.OTHER:
+                    return label, watched.source
+        return label, Source.OTHER
+
+    def _name_runs(self, root: Process) -> None:
+        """`root` is watched, from now on or by another name: it names the runs around it."""
+        for key in self.history.under_way():
+            if process := self.tree.get(key):
+                self.history.name(key, *self._name_of(process))
+        if self._watched[root.key].is_root_judged:  # perhaps inside of a run
+            self.history.name(root.key, *self._name_of(root))
 
     def _set_run(self, process: Process) -> list[Change]:
         """Note what run it is. What ended in earlier runs of the same work is cleared."""
@@ -215,6 +266,7 @@ class Engine:
     def _unwatch(self, event: Unwatched) -> list[Change]:
         self._watched.pop(event.key, None)
         gone = set(self.tree.remove_tree(event.key))
+        self.history.remove(gone, self._now_ns)
         changes: list[Change] = []
         for finding in list(self.findings.values()):
             if finding.process.key in gone:
@@ -321,6 +373,7 @@ class Engine:
         for suspicion in look.suspicions:
             finding = self._judge(scene, suspicion, examination)
             if finding is not None:
+                self.history.find(finding)
                 return [FindingChanged(finding)]
         return []
 
@@ -402,6 +455,7 @@ class Engine:
         ended_ns = finding.ended_ns if finding.ended_ns is not None else self._now_ns
         finding = replace(finding, state=state, ended_ns=ended_ns)
         self.findings[finding_id] = finding
+        self.history.find(finding)
         return [FindingChanged(finding)]
 
     def _scene(self) -> Scene:

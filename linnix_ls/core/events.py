@@ -6,10 +6,28 @@ of them. Times are CLOCK_MONOTONIC nanoseconds, `ktime_ns`.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 from linnix_ls.core.examination import Examination
 from linnix_ls.core.ids import ProcessKey
+
+
+class Source(enum.StrEnum):
+    """What started a run.
+
+    TEST: a test runner, below an editor that did not say more.
+    FOLDER: something outside the editor, in a folder that is watched.
+    """
+
+    TASK = "task"
+    TERMINAL = "terminal"
+    DEBUG = "debug"
+    TEST = "test"
+    EXTENSION = "extension"
+    EDITOR = "editor"
+    FOLDER = "folder"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +36,10 @@ class Watched:
 
     Attributes:
         is_root_judged: False for an editor: its children are judged, it is not.
-        is_run: `key` is itself a run (``linnix-ls run``); else runs are found below it.
+        is_run: `key` is itself a run, wherever it is (``linnix-ls run``). What is judged is one as
+            well, unless it is inside of another or a shell at a prompt; else runs are found below.
+        label: what people call it; may be empty.
+        source: of the runs below it, and of itself.
     """
 
     ktime_ns: int
@@ -26,6 +47,7 @@ class Watched:
     label: str
     is_root_judged: bool = False
     is_run: bool = False
+    source: Source = Source.OTHER
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,33 @@ or the editor itself. It decides when old findings go away: when the same work b
 
 from __future__ import annotations
 
-from collections.abc import Container
+import re
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from linnix_ls.core.ids import ProcessKey
-from linnix_ls.core.tree import SHELLS, Process, is_interactive_shell, program_name
+from linnix_ls.core.tree import (
+    SHELLS,
+    Process,
+    is_interactive_shell,
+    program_name,
+    script_argument,
+)
+
+# Words that name a test runner, in the name of a program, script or module: `pytest-3`,
+# `vitest.mjs`, `run_pytest_script.py`, `org.junit.platform.console.ConsoleLauncher`.
+_TEST_RUNNERS = re.compile(
+    r"(?:^|[^a-z])(?:pytest|py\.test|unittest|tox|nox|jest|vitest|mocha|ava|karma|playwright|cypress"
+    r"|ctest|gtest|nextest|prove|bats|junit|testng|rspec|phpunit|test(?:s|runner)?)(?:[^a-z]|$)",
+    re.IGNORECASE,
+)
+# Programs that do many things, tests by their first word.
+_BUILDERS = frozenset(
+    "cargo go npm yarn pnpm npx bun deno node make gmake ninja meson mvn mvnw gradle gradlew dotnet"
+    " bazel swift mix rake".split()
+)
+_TEST_WORDS = frozenset({"test", "t", "--test"})
+_CHECKERS = frozenset({"make", "gmake", "ninja", "gradle", "gradlew"})  # cargo checks types
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +74,19 @@ def may_be_run(process: Process) -> bool:
     """Whether it does work of its own: a prompt in an editor's terminal does not, and what a
     prompt forks is its copy until it execs."""
     return not process.is_forked_copy and not is_interactive_shell(process.argv, process.comm)
+
+
+def is_test_runner(argv: Sequence[str]) -> bool:
+    """Whether the command line is that of a test runner, by its words alone. For showing only."""
+    if not argv:
+        return False
+    program = argv[0].rsplit("/", 1)[-1]
+    script = script_argument(tuple(argv)) or ""
+    if any(_TEST_RUNNERS.search(name) for name in (program, script.rsplit("/", 1)[-1])):
+        return True
+    words = argv[1:3]
+    if program in _CHECKERS and "check" in words:
+        return True
+    if program in _BUILDERS:
+        return any(word in _TEST_WORDS or _TEST_RUNNERS.search(word) for word in words)
+    return program == "java" and any(_TEST_RUNNERS.search(word) for word in argv[1:50])

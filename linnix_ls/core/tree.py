@@ -29,6 +29,7 @@ class Process:
 
     Attributes:
         is_judged: False for the editor that a tree hangs from.
+        was_there_before: it was found, not seen to begin.
         is_forked_copy: it has not exec'ed since its fork: it runs its parent's program.
         n_copies_above: how many of its ancestors run the same program.
         n_same_command_above: how many of them with the same arguments in the same folder, too.
@@ -46,6 +47,7 @@ class Process:
     cwd: str | None
     started_ns: int
     is_judged: bool = True
+    was_there_before: bool = False
     is_forked_copy: bool = False
     n_forks: int = 0
     n_execs: int = 0
@@ -236,6 +238,7 @@ class ProcessTree:
                 exe=event.exe,
                 cwd=event.cwd,
                 started_ns=event.ktime_ns,
+                was_there_before=True,
             )
         )
 

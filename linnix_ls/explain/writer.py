@@ -13,7 +13,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +23,7 @@ from linnix_ls.core.text import visible
 from linnix_ls.explain.backends import NO_MEMORY, out_of_memory
 from linnix_ls.explain.backends.endpoint import host_of, is_loopback
 from linnix_ls.explain.base import Answer, NoAnswer, Prompt, Writer
+from linnix_ls.invocation import python
 
 MAX_ANSWER_CHARS = 1 << 18
 MAX_LINE_BYTES = 1 << 16
@@ -313,7 +313,7 @@ class _Worker:
     @classmethod
     async def start(cls, first_line: dict[str, Any]) -> _Worker:
         process = subprocess.Popen(  # noqa: ASYNC220 - returns once it is started
-            [sys.executable, "-m", "linnix_ls.explain.worker"],
+            python("linnix_ls.explain.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from linnix_ls.core.changes import FindingChanged, RunBegan, RunEnded
-from linnix_ls.core.events import Event
+from linnix_ls.core.events import Event, Source
+from linnix_ls.core.examination import StackFrame
 from linnix_ls.core.findings import Finding
+from linnix_ls.core.history import RunDetail, RunSummary
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.policy import Policy
 
@@ -34,6 +36,8 @@ class FeedStatus:
         degraded: what is missing and why, in words; None when nothing is.
         fix: a command, or what to do, about `degraded`.
         n_lost: events that the kernel or the hand-off had to drop.
+        hint: what else is worth knowing though nothing is missing, in words: the agent is of
+            another version.
     """
 
     state: FeedState
@@ -43,6 +47,7 @@ class FeedStatus:
     n_received: int = 0
     n_lost: int = 0
     n_processes: int = 0
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,16 @@ class FeedChange:
     change: FindingChanged | RunBegan | RunEnded | StatusChanged | InputsSeen
 
 
+class ProcessState(enum.StrEnum):
+    RUNNING = "running"
+    SLEEPING = "sleeping"
+    UNINTERRUPTIBLE = "uninterruptible"
+    STOPPED = "stopped"
+    ZOMBIE = "zombie"
+    ENDED = "ended"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessView:
     """One process of a watched tree, for showing it.
@@ -73,6 +88,8 @@ class ProcessView:
         run: the run it belongs to, None above any run (an editor, a shell).
         on_cpu_cores: over the last second.
         age_s: since its start, or until its end.
+        rss_bytes: None when unknown or over.
+        n_forks: children that it has started since it is watched.
     """
 
     key: ProcessKey
@@ -86,6 +103,31 @@ class ProcessView:
     exit_code: int | None
     term_signal: int | None
     has_ended: bool
+    rss_bytes: int | None = None
+    n_forks: int = 0
+    state: ProcessState = ProcessState.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadStack:
+    """One thread, innermost frame first. `is_running` is None when unknown."""
+
+    tid: int
+    is_running: bool | None
+    frames: tuple[StackFrame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StackView:
+    """The stacks of a process by one look.
+
+    Attributes:
+        problem: why nothing, or not all, could be read, in words.
+    """
+
+    threads: tuple[ThreadStack, ...]
+    problem: str | None
+    took_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +165,13 @@ class Feed(Protocol):
         ...
 
     async def watch(
-        self, pid: int, label: str, *, is_run: bool = False, is_root_judged: bool = False
+        self,
+        pid: int,
+        label: str,
+        *,
+        is_run: bool = False,
+        is_root_judged: bool = False,
+        source: Source = Source.OTHER,
     ) -> ProcessKey:
         """Watch `pid` and what is and will be below it.
 
@@ -133,6 +181,19 @@ class Feed(Protocol):
         ...
 
     async def unwatch(self, key: ProcessKey) -> None: ...
+
+    async def watch_tag(self, value: str, source: Source, label: str | None) -> None:
+        """Watch the user's processes that were started with ``LINNIX_SESSION=value`` in their
+        environment, wherever they hang.
+
+        Raises:
+            AgentError: `value` is none that can be looked for.
+        """
+        ...
+
+    async def unwatch_tag(self, value: str) -> None:
+        """Also what was found by it is watched no longer."""
+        ...
 
     async def ignore(self, pid: int) -> None:
         """Never judge `pid` and what is below it: our own processes."""
@@ -155,6 +216,19 @@ class Feed(Protocol):
         ...
 
     async def process_tree(self) -> tuple[ProcessView, ...]: ...
+
+    async def runs(self) -> tuple[RunSummary, ...]:
+        """Under way and past, the newest first."""
+        ...
+
+    async def run(self, key: ProcessKey, since: int | None = None) -> RunDetail | None:
+        """What is remembered of one of them, or what has changed since that version; some of it
+        at a time."""
+        ...
+
+    async def stack(self, key: ProcessKey) -> StackView:
+        """Look once at the stacks of a watched process; nothing is judged by it."""
+        ...
 
     async def stop_process(self, key: ProcessKey, *, tree: bool = False) -> StopOutcome:
         """SIGTERM to exactly that process (pidfd, start time checked), SIGKILL 2 s later.

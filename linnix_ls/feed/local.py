@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
+import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import nlargest
 
 from linnix_ls import procfs
 from linnix_ls.core.changes import Change, ExaminationWanted, FindingChanged, RunBegan, RunEnded
@@ -27,37 +31,61 @@ from linnix_ls.core.events import (
     Forked,
     Ignored,
     ProcessSeen,
+    Source,
     Ticked,
     Unwatched,
     Watched,
 )
 from linnix_ls.core.examination import Examination, ExaminationRequest
 from linnix_ls.core.findings import State
+from linnix_ls.core.history import History, RunDetail, RunSummary
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.policy import Policy
-from linnix_ls.core.tree import is_interactive_shell
+from linnix_ls.core.tree import Process, is_interactive_shell
 from linnix_ls.errors import AgentError, TracerUnavailable
 from linnix_ls.feed.base import (
     FeedChange,
     FeedState,
     FeedStatus,
     InputsSeen,
+    ProcessState,
     ProcessView,
     Snapshot,
+    StackView,
     StatusChanged,
     StopOutcome,
+    ThreadStack,
     hand_out,
 )
-from linnix_ls.locate.base import Examiner
+from linnix_ls.locate.base import Examiner, Reading
 from linnix_ls.tracer.base import Tracer
 
 TICK_INTERVAL_S = 0.1
 KILL_AFTER_S = 2.0
 RECENTLY_ENDED_S = 10.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGKILL)
+MAX_ENDED_SHOWN = 300
+STACK_LIMIT_S = 8.0
+MAX_THREADS_SHOWN = 200
+MAX_FRAMES_SHOWN = 200
 MAX_ENDING = 200  # processes at once; each takes a file descriptor
 
+CARE_INTERVAL_S = 1.0
+CARE_COST_FACTOR = 50  # of one CPU, what reading memory may take at most: 2 %
+MAX_ANCESTORS = 64
+TAG_VARIABLE = b"LINNIX_SESSION"
+MAX_TAGS = 16
+_TAG_VALUE = re.compile(r"[A-Za-z0-9._-]{8,100}")
+
 MakeExaminer = Callable[["LocalFeed"], Examiner]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    """What is watched by it was started by `source`, and is called `label`."""
+
+    source: Source
+    label: str | None
 
 
 class Hub:
@@ -121,8 +149,8 @@ class Hub:
             await self.tracer.unwatch([pid for pid in pids if pid not in still_known])
 
     async def update_users(self) -> None:
-        """Tell the tracer whose new processes may belong to a watched folder."""
-        uids = {feed.uid for feed in self._feeds if feed.has_folders}
+        """Tell the tracer whose new processes may be somebody's business."""
+        uids = {feed.uid for feed in self._feeds if feed.wants_strangers}
         with contextlib.suppress(TracerUnavailable):
             await self.tracer.watch_users(sorted(uids))
 
@@ -162,6 +190,7 @@ class Hub:
             for feed in tuple(self._feeds):
                 if feed.is_watching:
                     self._tell(feed, (tick,))
+                    feed.take_care()
 
 
 class LocalFeed:
@@ -169,7 +198,8 @@ class LocalFeed:
 
     def __init__(self, hub: Hub, uid: int, policy: Policy) -> None:
         self.uid = uid
-        self.engine = Engine(policy)
+        # Microseconds: a later history of this machine begins above all versions of this one.
+        self.engine = Engine(policy, history=History(time.monotonic_ns() // 1_000))
         self._hub = hub
         self._examiner = hub.make_examiner(self)
         self._callbacks: list[Callable[[FeedChange], None]] = []
@@ -177,6 +207,10 @@ class LocalFeed:
         self._roots: dict[ProcessKey, str] = {}
         self._folders: tuple[str, ...] = ()
         self._ignored_pids: set[int] = {os.getpid()}
+        self._tags: dict[bytes, _Tag] = {}
+        self._tagged: dict[ProcessKey, bytes] = {}  # roots that were found by a tag
+        self._arriving: set[ProcessKey] = set()
+        self._next_care_s = 0.0
         self._is_recording = False
         self.may_attach_to_jvm = True
         self._tasks: set[asyncio.Task[None]] = set()
@@ -188,8 +222,9 @@ class LocalFeed:
         return bool(self._roots)
 
     @property
-    def has_folders(self) -> bool:
-        return bool(self._folders)
+    def wants_strangers(self) -> bool:
+        """Whether processes outside its trees may be its business."""
+        return bool(self._folders or self._tags)
 
     def known_pids(self) -> list[int]:
         """Of all living processes in its trees."""
@@ -246,7 +281,7 @@ class LocalFeed:
                 # sudo and the like: from here on it is somebody else's.
                 return Ignored(event.ktime_ns, event.key) if is_known else None
             if isinstance(event, Execed) and not is_known:
-                self._consider_for_folders(event)
+                self._consider(event)
                 return None
             if isinstance(event, Forked):
                 is_known = self.engine.tree.get(event.parent) is not None
@@ -282,21 +317,98 @@ class LocalFeed:
                 examination = await self._examiner.examine(request, ancestors)
         self.receive((Examined(time.monotonic_ns(), examination),))
 
-    def _consider_for_folders(self, event: Execed) -> None:
-        if event.cwd is None or not any(
+    def _consider(self, event: Execed) -> None:
+        """A program that started outside of the trees."""
+        pid, parent = event.key.pid, event.parent
+        if pid in self._ignored_pids or (parent and parent.pid in self._ignored_pids):
+            return
+        value = self._tag_of(pid) if self._tags else None
+        if value is not None:
+            self._start(self._watch_tagged(event.key, value, event.argv, event.comm))
+        elif event.cwd is not None and any(
             event.cwd == folder or event.cwd.startswith(folder + "/") for folder in self._folders
         ):
-            return
-        if event.key.pid in self._ignored_pids or (
-            event.parent is not None and event.parent.pid in self._ignored_pids
-        ):
-            return
-        is_shell = is_interactive_shell(event.argv, event.comm)
-        self._start(self._watch_quietly(event.key, event.cwd, is_run=not is_shell))
+            is_run = not is_interactive_shell(event.argv, event.comm)
+            now_ns = time.monotonic_ns()
+            watched = Watched(now_ns, event.key, event.cwd, is_run, is_run, Source.FOLDER)
+            self._start(self._watch_quietly(watched))
 
-    async def _watch_quietly(self, key: ProcessKey, label: str, *, is_run: bool) -> None:
+    async def _watch_quietly(self, watched: Watched) -> None:
         with contextlib.suppress(AgentError):  # it has gone already
-            await self._watch(key, label, is_run=is_run, is_root_judged=is_run)
+            await self._watch(watched)
+
+    # -- tags ----------------------------------------------------------------------------------
+
+    def _tag_of(self, pid: int) -> bytes | None:
+        """Of an environment nothing else is looked at, and nothing kept."""
+        if procfs.read_uid(pid) != self.uid:
+            return None
+        value = procfs.read_variable(pid, TAG_VARIABLE)
+        return value if value in self._tags else None
+
+    def _find_tagged(self) -> list[tuple[ProcessSeen, bytes]]:
+        """Living ones, the oldest first. Blocks."""
+        found = []
+        for pid in procfs.all_pids():
+            if value := self._tag_of(pid):
+                process = procfs.see(pid, time.monotonic_ns())
+                if process is not None:
+                    found.append((process, value))
+        return sorted(found, key=lambda pair: pair[0].key.start_ticks)
+
+    async def _watch_tagged(
+        self, key: ProcessKey, value: bytes, argv: tuple[str, ...], comm: str
+    ) -> None:
+        tag = self._tags.get(value)
+        # By now something above it may have been found; and we inherit the tag, as all do.
+        if tag is None or self.engine.tree.get(key) is not None or self._is_ours(key.pid):
+            return
+        is_run = not is_interactive_shell(argv, comm)
+        self._tagged[key] = value
+        now_ns = time.monotonic_ns()
+        await self._watch_quietly(Watched(now_ns, key, tag.label or "", is_run, is_run, tag.source))
+
+    def _is_ours(self, pid: int) -> bool:
+        for _ in range(MAX_ANCESTORS):
+            if pid in self._ignored_pids:
+                return True
+            stat = procfs.read_stat(pid)
+            if stat is None or stat.ppid == 0:
+                return False
+            pid = stat.ppid
+        return False
+
+    # -- now and then --------------------------------------------------------------------------
+
+    def take_care(self) -> None:
+        """Called with each tick; does at most once a second what need not be done more often."""
+        if time.monotonic() >= self._next_care_s:
+            self._next_care_s = math.inf
+            self._start(self._take_care())
+
+    async def _take_care(self) -> None:
+        began_s = time.monotonic()
+        try:
+            for key in [key for key in self._roots if key not in self._arriving]:
+                if self.engine.tree.get(key) is None:  # it ended long ago, and all below it
+                    self._forget_root(key)
+                    self.receive((Unwatched(time.monotonic_ns(), key),))
+            living = self.engine.history.living()
+            keys = [key for keys in living.values() for key in keys]
+            stats = await asyncio.to_thread(_read_stats, keys)
+            self.engine.history.use_memory(
+                {
+                    run: sum(stats[key].rss_bytes for key in keys if key in stats)
+                    for run, keys in living.items()
+                }
+            )
+        finally:
+            now_s = time.monotonic()
+            self._next_care_s = now_s + max(CARE_INTERVAL_S, CARE_COST_FACTOR * (now_s - began_s))
+
+    def _forget_root(self, key: ProcessKey) -> bool:
+        self._tagged.pop(key, None)
+        return self._roots.pop(key, None) is not None
 
     # -- what clients ask ----------------------------------------------------------------------
 
@@ -329,36 +441,63 @@ class LocalFeed:
         return unsubscribe
 
     async def watch(
-        self, pid: int, label: str, *, is_run: bool = False, is_root_judged: bool = False
+        self,
+        pid: int,
+        label: str,
+        *,
+        is_run: bool = False,
+        is_root_judged: bool = False,
+        source: Source = Source.OTHER,
     ) -> ProcessKey:
         stat = procfs.read_stat(pid)
         if stat is None:
             raise AgentError(f"there is no process {pid}")
         if self.uid not in (0, procfs.read_uid(pid)):
             raise AgentError(f"process {pid} belongs to another user")
-        await self._watch(stat.key, label, is_run=is_run, is_root_judged=is_root_judged)
+        watched = Watched(time.monotonic_ns(), stat.key, label, is_root_judged, is_run, source)
+        await self._watch(watched)
         return stat.key
 
-    async def _watch(
-        self, key: ProcessKey, label: str, *, is_run: bool, is_root_judged: bool
-    ) -> None:
-        self._roots[key] = label
-        self.receive((Watched(time.monotonic_ns(), key, label, is_root_judged, is_run),))
+    async def _watch(self, watched: Watched) -> None:
+        key = watched.key
+        self._roots[key] = watched.label
+        self._arriving.add(key)
+        self.receive((watched,))
         try:
             seen = await self._hub.tracer.watch(key, ignored=self._ignored_pids)
         except TracerUnavailable as error:
             raise AgentError(error.message, fix=error.fix) from error
+        finally:
+            self._arriving.discard(key)
         if not seen:
-            self._roots.pop(key, None)
+            self._forget_root(key)
             raise AgentError(f"process {key.pid} has gone")
         self.receive(seen)
 
     async def unwatch(self, key: ProcessKey) -> None:
-        if self._roots.pop(key, None) is None:
+        if not self._forget_root(key):
             raise AgentError(f"process {key.pid} is not watched")
         pids = [p.key.pid for p in self.engine.tree.descendants(key) if p.is_alive] + [key.pid]
         self.receive((Unwatched(time.monotonic_ns(), key),))
         await self._hub.release(pids)
+
+    async def watch_tag(self, value: str, source: Source, label: str | None) -> None:
+        if not _TAG_VALUE.fullmatch(value):
+            raise AgentError("a tag is 8 to 100 letters, digits, dots, dashes and underscores")
+        if len(self._tags) >= MAX_TAGS and value.encode() not in self._tags:
+            raise AgentError(f"more than {MAX_TAGS} tags are watched already")
+        self._tags[value.encode()] = _Tag(source, label)
+        await self._hub.update_users()
+        # Those that start from here on are told of; these were there before.
+        for process, found in await asyncio.to_thread(self._find_tagged):
+            await self._watch_tagged(process.key, found, process.argv, process.comm)
+
+    async def unwatch_tag(self, value: str) -> None:
+        self._tags.pop(value.encode(), None)
+        for key in [key for key, tag in self._tagged.items() if tag == value.encode()]:
+            with contextlib.suppress(AgentError):
+                await self.unwatch(key)
+        await self._hub.update_users()
 
     async def ignore(self, pid: int) -> None:
         self._ignored_pids.add(pid)
@@ -377,12 +516,13 @@ class LocalFeed:
         self.engine.policy = policy
 
     async def process_tree(self) -> tuple[ProcessView, ...]:
+        living = [process.key for process in self.engine.tree.alive()]
+        stats = await asyncio.to_thread(_read_stats, living)
         now_ns = time.monotonic_ns()
         views = []
-        for process in self.engine.tree:
-            if process.exited_ns and process.exited_ns < now_ns - RECENTLY_ENDED_S * NS_PER_S:
-                continue
+        for process in self._shown_processes(now_ns):
             run = self.engine.run_of(process.key)
+            stat = stats.get(process.key)
             end_ns = process.exited_ns or now_ns
             views.append(
                 ProcessView(
@@ -397,9 +537,51 @@ class LocalFeed:
                     exit_code=process.exit_code,
                     term_signal=process.term_signal,
                     has_ended=not process.is_alive,
+                    n_forks=process.n_forks,
+                    rss_bytes=stat.rss_bytes if stat and process.is_alive else None,
+                    state=_state(process, stat),
                 )
             )
         return tuple(views)
+
+    def _shown_processes(self, now_ns: int) -> list[Process]:
+        """The living, and of the dead the last ones: of a storm there are thousands a second."""
+        since_ns = now_ns - RECENTLY_ENDED_S * NS_PER_S
+        ended = [p.exited_ns for p in self.engine.tree if (p.exited_ns or 0) >= since_ns]
+        if len(ended) > MAX_ENDED_SHOWN:
+            since_ns = max(since_ns, nlargest(MAX_ENDED_SHOWN, filter(None, ended))[-1])
+        return [p for p in self.engine.tree if p.is_alive or (p.exited_ns or 0) >= since_ns]
+
+    async def runs(self) -> tuple[RunSummary, ...]:
+        return self.engine.history.summaries(time.monotonic_ns())
+
+    async def run(self, key: ProcessKey, since: int | None = None) -> RunDetail | None:
+        return self.engine.history.detail(key, since, time.monotonic_ns())
+
+    async def stack(self, key: ProcessKey) -> StackView:
+        process = self.engine.tree.get(key)
+        if process is None:
+            return StackView((), "it is not watched", 0.0)
+        if not process.is_judged:
+            return StackView((), "it is the root of a watched tree, which is not looked at", 0.0)
+        # Not what runs with another's rights meanwhile: its memory is not this client's to read.
+        if not process.is_alive or self.uid not in (0, procfs.read_uid(key.pid)):
+            return StackView((), "it has ended, or runs with another user's rights", 0.0)
+        began_s = time.monotonic()
+        threads: tuple[ThreadStack, ...] = ()
+        try:
+            async with asyncio.timeout(STACK_LIMIT_S):
+                reading = await self._examiner.look(key)
+            threads = tuple(_threads(reading))
+            problem = "; ".join(reading.notes) or "what it runs does not show its stacks"
+            if reading.stacks and not threads:
+                problem = "it waits: none of its functions is running"
+        except TimeoutError:
+            problem = "it could not be read in time: it is busy, or others look at it"
+        except OSError as error:
+            problem = f"it could not be read: {error.strerror}"
+        took_s = round(time.monotonic() - began_s, 3)
+        return StackView(threads, None if threads else problem, took_s)
 
     async def stop_process(self, key: ProcessKey, *, tree: bool = False) -> StopOutcome:
         process = self.engine.tree.get(key)
@@ -407,6 +589,12 @@ class LocalFeed:
             raise AgentError(f"process {key.pid} is not in a watched tree")
         if not process.is_judged:
             raise AgentError(f"process {key.pid} is the root of a watched tree: not ours to stop")
+        if (
+            self.engine.run_of(key) is None
+            and not process.is_forked_copy
+            and is_interactive_shell(process.argv, process.comm)
+        ):
+            raise AgentError(f"process {key.pid} is a shell at a prompt, not what runs in it")
         if self.uid not in (0, process.uid):
             raise AgentError(f"process {key.pid} belongs to another user")
         if not tree:
@@ -464,6 +652,39 @@ class LocalFeed:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._hub.discard(self)
+
+
+def _threads(reading: Reading) -> Iterator[ThreadStack]:
+    """Each once, those that the reader thinks most of first."""
+    tids: set[int] = set()
+    for stack in (*reading.stacks, *reading.bystanders):
+        if stack.frames and stack.tid not in tids and len(tids) < MAX_THREADS_SHOWN:
+            tids.add(stack.tid)
+            yield ThreadStack(stack.tid, stack.is_running, stack.frames[:MAX_FRAMES_SHOWN])
+
+
+def _read_stats(keys: Sequence[ProcessKey]) -> dict[ProcessKey, procfs.Stat]:
+    """Of those that are still there."""
+    stats = (procfs.read_stat(key.pid) for key in keys)
+    wanted = frozenset(keys)
+    return {stat.key: stat for stat in stats if stat and stat.key in wanted}
+
+
+_STATES = {
+    "R": ProcessState.RUNNING,
+    "S": ProcessState.SLEEPING,
+    "I": ProcessState.SLEEPING,
+    "D": ProcessState.UNINTERRUPTIBLE,
+    "T": ProcessState.STOPPED,
+    "t": ProcessState.STOPPED,
+    "Z": ProcessState.ZOMBIE,
+}
+
+
+def _state(process: Process, stat: procfs.Stat | None) -> ProcessState:
+    if not process.is_alive:
+        return ProcessState.ENDED
+    return _STATES.get(stat.state, ProcessState.UNKNOWN) if stat else ProcessState.UNKNOWN
 
 
 async def _terminate(

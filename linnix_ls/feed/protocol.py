@@ -1,6 +1,7 @@
 """What agent and client say to each other: newline-delimited JSON over a unix socket.
 
-The agent speaks first: ``{"hello": {"protocol": 1, "version": …}, "snapshot": …}``, or
+The agent speaks first: ``{"hello": {"protocol": 1, "version": …, "revision": …, "pid": …,
+"methods": […]}, "snapshot": …}``, or
 ``{"error": …}`` to a client that it does not take. Then requests
 ``{"id": 1, "method": "watch", "params": {…}}``, answers ``{"id": 1, "result": …}`` or
 ``{"id": 1, "error": {"message": …, "fix": …}}``, and, unasked, ``{"change": [sequence, value]}``.
@@ -18,8 +19,16 @@ from pydantic import TypeAdapter
 
 from linnix_ls.codec import TaggedCodec
 from linnix_ls.core.changes import FindingChanged, RunBegan, RunEnded
+from linnix_ls.core.history import RunDetail, RunSummary
 from linnix_ls.core.ids import ProcessKey
-from linnix_ls.feed.base import FeedStatus, InputsSeen, ProcessView, Snapshot, StatusChanged
+from linnix_ls.feed.base import (
+    FeedStatus,
+    InputsSeen,
+    ProcessView,
+    Snapshot,
+    StackView,
+    StatusChanged,
+)
 
 PROTOCOL = 1
 MAX_REQUEST_BYTES = 1 << 20
@@ -30,9 +39,13 @@ CHANGES = TaggedCodec(FindingChanged, RunBegan, RunEnded, StatusChanged, InputsS
 SNAPSHOT: TypeAdapter[Snapshot] = TypeAdapter(Snapshot)
 STATUS: TypeAdapter[FeedStatus] = TypeAdapter(FeedStatus)
 PROCESS_VIEWS: TypeAdapter[tuple[ProcessView, ...]] = TypeAdapter(tuple[ProcessView, ...])
+RUNS: TypeAdapter[tuple[RunSummary, ...]] = TypeAdapter(tuple[RunSummary, ...])
+RUN: TypeAdapter[RunDetail | None] = TypeAdapter(RunDetail | None)
+STACK: TypeAdapter[StackView] = TypeAdapter(StackView)
 KEY: TypeAdapter[ProcessKey] = TypeAdapter(ProcessKey)
 
-METHODS = frozenset(
+# What agents knew before they said it in their hello.
+FIRST_METHODS = frozenset(
     {
         "watch",
         "unwatch",
@@ -47,6 +60,7 @@ METHODS = frozenset(
         "record_inputs",
     }
 )
+METHODS = FIRST_METHODS | {"watch_tag", "unwatch_tag", "runs", "run", "stack"}
 
 
 def encode(message: dict[str, Any]) -> bytes:

@@ -12,14 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from linnix_ls import __version__
+from linnix_ls.core.events import Source
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.errors import AgentError, AlreadyServing, LinnixError
 from linnix_ls.feed import protocol
 from linnix_ls.feed.base import FeedChange
 from linnix_ls.feed.local import Hub, LocalFeed
+from linnix_ls.revision import revision
 from linnix_ls.thresholds import Thresholds
 
 MAX_CLIENTS = 64
@@ -37,17 +39,37 @@ class _Request(_Params):
     params: dict[str, Any] = {}
 
 
+_Source = Annotated[Source, Strict(False)]  # on the wire it is a string
+
+
 class _Watch(_Params):
     pid: int
     label: str
     is_run: bool = False
     is_root_judged: bool = False
+    source: _Source = Source.OTHER
 
 
 class _Key(_Params):
     pid: int
     start_ticks: int
+
+
+class _Stop(_Key):
     tree: bool = False
+
+
+class _Run(_Key):
+    since: int | None = None
+
+
+class _Tag(_Params):
+    value: str
+
+
+class _WatchTag(_Tag):
+    source: _Source = Source.OTHER
+    label: str | None = None
 
 
 class _Pid(_Params):
@@ -74,18 +96,33 @@ class FeedServer:
     """Listens for clients.
 
     Args:
+        path: where to listen.
         on_idle: called when the last client has gone.
+        listener: a socket that listens already, which its opener keeps: `path` is then nothing to
+            make or to take away.
     """
 
-    def __init__(self, hub: Hub, path: Path, on_idle: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        path: Path,
+        on_idle: Callable[[], None],
+        listener: socket.socket | None = None,
+    ) -> None:
         self._hub = hub
         self._path = path
         self._on_idle = on_idle
         self._clients: set[asyncio.Task[None]] = set()
         self.has_had_clients = False
         self._server: asyncio.Server | None = None
-        self._listener: socket.socket | None = None
+        self._listener = listener
+        self._is_passed = listener is not None
+        self._made: os.stat_result | None = None  # what we have put there
         self._lock_fd: int | None = None
+
+    @property
+    def has_clients(self) -> bool:
+        return bool(self._clients)
 
     async def start(self) -> None:
         """Let clients in; `bind` has come before."""
@@ -102,8 +139,9 @@ class FeedServer:
         for task in tuple(self._clients):
             task.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
-        if self._listener is not None:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            # Only ours: a service manager may have put its own in this place meanwhile.
+            if self._made is not None and os.path.samestat(self._path.lstat(), self._made):
                 self._path.unlink()
         if self._lock_fd is not None:
             os.close(self._lock_fd)
@@ -115,6 +153,8 @@ class FeedServer:
             AlreadyServing: another agent has it.
             AgentError: the place cannot be used.
         """
+        if self._is_passed:
+            return
         folder = self._path.parent
         try:
             if not folder.is_dir():
@@ -128,9 +168,12 @@ class FeedServer:
             self._lock()
             if os.path.lexists(self._path) and not self._path.is_socket():
                 raise FileExistsError(errno.EEXIST, "there is something else of that name")
+            if _is_served(self._path):
+                raise AlreadyServing(f"another agent already serves {self._path}")
             self._path.unlink(missing_ok=True)
             self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self._listener.bind(str(self._path))
+            self._made = self._path.lstat()
             self._listener.listen(MAX_CLIENTS)
             # Anybody may connect; the kernel says who it is, and each sees only its own.
             os.chmod(self._path, 0o666 if os.geteuid() == 0 else 0o600)
@@ -139,6 +182,18 @@ class FeedServer:
                 f"cannot listen on {self._path}: {error.strerror or error}",
                 fix="name another place with --socket PATH",
             ) from error
+
+    def refuse(self, error: LinnixError) -> None:
+        """Tell those who wait in the queue why there will be no agent."""
+        if self._listener is None:
+            return
+        self._listener.setblocking(False)
+        with contextlib.suppress(OSError):
+            while True:
+                waiting, _ = self._listener.accept()
+                with waiting:
+                    message = {"message": error.message, "fix": error.fix}
+                    waiting.send(protocol.encode({"error": message}))
 
     def _lock(self) -> None:
         """Who holds the lock is the agent: a socket file without it is a dead one's."""
@@ -177,6 +232,19 @@ class FeedServer:
                 self._on_idle()
 
 
+def _is_served(path: Path) -> bool:
+    """Whether somebody listens there who needs no lock: a service manager, for its agent."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.setblocking(False)
+        try:
+            client.connect(str(path))
+        except BlockingIOError:  # its queue is full
+            return True
+        except OSError:
+            return False
+    return True
+
+
 class _Connection:
     def __init__(
         self, feed: LocalFeed, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -187,7 +255,13 @@ class _Connection:
         self._requests: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> None:
-        hello = {"protocol": protocol.PROTOCOL, "version": __version__, "pid": os.getpid()}
+        hello = {
+            "protocol": protocol.PROTOCOL,
+            "version": __version__,
+            "revision": revision(),
+            "pid": os.getpid(),
+            "methods": sorted(protocol.METHODS),
+        }
         snapshot = protocol.SNAPSHOT.dump_python(self._feed.snapshot(), mode="json")
         self._send({"hello": hello, "snapshot": snapshot})
         self._feed.subscribe(self._on_change)
@@ -204,7 +278,10 @@ class _Connection:
         self._send({"change": [change.sequence, protocol.CHANGES.dump(change.change)]})
 
     def _send(self, message: dict[str, Any]) -> None:
-        self._writer.write(protocol.encode(message))
+        self._write(protocol.encode(message))
+
+    def _write(self, line: bytes) -> None:
+        self._writer.write(line)
         if self._writer.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
             self._writer.transport.abort()
 
@@ -216,7 +293,10 @@ class _Connection:
             if request.method not in protocol.METHODS:
                 raise AgentError(f"there is no method {request.method!r}")
             result = await getattr(self, f"_{request.method}")(request.params)
-            self._send({"id": request_id, "result": result})
+            if isinstance(result, bytes):  # JSON already, where there may be much of it
+                self._write(b'{"id":%d,"result":%b}\n' % (request_id, result))
+            else:
+                self._send({"id": request_id, "result": result})
         except ValidationError as error:
             detail = error.errors()[0]
             where = ".".join(map(str, detail["loc"])) or "request"
@@ -234,12 +314,23 @@ class _Connection:
     async def _watch(self, params: Any) -> Any:
         asked = _Watch.model_validate(params)
         return await self._feed.watch(
-            asked.pid, asked.label, is_run=asked.is_run, is_root_judged=asked.is_root_judged
+            asked.pid,
+            asked.label,
+            is_run=asked.is_run,
+            is_root_judged=asked.is_root_judged,
+            source=asked.source,
         )
 
     async def _unwatch(self, params: Any) -> None:
         asked = _Key.model_validate(params)
         await self._feed.unwatch(ProcessKey(asked.pid, asked.start_ticks))
+
+    async def _watch_tag(self, params: Any) -> None:
+        asked = _WatchTag.model_validate(params)
+        await self._feed.watch_tag(asked.value, asked.source, asked.label)
+
+    async def _unwatch_tag(self, params: Any) -> None:
+        await self._feed.unwatch_tag(_Tag.model_validate(params).value)
 
     async def _ignore(self, params: Any) -> None:
         await self._feed.ignore(_Pid.model_validate(params).pid)
@@ -260,10 +351,24 @@ class _Connection:
     async def _process_tree(self, params: Any) -> Any:
         _Params.model_validate(params)
         views = await self._feed.process_tree()
-        return protocol.PROCESS_VIEWS.dump_python(views, mode="json")
+        return protocol.PROCESS_VIEWS.dump_json(views)
+
+    async def _runs(self, params: Any) -> Any:
+        _Params.model_validate(params)
+        return protocol.RUNS.dump_json(await self._feed.runs())
+
+    async def _run(self, params: Any) -> Any:
+        asked = _Run.model_validate(params)
+        detail = await self._feed.run(ProcessKey(asked.pid, asked.start_ticks), asked.since)
+        return protocol.RUN.dump_json(detail)
+
+    async def _stack(self, params: Any) -> Any:
+        asked = _Key.model_validate(params)
+        view = await self._feed.stack(ProcessKey(asked.pid, asked.start_ticks))
+        return protocol.STACK.dump_python(view, mode="json")
 
     async def _stop_process(self, params: Any) -> str:
-        asked = _Key.model_validate(params)
+        asked = _Stop.model_validate(params)
         key = ProcessKey(asked.pid, asked.start_ticks)
         return await self._feed.stop_process(key, tree=asked.tree)
 

@@ -61,6 +61,14 @@ class Fixer(Protocol):
         """
         ...
 
+    def reproduction(self, finding: Finding) -> str:
+        """A line for a shell that runs the finding's test again. Runs nothing.
+
+        Raises:
+            LinnixError: there is none, and why.
+        """
+        ...
+
     async def try_patch(
         self,
         finding: Finding,

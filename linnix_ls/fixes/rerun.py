@@ -1,4 +1,5 @@
-"""How the same test is run again: the command for a finding, and that command in a copy.
+"""How the same test is run again: the command for a finding, that command in a copy, and as a line
+for a shell.
 
 Where the run is a test runner's own, the one test is run alone (docs/runners.md has its ids);
 else the command that was typed is run as it was. Nothing is run here.
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from linnix_ls.core.findings import Finding, ProcessInfo
+from linnix_ls.core.text import visible
 from linnix_ls.core.tree import is_interactive_shell, script_argument
 from linnix_ls.errors import LinnixError
 from linnix_ls.fixes.scratch import Scratch
@@ -47,6 +49,41 @@ class Command:
     ran: re.Pattern[str] | None = None
 
 
+def command_for_copy(finding: Finding) -> Command:
+    """The same, where it can be kept inside a copy.
+
+    Raises:
+        NotRunnable: see `command_for`, or it would run elsewhere.
+    """
+    command = command_for(finding)
+    name = os.path.basename(command.argv[0])
+    if name in ("sudo", "su", "doas", "docker", "podman", "ssh"):
+        raise NotRunnable(f"{name} would run it elsewhere than in a copy")
+    return command
+
+
+def reproduction(finding: Finding) -> str:
+    """A line for bash or zsh that runs the finding's test again, wherever it is pasted.
+
+    Variables that were set for the run alone are not in it: nobody keeps environments.
+
+    Raises:
+        NotRunnable: see `command_for`.
+    """
+    command = command_for(finding)
+    words = ["cd", quoted(command.cwd), "&&", *map(quoted, command.argv)]
+    return " ".join(words)
+
+
+def quoted(word: str) -> str:
+    """One word of a shell's line. What would act on the terminal that it is pasted into, or look
+    like another text there, is written as an escape."""
+    if visible(word, len(word)) == word:
+        return shlex.quote(word)
+    escaped = word.replace("\\", r"\\").replace("'", r"\'")
+    return f"$'{visible(escaped, len(escaped))}'"
+
+
 def command_for(finding: Finding) -> Command:
     """The command that runs the finding's test again.
 
@@ -61,9 +98,8 @@ def command_for(finding: Finding) -> Command:
         raise NotRunnable("it is not known how the run was started")
     if is_interactive_shell(argv, run.comm) or _is_prompt(argv):
         raise NotRunnable("it was started by hand, at a prompt")
-    name = os.path.basename(argv[0])
-    if "=" in argv[0] or name in ("sudo", "su", "doas", "docker", "podman", "ssh"):
-        raise NotRunnable(f"{name} would run it elsewhere than in a copy")
+    if "=" in argv[0]:
+        raise NotRunnable("its name would set a variable")
     whole = Command(argv, run.cwd, shlex.join(argv[:6]))
     if not finding.test:
         return whole

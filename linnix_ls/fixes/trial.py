@@ -62,7 +62,7 @@ async def try_patch(
 ) -> Trial:
     """See `fixes.base.Fixer`."""
     try:
-        command = rerun.command_for(finding)
+        command = rerun.command_for_copy(finding)
         paths = list(by_path(patch.edits))
         root = root_for(paths, command.cwd, folders)
         if root is None:

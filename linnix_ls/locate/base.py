@@ -58,6 +58,15 @@ class LanguageReader(Protocol):
 class Examiner(Protocol):
     """Looks closely at one suspect."""
 
+    async def look(self, key: ProcessKey) -> Reading:
+        """One look at the stacks of all its threads, for showing them. Of a process that has gone
+        there are none.
+
+        Raises:
+            TimeoutError: others look at it all the time.
+        """
+        ...
+
     async def examine(
         self, request: ExaminationRequest, ancestors: Sequence[ProcessKey]
     ) -> Examination:

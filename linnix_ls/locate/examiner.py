@@ -91,6 +91,20 @@ class Examiner:
         self._turns = turns or Turns()
         self._may_attach_to_jvm = may_attach_to_jvm
 
+    async def look(self, key: ProcessKey) -> Reading:
+        """See the protocol."""
+        async with self._turns.at(key):
+            facts = await asyncio.to_thread(_facts, key)
+            if not facts.argv:
+                return Reading("none", notes=("it has ended",))
+            reading = await self._read(facts, n_looks=1, interval_s=0)
+            looks = await _look_at_native_code(facts, n_looks=1, interval_s=0)
+        native_stacks = await native.native_stacks(key.pid, looks, ())
+        stat = await asyncio.to_thread(procfs.read_stat, key.pid)
+        if stat is None or stat.key != key:
+            return Reading("none", notes=("it has ended",))
+        return replace(reading, bystanders=(*reading.bystanders, *native_stacks))
+
     async def examine(
         self, request: ExaminationRequest, ancestors: Sequence[ProcessKey]
     ) -> Examination:

@@ -16,6 +16,7 @@ import functools
 import os
 import re
 import signal
+import socket
 import stat
 import time
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from linnix_ls import procfs
 from linnix_ls.core.examination import ProcessFacts, StackFrame, StackSnapshot
 from linnix_ls.locate.base import Reading
 from linnix_ls.locate.frames import frame_at, hints_of
-from linnix_ls.locate.owner import Owner, owner_of
+from linnix_ls.locate.owner import Owner, files_as, owner_of
 from linnix_ls.locate.source import resolve
 
 MAX_LOOKS = 4
@@ -145,7 +146,15 @@ async def _thread_dump(facts: ProcessFacts) -> str:
     socket_path = f"/tmp/.java_pid{pid}"  # noqa: S108 - the JVM looks there
     if not _is_socket(socket_path):
         await _start_listener(facts, owner, socket_path)
-    reader, writer = await asyncio.open_unix_connection(socket_path, limit=1 << 20)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.setblocking(False)
+    try:
+        with files_as(owner):
+            connection.connect(socket_path)
+    except OSError:
+        connection.close()
+        raise
+    reader, writer = await asyncio.open_unix_connection(sock=connection, limit=1 << 20)
     try:
         writer.write(b"1\0threaddump\0\0\0\0")
         await writer.drain()
@@ -173,11 +182,8 @@ async def _start_listener(facts: ProcessFacts, owner: Owner, socket_path: str) -
         raise _RefusedError("it does not handle SIGQUIT")
     # That this file is there when the signal comes tells the JVM not to print a dump instead.
     trigger = f"/tmp/.attach_pid{pid}"  # noqa: S108 - and there
-    with contextlib.suppress(FileExistsError):
-        fd = os.open(trigger, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
-        if not owner.is_us:
-            os.fchown(fd, owner.uid, owner.gid)
-        os.close(fd)
+    with contextlib.suppress(FileExistsError), files_as(owner):
+        os.close(os.open(trigger, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
     try:
         process = os.pidfd_open(pid)
         try:
@@ -193,7 +199,7 @@ async def _start_listener(facts: ProcessFacts, owner: Owner, socket_path: str) -
                 raise _RefusedError("it does not start its attach listener")
             await asyncio.sleep(0.01)
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), files_as(owner):
             os.unlink(trigger)
 
 

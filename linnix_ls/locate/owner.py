@@ -3,8 +3,13 @@ the ones that we see."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+from collections.abc import Iterator
 from typing import NamedTuple
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Owner(NamedTuple):
@@ -22,8 +27,37 @@ def owner_of(pid: int) -> Owner | None:
         stat = os.stat(f"/proc/{pid}")
         is_elsewhere = any(
             os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")
-            for kind in ("mnt", "pid", "user")
+            for kind in ("pid", "user")
         )
+        mounts = os.readlink(f"/proc/{pid}/ns/mnt")
+        is_elsewhere |= mounts not in (os.readlink("/proc/self/ns/mnt"), _mounts_of_our_parent())
     except OSError:
         return None
     return None if is_elsewhere else Owner(stat.st_uid, stat.st_gid, stat.st_uid == os.geteuid())
+
+
+def _mounts_of_our_parent() -> str | None:
+    """A service has mounts of its own, on which less may be written; its files are the machine's
+    all the same, as systemd sees them. None where our root is another than our parent's."""
+    parent = f"/proc/{os.getppid()}"
+    try:
+        if not os.path.samestat(os.stat(f"{parent}/root/"), os.stat("/")):
+            return None
+        return os.readlink(f"{parent}/ns/mnt")
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def files_as(owner: Owner) -> Iterator[None]:
+    """Files and sockets are opened and made with the owner's rights, by this thread and no other
+    (setfsuid(2)): nothing in between may await."""
+    if owner.is_us:
+        yield
+        return
+    gid, uid = _libc.setfsgid(owner.gid), _libc.setfsuid(owner.uid)
+    try:
+        yield
+    finally:
+        _libc.setfsuid(uid)
+        _libc.setfsgid(gid)

@@ -6,6 +6,7 @@ Time comes in as a value; what a diagnostic looks like is not known here (`to_pr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -34,6 +35,13 @@ def shown_severity(finding: Finding, settings: Settings) -> Severity | None:
     if finding.state is State.ENDED:
         return max(severity, Severity.INFORMATION, key=lambda each: each.rank)
     return severity
+
+
+def severity_in_history(finding: Finding, settings: Settings) -> Severity | None:
+    """The same of one that is perhaps over for good, where the past is shown."""
+    if finding.state is State.CLEARED:
+        finding = replace(finding, state=State.ENDED)
+    return shown_severity(finding, settings)
 
 
 def is_excluded(path: str, globs: Sequence[str]) -> bool:
@@ -73,6 +81,11 @@ class Publications(Generic[DiagnosticT]):
                 self._published[uri] = diagnostics
             else:
                 del self._published[uri]
+        self._published_at_s = {
+            uri: at_s
+            for uri, at_s in self._published_at_s.items()
+            if uri in self._published or at_s + self._min_interval_s > now_s
+        }
         return due
 
     def next_due_s(self) -> float | None:

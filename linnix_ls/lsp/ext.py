@@ -14,10 +14,13 @@ from typing import Any, TypeVar, cast
 import attrs
 
 from linnix_ls import __version__
+from linnix_ls.core.events import Source
 from linnix_ls.core.findings import Explanation, Finding, Patch, ProcessInfo, Severity
+from linnix_ls.core.history import RunDetail, RunSummary, Span
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.text import without_surrogates
-from linnix_ls.feed.base import FeedStatus, ProcessView
+from linnix_ls.feed.base import FeedStatus, ProcessView, StackView
+from linnix_ls.lsp import wording
 
 PREFIX = "linnix/"
 STATUS = "linnix/status"
@@ -27,6 +30,11 @@ DID_CHANGE_FINDINGS = "linnix/didChangeFindings"
 PROCESS_TREE = "linnix/processTree"
 WATCH = "linnix/watch"
 UNWATCH = "linnix/unwatch"
+WATCH_TAG = "linnix/watchTag"
+UNWATCH_TAG = "linnix/unwatchTag"
+RUNS = "linnix/runs"
+RUN = "linnix/run"
+STACK = "linnix/stack"
 NOTE_PROGRESS = "linnix/noteProgress"
 
 ParamsT = TypeVar("ParamsT")
@@ -40,18 +48,66 @@ _is_pid: list[Callable[[Any, attrs.Attribute[Any], Any], Any]] = [
 ]
 
 
+_is_bool = attrs.validators.instance_of(bool)
+_is_text = attrs.validators.instance_of(str)
+_is_source = attrs.validators.in_([str(source) for source in Source])
+
+
 class WrongParams(ValueError):
     """The parameters of a request or command are not what docs/lsp.md says."""
 
 
+def _to_key(raw: object) -> ProcessKey:
+    """
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(raw, ProcessKey):
+        return raw
+    fields = raw if isinstance(raw, dict) else {}
+    pid, start_ticks = fields.get("pid"), fields.get("start_ticks")
+    if type(pid) is not int or type(start_ticks) is not int or pid < 1 or start_ticks < 0:
+        raise ValueError("expected a process, {pid, start_ticks}")
+    return ProcessKey(pid, start_ticks)
+
+
 @attrs.frozen
 class WatchParams:
-    """`label` is how people will recognise it: a task's or terminal's name."""
+    """`label` is how people will recognise it: a task's or terminal's name. `is_judged`: false for
+    a shell or another process that only starts what is to be judged."""
 
     pid: int = attrs.field(validator=_is_pid)
-    label: str | None = attrs.field(
-        default=None, validator=attrs.validators.optional(attrs.validators.instance_of(str))
+    label: str | None = attrs.field(default=None, validator=attrs.validators.optional(_is_text))
+    source: str = attrs.field(default=str(Source.OTHER), validator=_is_source)
+    is_judged: bool = attrs.field(default=True, validator=_is_bool)
+
+
+@attrs.frozen
+class WatchTagParams:
+    value: str = attrs.field(validator=_is_text)
+    source: str = attrs.field(default=str(Source.OTHER), validator=_is_source)
+    label: str | None = attrs.field(default=None, validator=attrs.validators.optional(_is_text))
+
+
+@attrs.frozen
+class UnwatchTagParams:
+    value: str = attrs.field(validator=_is_text)
+
+
+@attrs.frozen
+class RunParams:
+    """`since`: the version that the client has."""
+
+    run: ProcessKey = attrs.field(converter=_to_key)
+    since: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.instance_of(int))
     )
+
+
+@attrs.frozen
+class StackParams:
+    pid: int = attrs.field(validator=_is_pid)
+    start_ticks: int = attrs.field(validator=attrs.validators.instance_of(int))
 
 
 @attrs.frozen
@@ -61,12 +117,25 @@ class UnwatchParams:
 
 @attrs.frozen
 class FindingArgument:
-    """The argument of every command about a finding; `confirmed` is for linnix.stopProcess,
-    `quiet` for linnix.explain."""
+    """The argument of every command about a finding; `quiet` is for linnix.explain and
+    linnix.reproduce."""
 
     finding_id: str = attrs.field(validator=attrs.validators.instance_of(str))
-    confirmed: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
     quiet: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+
+
+@attrs.frozen
+class StopArgument:
+    """Either of the two; `tree`: all that is below it as well."""
+
+    finding_id: str | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_is_text)
+    )
+    process: ProcessKey | None = attrs.field(
+        default=None, converter=attrs.converters.optional(_to_key)
+    )
+    tree: bool = attrs.field(default=False, validator=_is_bool)
+    confirmed: bool = attrs.field(default=False, validator=_is_bool)
 
 
 @attrs.frozen
@@ -108,6 +177,7 @@ def status_object(status: FeedStatus, explain: dict[str, Any] | None = None) -> 
         "state": str(status.state),
         "tracer": status.tracer,
         "degraded": status.degraded,
+        "hint": status.hint,
         "fix": status.fix,
         "events": {
             "received": status.n_received,
@@ -128,10 +198,7 @@ def finding_object(
     """
 
     def time_of_day(ktime_ns: int | None) -> str | None:
-        if ktime_ns is None:
-            return None
-        moment = datetime.fromtimestamp((ktime_ns + wall_offset_ns) / NS_PER_S, tz=UTC)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return _time_of_day(ktime_ns, wall_offset_ns)
 
     location = finding.location
     return clean(
@@ -185,6 +252,13 @@ def finding_object(
     )
 
 
+def _time_of_day(ktime_ns: int | None, wall_offset_ns: int) -> str | None:
+    if ktime_ns is None:
+        return None
+    moment = datetime.fromtimestamp((ktime_ns + wall_offset_ns) / NS_PER_S, tz=UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def explanation_object(finding: Finding, problem: str) -> dict[str, Any]:
     """What linnix.explain answers. `problem`: why there is no note; empty if nothing is wrong."""
     return clean(
@@ -236,26 +310,143 @@ def process_tree_object(
     accused: dict[ProcessKey, list[str]] = {}
     for finding in findings:
         accused.setdefault(finding.process.key, []).append(finding.id)
+    # Cleaned piece by piece: a copy of a large tree would stay behind as holes in memory.
+    return {
+        "processes": [
+            {
+                "pid": view.key.pid,
+                "start_ticks": view.key.start_ticks,
+                "parent": key_object(view.parent),
+                "run": key_object(view.run),
+                "comm": clean(view.comm),
+                "argv": clean(list(view.argv)),
+                "cwd": clean(view.cwd),
+                "on_cpu_cores": view.on_cpu_cores,
+                "age_s": view.age_s,
+                "exit_code": view.exit_code,
+                "term_signal": view.term_signal,
+                "has_ended": view.has_ended,
+                "rss_bytes": view.rss_bytes,
+                "n_forks": view.n_forks,
+                "state": str(view.state),
+                "finding_ids": accused.get(view.key, []),
+            }
+            for view in processes
+        ]
+    }
+
+
+def run_object(
+    run: RunSummary, findings: Iterable[tuple[Finding, Severity]], wall_offset_ns: int
+) -> dict[str, Any]:
+    """
+    Args:
+        findings: those of the run that the settings let through.
+        wall_offset_ns: from ktime to the Unix epoch.
+    """
     return clean(
         {
-            "processes": [
+            "pid": run.key.pid,
+            "start_ticks": run.key.start_ticks,
+            "label": run.label,
+            "source": str(run.source),
+            "comm": run.comm,
+            "argv": list(run.argv),
+            "cwd": run.cwd,
+            "began_at": _time_of_day(run.began_ns, wall_offset_ns),
+            "ended_at": _time_of_day(run.ended_ns, wall_offset_ns),
+            "duration_s": run.duration_s,
+            "has_ended": run.ended_ns is not None,
+            "exit_code": run.exit_code,
+            "term_signal": run.term_signal,
+            "n_processes": run.n_processes,
+            "n_alive": run.n_alive,
+            "on_cpu_cores": run.on_cpu_cores,
+            "cpu_s": run.cpu_s,
+            "rss_bytes": run.rss_bytes,
+            "peak_cores": run.peak_cores,
+            "peak_processes": run.peak_processes,
+            "peak_rss_bytes": run.peak_rss_bytes,
+            "findings": [
                 {
-                    "pid": view.key.pid,
-                    "start_ticks": view.key.start_ticks,
-                    "parent": key_object(view.parent),
-                    "run": key_object(view.run),
-                    "comm": view.comm,
-                    "argv": list(view.argv),
-                    "cwd": view.cwd,
-                    "on_cpu_cores": view.on_cpu_cores,
-                    "age_s": view.age_s,
-                    "exit_code": view.exit_code,
-                    "term_signal": view.term_signal,
-                    "has_ended": view.has_ended,
-                    "finding_ids": accused.get(view.key, []),
+                    "id": finding.id,
+                    "kind": str(finding.kind),
+                    "severity": str(severity),
+                    "state": str(finding.state),
+                    "summary": wording.headline(finding),
+                    "path": finding.location and finding.location.path,
+                    "line": finding.location and finding.location.line,
+                    "pid": finding.process.key.pid,
                 }
-                for view in processes
-            ]
+                for finding, severity in findings
+            ],
+        }
+    )
+
+
+def run_detail_object(
+    detail: RunDetail, run: dict[str, Any], findings: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """`run`: by `run_object`; `findings`: whole ones, by `finding_object`."""
+    curves = detail.curves
+    return {
+        "version": detail.version,
+        "is_whole": detail.is_whole,
+        "run": run,
+        "processes": [_span_object(span) for span in detail.spans],
+        "n_left_out": detail.n_left_out,
+        "curves": {
+            "at_s": list(curves.at_s),
+            "cores": list(curves.cores),
+            "n_processes": list(curves.n_processes),
+            "rss_bytes": list(curves.rss_bytes),
+        },
+        "findings": findings,
+    }
+
+
+def _span_object(span: Span) -> dict[str, Any]:
+    return {
+        "pid": span.key.pid,
+        "start_ticks": span.key.start_ticks,
+        "parent": key_object(span.parent),
+        "comm": clean(span.comm),
+        "argv": clean(list(span.argv)),
+        "began_s": span.began_s,
+        "ended_s": span.ended_s,
+        "exit_code": span.exit_code,
+        "term_signal": span.term_signal,
+        "cpu_s": span.cpu_s,
+        "n_forks": span.n_forks,
+        "finding_ids": list(span.finding_ids),
+    }
+
+
+def stack_object(view: StackView, uri_of: Callable[[str], str | None]) -> dict[str, Any]:
+    """`uri_of`: from an absolute path."""
+    return clean(
+        {
+            "threads": [
+                {
+                    "tid": thread.tid,
+                    "is_running": thread.is_running,
+                    "frames": [
+                        {
+                            "function": frame.function,
+                            "path": frame.path,
+                            "uri": uri_of(frame.path)
+                            if frame.path and frame.path.startswith("/")
+                            else None,
+                            "line": frame.line,
+                            "is_user_code": frame.is_user_code,
+                        }
+                        for frame in thread.frames
+                    ],
+                }
+                for thread in view.threads
+            ],
+            "problem": view.problem,
+            "took_s": view.took_s,
         }
     )
 

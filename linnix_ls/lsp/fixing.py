@@ -103,6 +103,14 @@ class Fixing:
         patches = await self._patches(shown)
         return next((patch for patch in patches if patch_id(patch) == wanted), None)
 
+    async def reproduction(self, finding: Finding) -> str:
+        """A line for a shell that runs it again.
+
+        Raises:
+            LinnixError: there is none, and why.
+        """
+        return (await self._load_fixer()).reproduction(finding)
+
     async def begin(
         self,
         finding: Finding,

@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict, Unpack
 from urllib.parse import unquote
 
@@ -20,16 +22,21 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from linnix_ls import __version__
-from linnix_ls.core.findings import Finding, Note, Patch, State
+from linnix_ls.core.events import Source
+from linnix_ls.core.findings import Finding, Note, Patch, Severity, State
+from linnix_ls.core.history import RunSummary
+from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.text import visible
-from linnix_ls.errors import LinnixError
+from linnix_ls.errors import AgentTooOld, LinnixError
+from linnix_ls.feed.base import ProcessView, StackView
 from linnix_ls.fixes.base import Outcome, Trial
 from linnix_ls.lsp import ext, from_proto, to_proto, wording
 from linnix_ls.lsp.connection import Connection
-from linnix_ls.lsp.diagnostics import shown_severity
+from linnix_ls.lsp.diagnostics import severity_in_history, shown_severity
 from linnix_ls.lsp.documents import Documents
 from linnix_ls.lsp.explaining import Explaining, OpenNotes, open_no_notes
 from linnix_ls.lsp.fixing import RULES, TRY_FIX, Fixing, LoadFixer, as_diff
+from linnix_ls.lsp.notices import Notices
 from linnix_ls.lsp.presenter import Presenter
 from linnix_ls.lsp.progress import cancellable_progress
 from linnix_ls.lsp.protocol import LinnixProtocol
@@ -45,6 +52,7 @@ logger = logging.getLogger(__name__)
 
 _CONFIGURATION_LIMIT_S = 2.0
 _CLOSE_LIMIT_S = 0.5
+_MAX_PAGES = 40  # of a run that is told of; a storm goes on meanwhile
 _PROGRESS_TOKEN = "linnix-loading"  # noqa: S105 - an LSP progress token
 
 
@@ -97,6 +105,8 @@ class LinnixServer(LanguageServer):
         self._is_showing_soon = False
         self._refreshing: set[str] = set()
         self._placeless_ids: set[str] = set()
+        self._notices = Notices()
+        self._notice_timer: asyncio.TimerHandle | None = None
         self._progress_texts: asyncio.Queue[str | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self.protocol.set_writer(connection)
@@ -176,6 +186,8 @@ class LinnixServer(LanguageServer):
     async def stop(self) -> None:
         """Let go of the feed and of every task."""
         self._unwatch_client()
+        if self._notice_timer:
+            self._notice_timer.cancel()
         if self._fixing:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._fixing.close(), _CLOSE_LIMIT_S)
@@ -191,6 +203,8 @@ class LinnixServer(LanguageServer):
         self._settings = settings = await self._read_settings(pushed)
         await self._explaining.use(settings.explain)
         self._want_notes(list(self.session.findings.values()))
+        if not settings.notifications:
+            self._notices.forget_waiting()
         self._show()
         await self.session.set_settings(settings)
 
@@ -242,7 +256,12 @@ class LinnixServer(LanguageServer):
             if each.diagnostic:
                 if self._fixing:
                     actions += await self._fixing.code_actions(each)
-                actions += to_proto.code_actions(each.finding, each.diagnostic)
+                actions += to_proto.code_actions(
+                    each.finding,
+                    each.diagnostic,
+                    from_proto.client_commands(self.client_capabilities),
+                    is_reproducible=await self._is_reproducible(each.finding),
+                )
         if get_capability(
             self.client_capabilities, "text_document.code_action.code_action_literal_support"
         ):
@@ -318,6 +337,29 @@ class LinnixServer(LanguageServer):
         except LinnixError as error:
             return None, f"no note by a model: {with_fix(error.message, error.fix)}"
 
+    async def reproduce(self, *arguments: Any) -> dict[str, str] | None:
+        """The line for a shell; shown, unless it is for a client that copies it."""
+        finding = self._named_finding(arguments)
+        if finding is None:
+            return None
+        try:
+            if self._fixing is None:
+                raise LinnixError("there is nothing here that knows how tests are run")
+            line = ext.clean(await self._fixing.reproduction(finding))
+        except LinnixError as error:
+            self._say(f"cannot be run again: {error.message}", types.MessageType.Info)
+            return None
+        if not ext.structure(arguments[0], ext.FindingArgument).quiet:
+            self._say(wording.reproduction(line), types.MessageType.Info)
+            self.tell(f"to run it again: {line}", is_problem=False)
+        return {"command": line}
+
+    async def _is_reproducible(self, finding: Finding) -> bool:
+        try:
+            return bool(self._fixing and await self._fixing.reproduction(finding))
+        except LinnixError:
+            return False
+
     async def dismiss(self, *arguments: Any) -> None:
         if finding := self._named_finding(arguments):
             try:
@@ -326,21 +368,52 @@ class LinnixServer(LanguageServer):
                 self._say(f"cannot dismiss it: {error.message}", types.MessageType.Warning)
 
     async def stop_process(self, *arguments: Any) -> dict[str, str]:
+        if len(arguments) != 1:
+            raise ext.WrongParams(f"expected one argument, not {len(arguments)}")
+        asked = ext.structure(arguments[0], ext.StopArgument)
+        if asked.process is not None:
+            return await self._stop_watched(asked.process, asked)
         finding = self._named_finding(arguments)
         if finding is None:
             return {"outcome": "unknown_finding"}
-        is_confirmed = ext.structure(arguments[0], ext.FindingArgument).confirmed
-        if not is_confirmed and not await self._confirm_stop(finding):
+        question = to_proto.stop_title(finding), finding.process.argv
+        tree = asked.tree or to_proto.stops_tree(finding)
+        return await self._stop(finding.process.key, question, tree, asked.confirmed)
+
+    async def _stop_watched(self, key: ProcessKey, asked: ext.StopArgument) -> dict[str, str]:
+        """A process, whether there is a finding about it or not."""
+        try:
+            views = {view.key: view for view in await (await self.session.feed()).process_tree()}
+        except LinnixError as error:
+            return self._not_stopped(error.message)
+        view = views.get(key)
+        if view is None or view.has_ended:
+            self._say("this process is not watched, or has ended", types.MessageType.Info)
+            return {"outcome": "unknown_process"}
+        if view.run is None:
+            return self._not_stopped(
+                f"{visible(view.comm)} (pid {key.pid}) is an editor or a shell, not a part of what "
+                "it runs"
+            )
+        below = _living_below(key, tuple(views.values())) if asked.tree else set()
+        question = to_proto.stop_process_title(key.pid, view.comm, len(below)), view.argv
+        return await self._stop(key, question, asked.tree, asked.confirmed)
+
+    async def _stop(
+        self, key: ProcessKey, question: tuple[str, Sequence[str]], tree: bool, is_confirmed: bool
+    ) -> dict[str, str]:
+        """`question`: what is to be done, and the command line that it is done to."""
+        if not is_confirmed and not await self._confirm_stop(*question):
             return {"outcome": "not_confirmed"}
         try:
-            feed = await self.session.feed()
-            outcome = await feed.stop_process(
-                finding.process.key, tree=to_proto.stops_tree(finding)
-            )
+            outcome = await (await self.session.feed()).stop_process(key, tree=tree)
         except LinnixError as error:
-            self._say(f"cannot stop it: {error.message}", types.MessageType.Warning)
-            return {"outcome": "refused"}
+            return self._not_stopped(error.message)
         return {"outcome": str(outcome)}
+
+    def _not_stopped(self, reason: str) -> dict[str, str]:
+        self._say(f"cannot stop it: {reason}", types.MessageType.Warning)
+        return {"outcome": "refused"}
 
     async def try_fix(self, *arguments: Any) -> dict[str, str]:
         """Only ever from here is a patch tried: on the user's click."""
@@ -374,7 +447,8 @@ class LinnixServer(LanguageServer):
         return self._told(shown.finding, task.result())
 
     async def status(self, _params: Any) -> dict[str, Any]:
-        return ext.status_object(self.session.status, self._explaining.status_object())
+        status = await self.session.current_status()
+        return ext.status_object(status, self._explaining.status_object())
 
     async def findings(self, _params: Any) -> dict[str, Any]:
         return {
@@ -388,18 +462,86 @@ class LinnixServer(LanguageServer):
         processes = await (await self.session.feed()).process_tree()
         return ext.process_tree_object(processes, [each.finding for each in self.presenter.shown])
 
+    async def runs(self, _params: Any) -> dict[str, Any]:
+        try:
+            found = await (await self.session.feed()).runs()
+        except AgentTooOld:  # the client goes by the tree of processes
+            return {"runs": []}
+        return {"runs": [self._run_object(run) for run in found]}
+
+    async def run_detail(self, params: Any) -> dict[str, Any] | None:
+        wanted = ext.structure(params, ext.RunParams)
+        feed = await self.session.feed()
+        with contextlib.suppress(AgentTooOld):
+            detail = await feed.run(wanted.run, wanted.since)
+            for _ in range(_MAX_PAGES):
+                if detail is None or detail.is_complete:
+                    break
+                more = await feed.run(wanted.run, detail.version)
+                if more and not more.is_whole:
+                    more = replace(more, spans=detail.spans + more.spans, is_whole=detail.is_whole)
+                detail = more
+            if detail:
+                findings = self._shown_of(detail.run.findings)
+                # Thousands of processes take a while to write down.
+                return await asyncio.to_thread(
+                    ext.run_detail_object,
+                    detail,
+                    self._run_object(detail.run),
+                    [self.presenter.finding_object(*each) for each in findings],
+                )
+        return None
+
+    def _run_object(self, run: RunSummary) -> dict[str, Any]:
+        offset_ns = time.time_ns() - time.monotonic_ns()
+        return ext.run_object(run, self._shown_of(run.findings), offset_ns)
+
+    def _shown_of(self, findings: Sequence[Finding]) -> list[tuple[Finding, Severity]]:
+        """Those of a past that the settings let through, cleared ones as if they were still
+        shown."""
+        settings = self._settings
+        return [
+            (self._explaining.explained(finding), severity)
+            for finding in findings
+            if settings and (severity := severity_in_history(finding, settings))
+        ]
+
+    async def stack(self, params: Any) -> dict[str, Any]:
+        wanted = ext.structure(params, ext.StackParams)
+        key = ProcessKey(wanted.pid, wanted.start_ticks)
+        try:
+            view = await (await self.session.feed()).stack(key)
+        except AgentTooOld as error:
+            view = StackView((), with_fix(error.message, error.fix), 0.0)
+        return ext.stack_object(view, self._documents.uri)
+
     async def watch(self, params: Any) -> dict[str, int] | None:
         wanted = ext.structure(params, ext.WatchParams)
-        label = visible(wanted.label or f"process {wanted.pid}", 100)
-        return ext.key_object(await self.session.watch(wanted.pid, label, is_root_judged=True))
+        key = await self.session.watch(
+            wanted.pid,
+            visible(wanted.label or "", 100),
+            is_root_judged=wanted.is_judged,
+            source=Source(wanted.source),
+        )
+        return ext.key_object(key)
 
     async def unwatch(self, params: Any) -> None:
         await self.session.unwatch(ext.structure(params, ext.UnwatchParams).pid)
+
+    async def watch_tag(self, params: Any) -> None:
+        wanted = ext.structure(params, ext.WatchTagParams)
+        label = visible(wanted.label, 100) if wanted.label else None
+        await self.session.watch_tag(wanted.value, Source(wanted.source), label)
+
+    async def unwatch_tag(self, params: Any) -> None:
+        await self.session.unwatch_tag(ext.structure(params, ext.UnwatchTagParams).value)
 
     # -- session.Listener ------------------------------------------------------------------
 
     def findings_changed(self, changed: Sequence[Finding]) -> None:
         self._show_soon()
+        self._notices.hear(changed, self._is_worth_a_notice)
+        self._give_notice()
         self._want_notes(changed)
         self._placeless_ids &= self.session.findings.keys()
         if self._fixing:
@@ -572,11 +714,11 @@ class LinnixServer(LanguageServer):
             self._say("this finding is gone", types.MessageType.Info)
         return finding
 
-    async def _confirm_stop(self, finding: Finding) -> bool:
+    async def _confirm_stop(self, title: str, argv: Sequence[str]) -> bool:
         """Ask the user. A client that cannot ask has to call again with `confirmed`."""
-        stop = types.MessageActionItem(title=to_proto.stop_title(finding))
+        stop = types.MessageActionItem(title=title)
         leave = types.MessageActionItem(title="Leave it running")
-        command_line = visible(" ".join(finding.process.argv), 200)
+        command_line = visible(" ".join(argv), 200)
         try:
             chosen = await self.window_show_message_request_async(
                 types.ShowMessageRequestParams(
@@ -631,8 +773,47 @@ class LinnixServer(LanguageServer):
         self.presenter.show_again(finding.id)
         return {"outcome": str(trial.outcome), "message": ext.clean(trial.message)}
 
+    def _is_worth_a_notice(self, finding: Finding) -> bool:
+        if self._settings is None or not self._settings.notifications:
+            return False
+        severity = shown_severity(finding, self._settings)
+        return severity is not None and severity.rank <= Severity.WARNING.rank
+
+    def _give_notice(self) -> None:
+        """Tell of what is new, if it is time; else when it will be."""
+        loop = asyncio.get_running_loop()
+        if self._notice_timer:
+            self._notice_timer.cancel()
+        if news := self._notices.take_due(loop.time()):
+            self.run(self._notify_of(news))
+        elif due_s := self._notices.next_due_s():
+            self._notice_timer = loop.call_at(due_s, self._give_notice)
+
+    async def _notify_of(self, news: Sequence[Finding]) -> None:
+        """One finding comes with what can be done about it, where the client can show that."""
+        text = wording.news([self._explaining.explained(finding) for finding in news])
+        can_choose = get_capability(self.client_capabilities, "window.show_message")
+        if len(news) > 1 or not can_choose:
+            self._say(text, types.MessageType.Warning)
+            return
+        acts = {"Explain": self.explain, "Stop…": self.stop_process}
+        try:
+            chosen = await self.window_show_message_request_async(
+                types.ShowMessageRequestParams(
+                    type=types.MessageType.Warning,
+                    message=f"linnix: {ext.clean(text)}",
+                    actions=[types.MessageActionItem(title=title) for title in acts],
+                )
+            )
+        except JsonRpcException:
+            self._say(text, types.MessageType.Warning)
+            return
+        if chosen and (act := acts.get(chosen.title)):
+            await act({"finding_id": news[0].id})
+
     def _say(self, text: str, kind: types.MessageType) -> None:
-        """Where the user sees it: only as the outcome of what they just asked for."""
+        """Where the user sees it: as the outcome of what they just asked for, or because they
+        want notifications."""
         self.window_show_message(
             types.ShowMessageParams(type=kind, message=f"linnix: {ext.clean(text)}")
         )
@@ -650,6 +831,20 @@ class LinnixServer(LanguageServer):
             progress.report(_PROGRESS_TOKEN, types.WorkDoneProgressReport(message=text))
         progress.end(_PROGRESS_TOKEN, types.WorkDoneProgressEnd(message=None))
         progress.tokens.pop(_PROGRESS_TOKEN, None)
+
+
+def _living_below(key: ProcessKey, views: Collection[ProcessView]) -> set[ProcessKey]:
+    children: dict[ProcessKey | None, list[ProcessView]] = {}
+    for view in views:
+        children.setdefault(view.parent, []).append(view)
+    found: set[ProcessKey] = set()
+    todo = [key]
+    while todo:
+        for child in children.get(todo.pop(), ()):
+            if child.key not in found:
+                todo.append(child.key)
+                found.add(child.key)
+    return {view.key for view in views if view.key in found and not view.has_ended}
 
 
 Handler = Callable[..., Awaitable[Any]]
@@ -695,11 +890,17 @@ def build_server(
         ext.PROCESS_TREE: server.process_tree,
         ext.WATCH: server.watch,
         ext.UNWATCH: server.unwatch,
+        ext.WATCH_TAG: server.watch_tag,
+        ext.UNWATCH_TAG: server.unwatch_tag,
+        ext.RUNS: server.runs,
+        ext.RUN: server.run_detail,
+        ext.STACK: server.stack,
     }
     for method, answer in extensions.items():
         server.feature(method)(_with_request_errors(answer))
     commands: dict[str, Handler] = {
         to_proto.EXPLAIN: server.explain,
+        to_proto.REPRODUCE: server.reproduce,
         to_proto.DISMISS: server.dismiss,
         to_proto.STOP_PROCESS: server.stop_process,
         TRY_FIX: server.try_fix,

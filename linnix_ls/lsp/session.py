@@ -9,14 +9,15 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from linnix_ls.core.changes import FindingChanged
+from linnix_ls.core.events import Source
 from linnix_ls.core.findings import Finding, State
 from linnix_ls.core.ids import ProcessKey
-from linnix_ls.errors import AgentError, LinnixError
+from linnix_ls.errors import AgentError, AgentTooOld, LinnixError
 from linnix_ls.feed.base import Feed, FeedChange, FeedState, FeedStatus, StatusChanged
 from linnix_ls.lsp.text import with_fix
 
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 RETRY_DELAYS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STABLE_AFTER_S = 10.0
 _CLOSE_LIMIT_S = 0.5
+_STATUS_LIMIT_S = 2.0
+_LOOK_FOR_AGENT_S = 2.0
 
 
 class OpenFeed(Protocol):
@@ -62,6 +65,7 @@ class Listener(Protocol):
 class _Watch:
     label: str
     is_root_judged: bool
+    source: Source
     key: ProcessKey | None = None
 
 
@@ -86,12 +90,14 @@ class FeedSession:
         self._listener = listener
         self._retry_delays_s = retry_delays_s
         self._watches: dict[int, _Watch] = {}
+        self._tags: dict[str, tuple[Source, str | None]] = {}
         self._folders: tuple[str, ...] = ()
         self._feed: Feed | None = None
         self._settled = asyncio.Event()
         self._reopen = asyncio.Event()
         self._is_outage_told = False
         self._told_degraded: str | None = None
+        self._told_hint: str | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self, settings: Settings) -> None:
@@ -110,7 +116,7 @@ class FeedSession:
         for name in ("enable", "tracer", "agent_socket", "attach_to_jvm"):
             if getattr(before, name) != getattr(settings, name):
                 self._reopen.set()
-        if before.watch_workspace_processes != settings.watch_workspace_processes:
+        if _watched(before, self._folders) != _watched(settings, self._folders):
             await self._watch_folders()
         if before.thresholds != settings.thresholds:
             await self._use_thresholds()
@@ -119,25 +125,50 @@ class FeedSession:
         self._folders = tuple(folders)
         await self._watch_folders()
 
-    async def watch(self, pid: int, label: str, *, is_root_judged: bool) -> ProcessKey:
+    async def watch(
+        self, pid: int, label: str, *, is_root_judged: bool, source: Source
+    ) -> ProcessKey:
         """Watch a process, and again after a reconnection if it is still the same one.
 
         Raises:
             AgentError: no such process, not permitted, or no feed.
         """
         feed = await self.feed()
-        key = await feed.watch(pid, label, is_root_judged=is_root_judged)
-        self._watches[pid] = _Watch(label, is_root_judged, key)
+        key = await feed.watch(pid, label, is_root_judged=is_root_judged, source=source)
+        self._watches[pid] = _Watch(label, is_root_judged, source, key)
         return key
 
     def watch_when_open(self, pid: int, label: str) -> None:
         """Watch an editor's process: what it starts, not itself. To be called before `start`."""
-        self._watches[pid] = _Watch(label, is_root_judged=False)
+        self._watches[pid] = _Watch(label, is_root_judged=False, source=Source.EDITOR)
 
     async def unwatch(self, pid: int) -> None:
         watch = self._watches.pop(pid, None)
         if watch and watch.key:
-            await (await self.feed()).unwatch(watch.key)
+            feed = await self.feed()
+            with contextlib.suppress(AgentError):  # it ended, and is watched no longer anyway
+                await feed.unwatch(watch.key)
+
+    async def watch_tag(self, value: str, source: Source, label: str | None) -> None:
+        """Watch what has this tag in its environment, as soon as there is a feed that can, and
+        again after a reconnection.
+
+        Raises:
+            AgentError: it is no tag, or there is no such feed now.
+        """
+        self._tags[value] = source, label
+        feed = await self.feed()
+        try:
+            await feed.watch_tag(value, source, label)
+        except AgentTooOld:
+            raise  # the next agent may know it
+        except AgentError:
+            self._tags.pop(value, None)
+            raise
+
+    async def unwatch_tag(self, value: str) -> None:
+        if self._tags.pop(value, None):
+            await (await self.feed()).unwatch_tag(value)
 
     async def feed(self) -> Feed:
         """The open feed; waits while one is being opened.
@@ -149,6 +180,14 @@ class FeedSession:
         if self._feed is None:
             raise AgentError(self.status.degraded or "nothing is watched", fix=self.status.fix)
         return self._feed
+
+    async def current_status(self) -> FeedStatus:
+        """With counters as of now, as far as there is a feed that answers; does not wait for one
+        to be opened."""
+        if self._feed and self._settled.is_set():
+            with contextlib.suppress(AgentError, TimeoutError):
+                return await asyncio.wait_for(self._feed.status(), _STATUS_LIMIT_S)
+        return self.status
 
     async def _keep_open(self) -> None:
         loop = asyncio.get_running_loop()
@@ -219,6 +258,7 @@ class FeedSession:
             for pid, watch in list(self._watches.items()):
                 await self._watch_again(feed, pid, watch)
             await self._watch_folders()
+            await self._watch_tags(feed)
             if self._settings.thresholds != opened_with.thresholds:  # changed meanwhile
                 await self._use_thresholds()
             if snapshot.status.state is FeedState.OFF:
@@ -227,18 +267,36 @@ class FeedSession:
                 status = feed.snapshot().status
                 self._tell_recovery(status)
                 self._settle(status)
-            await _first_of(lost, self._reopen)
+            ends: list[Coroutine[object, object, object]] = [lost.wait(), self._reopen.wait()]
+            if self._settings.tracer == "auto" and snapshot.status.tracer == "psutil":
+                ends.append(self._agent_comes())
+            await _first_of(*ends)
         finally:
             unsubscribe()
-        if self._reopen.is_set():
+        if not lost.is_set():
             return None
         return AgentError(
             self.status.degraded or "the connection to the agent is lost", fix=self.status.fix
         )
 
+    async def _agent_comes(self) -> None:
+        """Returns when there is one: who has just started it wants it to be used."""
+        from linnix_ls.config import agent_socket_paths
+
+        while True:
+            await asyncio.sleep(_LOOK_FOR_AGENT_S)
+            if any(os.path.exists(path) for path in agent_socket_paths(self._settings)):
+                with contextlib.suppress(LinnixError):
+                    wanted = replace(self._settings, tracer="bcc")
+                    feed = await self._open_feed(wanted, on_progress=lambda _: None)
+                    await feed.close()
+                    return
+
     async def _watch_again(self, feed: Feed, pid: int, watch: _Watch) -> None:
         try:
-            key = await feed.watch(pid, watch.label, is_root_judged=watch.is_root_judged)
+            key = await feed.watch(
+                pid, watch.label, is_root_judged=watch.is_root_judged, source=watch.source
+            )
             if watch.key not in (None, key):
                 # Another process by now.
                 del self._watches[pid]
@@ -246,22 +304,26 @@ class FeedSession:
             watch.key = key
         except AgentError as error:
             if watch.key is None:
-                self._listener.tell(
-                    f"cannot watch {watch.label} (pid {pid}): {error.message}", is_problem=True
-                )
+                who = f"{watch.label or 'a process'} (pid {pid})"
+                self._listener.tell(f"cannot watch {who}: {error.message}", is_problem=True)
             else:
                 self._watches.pop(pid, None)
 
     async def _watch_folders(self) -> None:
         if self._feed is None:
             return
-        folders = self._folders if self._settings.watch_workspace_processes else ()
         try:
-            await self._feed.watch_folders(folders)
+            await self._feed.watch_folders(_watched(self._settings, self._folders))
         except AgentError as error:
-            self._listener.tell(
-                f"cannot watch the workspace folders: {error.message}", is_problem=True
-            )
+            self._listener.tell(f"cannot watch folders: {error.message}", is_problem=True)
+
+    async def _watch_tags(self, feed: Feed) -> None:
+        """After the processes: what is below them need not be looked for."""
+        for value, (source, label) in list(self._tags.items()):
+            try:
+                await feed.watch_tag(value, source, label)
+            except AgentError as error:
+                self._listener.tell(f"cannot watch by a tag: {error.message}", is_problem=True)
 
     async def _use_thresholds(self) -> None:
         if self._feed is None:
@@ -304,10 +366,22 @@ class FeedSession:
         if status.degraded and status.degraded != self._told_degraded:
             self._listener.tell(with_fix(status.degraded, status.fix), is_problem=True)
         self._told_degraded = status.degraded
+        if status.hint and status.hint != self._told_hint:
+            self._listener.tell(status.hint, is_problem=False)
+        self._told_hint = status.hint
 
 
-async def _first_of(*events: asyncio.Event) -> None:
-    tasks = [asyncio.create_task(event.wait()) for event in events]
+def _watched(settings: Settings, workspace: Sequence[str]) -> tuple[str, ...]:
+    """The folders in which whatever starts is watched."""
+    folders = list(workspace) if settings.watch_workspace_processes else []
+    for folder in map(os.path.expanduser, settings.watch_folders):
+        bases = ("",) if os.path.isabs(folder) else workspace
+        folders += [os.path.join(base, folder) for base in bases if "\0" not in folder]
+    return tuple(dict.fromkeys(folders))
+
+
+async def _first_of(*ends: Coroutine[object, object, object]) -> None:
+    tasks = [asyncio.create_task(end) for end in ends]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 
 from lsprotocol import types
@@ -24,6 +24,10 @@ SOURCE = "linnix"
 STOP_PROCESS = "linnix.stopProcess"
 DISMISS = "linnix.dismiss"
 EXPLAIN = "linnix.explain"
+REPRODUCE = "linnix.reproduce"
+# What a client may be able to do: it says so in `capabilities.experimental.linnix.commands`.
+REVEAL_PROCESS = "linnix.revealProcess"
+COPY_REPRODUCTION = "linnix.copyReproduction"
 
 _SEVERITIES = {
     Severity.ERROR: types.DiagnosticSeverity.Error,
@@ -143,21 +147,42 @@ def hover(shown: Sequence[tuple[Finding, types.Range]], kind: types.MarkupKind) 
     return types.Hover(contents=types.MarkupContent(kind=kind, value=value), range=shown[0][1])
 
 
-def code_actions(finding: Finding, shown: types.Diagnostic) -> list[types.CodeAction]:
-    """What can be done about a finding, the most wanted first."""
-    offers = [("Explain: " + finding.kind.replace("_", " "), EXPLAIN), ("Dismiss", DISMISS)]
+def code_actions(
+    finding: Finding,
+    shown: types.Diagnostic,
+    client_commands: Collection[str] = (),
+    *,
+    is_reproducible: bool = False,
+) -> list[types.CodeAction]:
+    """What can be done about a finding, the most wanted first.
+
+    Args:
+        client_commands: those that the client has said it can do.
+        is_reproducible: whether it is known how the run is started again.
+    """
+    named: dict[str, object] = {"finding_id": finding.id}
+    offers: list[tuple[str, str, dict[str, object]]] = []
     if finding.state is State.RAISED:
-        offers.insert(0, (stop_title(finding), STOP_PROCESS))
+        offers.append((stop_title(finding), STOP_PROCESS, named))
+    offers.append(("Explain: " + finding.kind.replace("_", " "), EXPLAIN, named))
+    if REVEAL_PROCESS in client_commands:
+        key = finding.process.key
+        process = {"pid": key.pid, "start_ticks": key.start_ticks}
+        title = f"Open process {key.pid} in the panel"
+        offers.append((title, REVEAL_PROCESS, {**named, "process": process}))
+    if is_reproducible and COPY_REPRODUCTION in client_commands:
+        offers.append(("Copy the command that runs it again", COPY_REPRODUCTION, named))
+    elif is_reproducible:
+        offers.append(("Show the command that runs it again", REPRODUCE, named))
+    offers.append(("Dismiss", DISMISS, named))
     return [
         types.CodeAction(
             title=title,
             kind=types.CodeActionKind.QuickFix,
             diagnostics=[shown],
-            command=types.Command(
-                title=title, command=command, arguments=[{"finding_id": finding.id}]
-            ),
+            command=types.Command(title=title, command=command, arguments=[argument]),
         )
-        for title, command in offers
+        for title, command, argument in offers
     ]
 
 
@@ -195,3 +220,12 @@ def stop_title(finding: Finding) -> str:
     info: ProcessInfo = finding.process
     title = f"Stop process {info.key.pid} ({visible(info.comm)})"
     return f"{title} and its children" if stops_tree(finding) else title
+
+
+def stop_process_title(pid: int, comm: str, n_below: int) -> str:
+    """`n_below`: how many go with it."""
+    title = f"Stop process {pid} ({visible(comm)})"
+    if not n_below:
+        return title
+    below = "the process" if n_below == 1 else f"the {n_below} processes"
+    return f"{title} and {below} below it"

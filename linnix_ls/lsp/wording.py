@@ -7,7 +7,7 @@ of foreign origin goes through `text`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from linnix_ls.core.detectors.wording import label_of, value_of
 from linnix_ls.core.findings import Edit, Evidence, Finding, Kind, Note, ProcessInfo, State
@@ -25,6 +25,7 @@ _MAX_CHAIN = 12
 _MAX_NOTE_CHARS = 2000
 _MAX_MODEL_CHARS = 60
 _MAX_CODE_CHARS = 160
+_MAX_COMMAND_CHARS = 1000
 
 
 def process(info: ProcessInfo) -> str:
@@ -44,6 +45,12 @@ def headline(finding: Finding) -> str:
     return said
 
 
+def news(findings: Sequence[Finding]) -> str:
+    """Of what has just been found (at least one), in a line."""
+    n_more = len(findings) - 1
+    return headline(findings[0]) + (f" (and {n_more} more findings)" if n_more else "")
+
+
 def explanation(finding: Finding) -> str:
     """A few plain lines: what, why, and what to do."""
     lines = [headline(finding)]
@@ -52,6 +59,13 @@ def explanation(finding: Finding) -> str:
         lines += [f"- {visible(step)}" for step in finding.explanation.fix]
         lines += [visible(finding.explanation.otherwise)]
     return "\n".join(line for line in lines if line)
+
+
+def reproduction(line: str) -> str:
+    """How it is run again. Never a part of the line: it would do something else."""
+    if len(line) > _MAX_COMMAND_CHARS:
+        return "the command that runs it again is long; it is in the log"
+    return f"to run it again: {line}"
 
 
 def note(written: Note) -> str:

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Collection
@@ -21,6 +20,7 @@ from linnix_ls.core.events import Event, EventsLost, Execed, ProcessSeen
 from linnix_ls.core.examination import SyscallCount
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.errors import TracerUnavailable
+from linnix_ls.invocation import enable_tracing, python
 from linnix_ls.tracer import tracefs
 from linnix_ls.tracer.base import Deliver
 from linnix_ls.tracer.bcc_worker import (
@@ -84,7 +84,7 @@ class BccTracer:
         if not has_bpf_permission():
             raise TracerUnavailable(
                 "no permission to load eBPF programs (CAP_BPF and CAP_PERFMON)",
-                fix="sudo linnix-ls agent   (in another terminal, or as a service)",
+                fix=enable_tracing(),
                 cause="no_permission",
             )
         if os.stat("/proc/self/ns/pid").st_ino != _INITIAL_PID_NAMESPACE:
@@ -97,9 +97,7 @@ class BccTracer:
         self._deliver, self._on_failure = deliver, on_failure
         read_fd, write_fd = os.pipe()
         self._worker = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "linnix_ls.tracer.bcc_worker",
+            *python("linnix_ls.tracer.bcc_worker"),
             str(write_fd),
             str(self._cache_dir),
             str(self._ring_pages),

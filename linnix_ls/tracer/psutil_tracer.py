@@ -21,6 +21,9 @@ from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.tracer.base import Deliver
 
 POLL_INTERVAL_S = 0.2
+# How long after its birth a process outside of the watched trees is looked at for the program that
+# it becomes: `env`, `time` and the like take a moment.
+YOUNG_S = 2.0
 
 
 @dataclass(slots=True)
@@ -28,6 +31,14 @@ class _Known:
     process: psutil.Process
     key: ProcessKey
     on_cpu_s: float
+    argv: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Young:
+    """A process outside of the watched trees; `argv` is what was told of it."""
+
+    until_ns: int
     argv: tuple[str, ...]
 
 
@@ -39,9 +50,18 @@ class PsutilTracer:
         "without eBPF: processes that live shorter than 0.2 s and system calls are not seen"
     )
 
-    def __init__(self) -> None:
+    def __init__(self, ptrace_scope: int | None = None) -> None:
+        scope = procfs.read_ptrace_scope() if ptrace_scope is None else ptrace_scope
+        if scope:
+            self.degraded = (
+                f"{self.degraded}, and stacks and memory of processes cannot be read "
+                f"(kernel.yama.ptrace_scope = {scope})"
+            )
         self._roots: dict[int, frozenset[int]] = {}
         self._known: dict[int, _Known] = {}
+        self._uids: frozenset[int] = frozenset()
+        self._there: frozenset[int] = frozenset()
+        self._young: dict[int, _Young] = {}
         # /proc can be slow, so it is read on another thread; the lock keeps the two apart.
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -73,7 +93,12 @@ class PsutilTracer:
                 self._known.pop(pid, None)
 
     async def watch_users(self, uids: Collection[int]) -> None:
-        """Not offered: it would mean reading all of /proc again and again."""
+        """See `tracer.base.Tracer`. Of all of /proc only the names are read each time, and of what
+        is new its program."""
+        async with self._lock:
+            if not self._uids:
+                self._there, self._young = frozenset(procfs.all_pids()), {}
+            self._uids = frozenset(uids)
 
     async def count_syscalls(self, pid: int, window_s: float) -> tuple[SyscallCount, ...] | None:
         del pid
@@ -99,7 +124,7 @@ class PsutilTracer:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(POLL_INTERVAL_S)
-            if not self._known:
+            if not (self._known or self._uids):
                 continue
             try:
                 async with self._lock:
@@ -123,6 +148,26 @@ class PsutilTracer:
         for pid in self._here():
             if pid not in self._known:
                 events += self._greet(pid, now_ns)
+        if self._uids:
+            events += self._look_elsewhere(now_ns)
+        return events
+
+    def _look_elsewhere(self, now_ns: int) -> list[Event]:
+        """The programs of processes that are new, outside of the watched trees."""
+        there = frozenset(procfs.all_pids())
+        for pid in there - self._there:
+            self._young[pid] = _Young(now_ns + int(YOUNG_S * NS_PER_S), ())
+        self._there = there
+        events: list[Event] = []
+        for pid, young in list(self._young.items()):
+            seen = None
+            if pid not in self._known and procfs.read_uid(pid) in self._uids:
+                seen = procfs.see(pid, now_ns)
+            if seen is None or now_ns > young.until_ns:
+                del self._young[pid]
+            elif seen.argv and seen.argv != young.argv and not _is_copy(seen):
+                young.argv = seen.argv
+                events.append(_execed(seen, now_ns))
         return events
 
     def _here(self) -> Collection[int]:
@@ -164,6 +209,11 @@ class PsutilTracer:
         if used_s > 0:
             events.append(CpuUsed(now_ns, known.key, int(used_s * NS_PER_S)))
         return events
+
+
+def _is_copy(seen: ProcessSeen) -> bool:
+    """A fork that runs its parent's program still."""
+    return seen.parent is not None and procfs.read_argv(seen.parent.pid) == seen.argv
 
 
 def _execed(seen: ProcessSeen, now_ns: int) -> Execed:

@@ -4,6 +4,7 @@ from dataclasses import asdict
 import pytest
 
 from bench.accuracy import CORPUS, CaseRun, Options, compare, judge, markdown, title
+from bench.editor import bars, memory
 from bench.innocents import entry, last_words, problems
 from bench.innocents import markdown as innocents_markdown
 from bench.latency import _figures
@@ -11,6 +12,9 @@ from bench.latency import markdown as latency_markdown
 from bench.publish import newest, page
 from bench.scoring import Case, Place, Report
 from bench.works import Work
+from linnix_ls.core.events import Exited, Forked
+from linnix_ls.core.ids import ProcessKey
+from linnix_ls.tracer.trace_file import read_trace
 
 ABOUT = {
     "tool": {"name": "linnix-ls", "version": "0.1.0"},
@@ -224,6 +228,35 @@ def test_an_innocent_that_fails_or_never_ran_is_a_problem():
 def test_the_last_words_of_an_innocent_are_its_own():
     assert last_words("1 test\nfailed \n\nlinnix: no runaways \n") == "failed"
     assert last_words("") == ""
+
+
+def test_what_the_server_costs_is_beside_what_is_allowed():
+    figures = bars._figures([0.001, 0.002, 0.004])
+    text = bars.markdown(
+        {
+            **ABOUT,
+            "schema": bars.SCHEMA,
+            "tracer": "bcc",
+            "start_s": {"linnix-ls": figures, "pygls alone": bars._figures([0.001] * 3)},
+            "arrived_s": figures,
+            "answers_ms": {"fork storm": {"hover": figures}},
+            "memory": {"points": [{"events": 0, "rss_bytes": 61_000_000}]},
+        }
+    )
+    assert "(2.00 times its median)" in text
+    assert row(text, "flagged to diagnostic")[1:3] == ["3", "0.002 s"]
+    assert row(text, "hover, fork storm")[-1] == "10 ms (p95)"
+    assert "61.0 MB" in text
+
+
+def test_a_recorded_run_is_played_as_one_of_an_editor_of_which_nothing_is_left():
+    recorded = read_trace(memory.CORPUS / "py-render-pipe.trace").events
+    editor = ProcessKey(1, 1)
+    told = list(memory._as_below(editor, recorded, memory.Recorded()))
+    forked = {event.key for event in told if isinstance(event, Forked)}
+    assert forked == {event.key for event in told if isinstance(event, Exited)}
+    assert told[0].parent == editor
+    assert len(forked) == 3
 
 
 def test_the_published_page_holds_all_results_in_order():

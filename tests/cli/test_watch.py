@@ -26,6 +26,7 @@ async def a_watch(feed=None, **options):
     args = argparse.Namespace(
         command=["/usr/bin/pytest", "-q"],
         tracer="auto",
+        agent_socket=None,
         record=None,
         explain="auto",
         min_severity="hint",
@@ -70,12 +71,15 @@ async def test_the_feed_is_asked_for_with_what_the_options_say():
     asked = []
 
     async def open_feed(settings, *, on_progress):
-        asked.append((settings.tracer, settings.attach_to_jvm, settings.thresholds))
+        asked.append(
+            (settings.tracer, settings.agent_socket, settings.attach_to_jvm, settings.thresholds)
+        )
         return ToldFeed()
 
-    async with a_watch(tracer="psutil", attach_to_jvm=False, policy=policy) as (watch, _):
+    options = {"tracer": "psutil", "agent_socket": "/a.sock", "attach_to_jvm": False}
+    async with a_watch(**options, policy=policy) as (watch, _):
         await watch.open(open_feed, 4400)
-    assert asked == [("psutil", False, policy)]
+    assert asked == [("psutil", "/a.sock", False, policy)]
 
 
 async def test_a_finding_is_shown_once_when_it_is_raised_and_reported_as_it_ended():

@@ -78,8 +78,13 @@ for pid = 1, 2000 do
     on_cpu_cores = 0.1, has_ended = false, finding_ids = {},
   })
 end
+many[1].rss_bytes, many[1].n_forks, many[1].state = 123456789, 1999, 'stopped'
 local began = vim.loop.hrtime()
-seen.n_rows = #require('linnix.tree').build(many, {}, {})
+local built = require('linnix.tree').build(many, {}, {})
+seen.n_rows = #built
+for _, row in ipairs(built) do
+  if row.process == many[1] then seen.measures = row.text end
+end
 seen.build_ms = (vim.loop.hrtime() - began) / 1e6
 
 vim.fn.cursor(2, 1)

@@ -26,7 +26,7 @@ from linnix_ls.errors import AgentError
 from linnix_ls.feed.base import FeedState
 from linnix_ls.feed.remote import RemoteFeed
 from linnix_ls.tracer.kernel_headers import find_bpftool
-from tests.feed.scenes import run_as_nobody, sleeping, until
+from tests.feed.scenes import nobody_command, run_as_nobody, sleeping, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ebpf, pytest.mark.asyncio]
 
@@ -272,6 +272,82 @@ class TestEnding:
             assert agent.returncode is None
 
 
+# Opens the socket and becomes the agent, as systemd does when the first client comes.
+ACTIVATE = """
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o666)
+listener.listen()
+print("open", flush=True)
+if listener.fileno() != 3:
+    os.dup2(listener.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.executable, [sys.executable, "-m", "linnix_ls.cli.main", "agent", *sys.argv[2:]])
+"""
+
+
+@contextlib.asynccontextmanager
+async def activated(path, *options, prefix=()):
+    process = await asyncio.create_subprocess_exec(
+        *prefix, sys.executable, "-c", ACTIVATE, path, *options,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    await process.stdout.readline()
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        assert await asyncio.wait_for(process.communicate(), ENDED_WITHIN_S)
+
+
+class TestBehindASocketOfSystemds:
+    async def test_the_first_client_waits_for_it_and_when_idle_it_ends_and_the_socket_stays(
+        self, path
+    ):
+        async with activated(path, "--exit-when-idle", "0.2") as agent:
+            feed = await RemoteFeed.connect(path)
+            assert (await feed.status()).tracer == "bcc"
+            assert feed.agent_pid == agent.pid
+            await asyncio.sleep(0.5)
+            assert agent.returncode is None  # it is not idle
+            await feed.close()
+            _, stderr = await asyncio.wait_for(agent.communicate(), ENDED_WITHIN_S)
+            assert (agent.returncode, stderr) == (0, b"")
+        assert path.is_socket()
+
+    async def test_an_ordinary_user_trusts_it_because_root_has_opened_it(self, path):
+        script = """
+async def main():
+    feed = await RemoteFeed.connect(Path(sys.argv[1]))
+    print(json.dumps((await feed.status()).tracer))
+    await feed.close()
+
+asyncio.run(main())
+"""
+        async with activated(path):
+            assert json.loads(await run_as_nobody(script, path)) == "bcc"
+
+    async def test_where_no_probe_can_be_loaded_clients_hear_why(self, path):
+        less = ("setpriv", "--bounding-set=-bpf,-sys_admin")
+        async with activated(path, prefix=less) as agent:
+            with pytest.raises(AgentError, match="no permission to load eBPF programs"):
+                await RemoteFeed.connect(path)
+            await asyncio.wait_for(agent.wait(), ENDED_WITHIN_S)
+            assert agent.returncode == 1
+
+    async def test_one_by_hand_leaves_that_place_alone(self, path):
+        async with activated(path):
+            second = await finished(*AGENT, "--socket", path)
+            assert second.returncode == 1
+            assert f"another agent already serves {path}" in second.stderr
+            feed = await RemoteFeed.connect(path)
+            assert (await feed.status()).tracer == "bcc"
+            await feed.close()
+
+
 class TestServing:
     """What one agent does for several at once; the tests here share one."""
 
@@ -323,6 +399,112 @@ asyncio.run(main())
             "stop": f"process {roots.pid} is not in a watched tree",
             "stop own": "stopped",
         }
+
+    async def test_a_user_learns_nothing_of_another_users_processes(self, shared_path):
+        """Neither by asking, nor by watching all folders, nor by naming what is not theirs; nor
+        from the files that an agent makes."""
+        alices = """
+async def main():
+    feed = await RemoteFeed.connect(Path(sys.argv[1]))
+    run = subprocess.Popen(
+        ["sh", "-c", "read go; python3 -c 'while True: pass' --token=alices-secret & "
+                     "while :; do sleep 0.05; done", "alices-secret"],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd="/", start_new_session=True,
+        env={"PATH": "/usr/bin:/bin", "LINNIX_SESSION": "alices-secret"},
+    )
+    key = await feed.watch(run.pid, "alices-secret", is_run=True, is_root_judged=True)
+    run.stdin.write(b"go\\n")
+    run.stdin.flush()
+    while not (findings := feed.snapshot().findings):
+        await asyncio.sleep(0.05)
+    [spin] = [view.key for view in await feed.process_tree() if view.comm.startswith("python")]
+    print(json.dumps([key, spin, findings[0].id]), flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    print(json.dumps(sorted({view.comm for view in await feed.process_tree()})), flush=True)
+
+asyncio.run(main())
+"""
+        bobs = """
+from linnix_ls.core.events import Source
+from linnix_ls.core.ids import ProcessKey
+async def main():
+    feed = await RemoteFeed.connect(Path(sys.argv[1]))
+    run, spin, finding = json.loads(sys.argv[2])
+    heard = []
+    feed.subscribe(heard.append)
+    await feed.record_inputs()
+    await feed.watch_folders(["/"])
+    await feed.watch_tag("-".join(["alices", "secret"]), Source.TERMINAL, None)
+    own = subprocess.Popen(
+        ["sh", "-c", "sleep 1; exec sleep 1000"], cwd="/", stdout=subprocess.DEVNULL
+    )
+    await feed.watch(os.getpid(), "bobs")
+    refused = [
+        await refusal(feed.watch(run[0], "x")),
+        await refusal(feed.watch(spin[0], "x")),
+        await refusal(feed.unwatch(ProcessKey(*run))),
+        await refusal(feed.stop_process(ProcessKey(*run), tree=True)),
+        await refusal(feed.stop_process(ProcessKey(*spin))),
+        await refusal(feed.dismiss(finding)),
+        (await feed.stack(ProcessKey(*spin))).problem,
+        await feed.run(ProcessKey(*run)),
+    ]
+    while not any(view.argv == ("sleep", "1000") for view in await feed.process_tree()):
+        await asyncio.sleep(0.05)
+    tree = await feed.process_tree()
+    closed = []
+    for place in ("/var/cache/linnix-ls", Path(sys.argv[1]).with_suffix(".lock")):
+        try:
+            os.open(place, os.O_RDONLY)
+        except PermissionError:
+            closed.append(str(place))
+    runs = await feed.runs()
+    told = [repr(told) for told in (tree, heard, feed.snapshot(), runs)]
+    print(json.dumps([refused, *told, len(closed)]))
+    own.kill()
+    sys.stdout.flush()
+    os._exit(0)
+
+asyncio.run(main())
+"""
+        alice = await asyncio.create_subprocess_exec(
+            *nobody_command(alices, shared_path, uid=61_001),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            run, spin, finding = json.loads(await alice.stdout.readline())
+            out = await run_as_nobody(
+                bobs, shared_path, json.dumps([run, spin, finding]), uid=61_002
+            )
+            alice.stdin.write(b"seen\n")
+            seen_by_alice = json.loads(await alice.stdout.readline())
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                alice.kill()
+            await alice.communicate()
+            os.killpg(run[0], signal.SIGKILL)
+        refused, *told, n_closed = json.loads(out)
+        assert refused == [
+            f"process {run[0]} belongs to another user",
+            f"process {spin[0]} belongs to another user",
+            f"process {run[0]} is not watched",
+            f"process {run[0]} is not in a watched tree",
+            f"process {spin[0]} is not in a watched tree",
+            f"there is no finding {finding}",
+            "it is not watched",
+            None,
+        ]
+        tree, heard, snapshot, _runs = told
+        assert "1000" in tree
+        assert "1000" in heard
+        assert "findings=()" in snapshot
+        for said in told:
+            assert "alices-secret" not in said
+            assert f"pid={run[0]}," not in said
+            assert f"pid={spin[0]}," not in said
+            assert "uid=61001" not in said
+        assert n_closed == 2
+        assert {"sh", "sleep"} <= set(seen_by_alice)
 
     async def test_a_child_that_takes_roots_rights_is_out_of_its_users_reach(self, shared_path):
         """A set-user-id program, theirs when it starts, and root's for good soon after."""

@@ -10,10 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e import editors
 from tests.e2e.test_neovim import lines_of_the_spin, project  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
-EMACS = os.environ.get("TEST_EMACS", "emacs")
+
+
+@pytest.fixture(**editors.of(editors.EMACSES))
+def emacs(request):
+    return request.param
 
 
 @pytest.fixture
@@ -34,6 +39,7 @@ def init_el(tmp_path):
 @pytest.mark.ebpf
 @pytest.mark.timeout(200)
 def test_a_spinning_test_is_shown_in_emacs_and_stopped_from_there(
+    emacs,
     project,  # noqa: F811
     init_el,
     tmp_path,
@@ -51,7 +57,7 @@ def test_a_spinning_test_is_shown_in_emacs_and_stopped_from_there(
         "OUTCOME": str(outcome),
     }
     done = subprocess.run(
-        ["timeout", "150", EMACS, "--batch", "-l", init_el, "-l", ROOT / "tests/e2e/emacs.el"],
+        ["timeout", "150", emacs, "--batch", "-l", init_el, "-l", ROOT / "tests/e2e/emacs.el"],
         cwd=project,
         env=environment,
         capture_output=True,

@@ -11,9 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e import editors
+
 ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / "examples" / "parcels"
-NVIM = os.environ.get("TEST_NVIM", "nvim")  # $NVIM is Neovim's own, in its terminals
+
+
+@pytest.fixture(**editors.of(editors.NEOVIMS))
+def nvim(request):
+    return request.param
 
 
 @pytest.fixture
@@ -29,9 +35,9 @@ def project(tmp_path):
 
 
 @pytest.fixture
-def init_lua(tmp_path):
+def init_lua(tmp_path, nvim):
     """The set-up that docs/editors.md gives for this Neovim, with an agent of the test's own."""
-    version = subprocess.run([NVIM, "--version"], capture_output=True, text=True, check=True)
+    version = subprocess.run([nvim, "--version"], capture_output=True, text=True, check=True)
     minor = int(re.search(r"NVIM v0\.(\d+)", version.stdout)[1])
     heading = "Neovim 0.11 and later" if minor >= 11 else "Neovim 0.7 to 0.10"
     section = (ROOT / "docs" / "editors.md").read_text().partition(f"## {heading}\n")[2]
@@ -51,40 +57,44 @@ def lines_of_the_spin(source):
     return range(first, after)
 
 
-def in_neovim(script, project, source, tests, home):
-    """What was seen by a script that runs `tests` in a terminal of Neovim, with `source` open."""
-    outcome = home / "outcome.json"
-    pytest_command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
-    scripts = Path(sys.executable).parent
-    environment = os.environ | {
-        "PATH": f"{scripts}:{os.environ['PATH']}",
-        "HOME": str(home),
-        "TEST_COMMAND": shlex.join([*pytest_command, tests]),
-        "SOURCE_FILE": str(source),
-        "OUTCOME": str(outcome),
-    }
-    run_script = f"luafile {ROOT}/tests/e2e/{script}"
-    done = subprocess.run(
-        ["timeout", "240", NVIM, "--headless", "-n", "-u", home / "init.lua", "-c", run_script],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert outcome.exists(), done.stderr
-    seen = json.loads(outcome.read_text())
-    assert "failed" not in seen, (seen, done.stderr)
-    assert done.returncode == 0
-    return seen
+@pytest.fixture
+def in_neovim(nvim, tmp_path):
+    def run(script, project, source, tests):
+        """What a script sees that runs `tests` in a terminal of Neovim, with `source` open."""
+        outcome = tmp_path / "outcome.json"
+        pytest_command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+        scripts = Path(sys.executable).parent
+        environment = os.environ | {
+            "PATH": f"{scripts}:{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "TEST_COMMAND": shlex.join([*pytest_command, tests]),
+            "SOURCE_FILE": str(source),
+            "OUTCOME": str(outcome),
+        }
+        command = ["timeout", "240", nvim, "--headless", "-n", "-u", tmp_path / "init.lua"]
+        done = subprocess.run(
+            [*command, "-c", f"luafile {ROOT}/tests/e2e/{script}"],
+            cwd=project,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert outcome.exists(), done.stderr
+        seen = json.loads(outcome.read_text())
+        assert "failed" not in seen, (seen, done.stderr)
+        assert done.returncode == 0
+        return seen
+
+    return run
 
 
 @pytest.mark.e2e
 @pytest.mark.ebpf
 @pytest.mark.timeout(300)
-def test_a_spinning_test_is_shown_in_neovim_and_stopped_from_there(project, init_lua, tmp_path):
+def test_a_spinning_test_is_shown_in_neovim_and_stopped_from_there(in_neovim, project, init_lua):
     source = project / "parcels" / "labels.py"
-    seen = in_neovim("neovim.lua", project, source, "tests/test_labels.py", tmp_path)
+    seen = in_neovim("neovim.lua", project, source, "tests/test_labels.py")
     found = seen["diagnostic"]
     assert (found["source"], found["kind"]) == ("linnix", "cpu_spin")
     assert found["line"] in lines_of_the_spin(source)
@@ -100,12 +110,14 @@ def test_a_spinning_test_is_shown_in_neovim_and_stopped_from_there(project, init
 @pytest.mark.e2e
 @pytest.mark.ebpf
 @pytest.mark.timeout(300)
+# In one of them: what differs between versions is in the other tests, and a trial takes long.
+@pytest.mark.parametrize("nvim", list(editors.NEOVIMS.values())[-1:], indirect=True)
 def test_a_fix_is_tried_on_a_click_in_neovim_and_applied_once_it_is_verified(
-    project, init_lua, tmp_path
+    in_neovim, project, init_lua
 ):
     source = project / "parcels" / "supervisor.py"
     before = source.read_text()
-    seen = in_neovim("neovim_fix.lua", project, source, "tests/test_supervisor.py", tmp_path)
+    seen = in_neovim("neovim_fix.lua", project, source, "tests/test_supervisor.py")
     assert "keep_running() at supervisor.py:" in seen["diagnostic"]
     assert "starts printer-driver again and again" in seen["diagnostic"]
     assert "| | evidence | value | seen by |" in seen["hover"]

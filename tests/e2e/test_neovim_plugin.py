@@ -1,4 +1,4 @@
-"""The plugin in editors/neovim, in the Neovim of the machine (or that TEST_NVIM names)."""
+"""The plugin in editors/neovim, in the Neovim of the machine and in a current one."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_neovim import NVIM, in_neovim, lines_of_the_spin, project  # noqa: F401
+from tests.e2e.test_neovim import in_neovim, lines_of_the_spin, nvim, project  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "editors" / "neovim"
@@ -37,12 +37,12 @@ def init_lua(tmp_path):
 @pytest.mark.ebpf
 @pytest.mark.timeout(300)
 def test_a_runaway_is_seen_at_its_line_in_the_tree_and_in_words_and_stopped(
+    in_neovim,  # noqa: F811
     project,  # noqa: F811
     init_lua,
-    tmp_path,
 ):
     source = project / "parcels" / "labels.py"
-    seen = in_neovim("neovim_plugin.lua", project, source, "tests/test_labels.py", tmp_path)
+    seen = in_neovim("neovim_plugin.lua", project, source, "tests/test_labels.py")
     spin = lines_of_the_spin(source)
     for mark in (seen["first"], seen["later"]):
         assert mark["line"] in spin
@@ -61,7 +61,10 @@ def test_a_runaway_is_seen_at_its_line_in_the_tree_and_in_words_and_stopped(
 
 @pytest.mark.e2e
 @pytest.mark.timeout(120)
-def test_a_name_that_is_meant_to_harm_is_text_and_equal_siblings_are_one_row(tmp_path):
+def test_a_name_that_is_meant_to_harm_is_text_and_equal_siblings_are_one_row(
+    nvim,  # noqa: F811
+    tmp_path,
+):
     source = tmp_path / "pump %{1} ü.py"
     source.write_text("def drain():\n    while queue.empty():\n        pass\n")
     server = [sys.executable, "-m", "tests.e2e.scripted_server", str(source)]
@@ -75,7 +78,7 @@ def test_a_name_that_is_meant_to_harm_is_text_and_equal_siblings_are_one_row(tmp
     (tmp_path / "init.lua").write_text(f"vim.opt.runtimepath:prepend('{PLUGIN}')")
     script = f"luafile {ROOT}/tests/e2e/neovim_hostile.lua"
     done = subprocess.run(
-        ["timeout", "90", NVIM, "--headless", "-n", "-u", tmp_path / "init.lua", "-c", script],
+        ["timeout", "90", nvim, "--headless", "-n", "-u", tmp_path / "init.lua", "-c", script],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -107,6 +110,7 @@ def test_a_name_that_is_meant_to_harm_is_text_and_equal_siblings_are_one_row(tmp
         datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp(),
     ]
     assert seen["n_rows"] == 2000 + 3  # two headings and the gap between
+    assert "p1 1  0.10 cores  123 MB  1999 forks  stopped  1 s  p" in seen["measures"]
     assert seen["build_ms"] < 500  # a few tens; done once a second
     assert seen["missing"] == "linnix: there is no /nowhere/linnix-ls"
     assert seen["findings"] == 0

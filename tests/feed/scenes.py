@@ -29,11 +29,11 @@ class Serving:
         n_idle: how often its last client has gone.
     """
 
-    def __init__(self, path, tracer=None):
+    def __init__(self, path, tracer=None, listener=None):
         self.path = path
         self.hub = Hub(tracer or PsutilTracer(), NoExaminer)
         self.n_idle = 0
-        self.server = FeedServer(self.hub, path, self._count)
+        self.server = FeedServer(self.hub, path, self._count, listener)
 
     def _count(self):
         self.n_idle += 1
@@ -63,9 +63,10 @@ from linnix_ls.errors import LinnixError
 from linnix_ls.feed.remote import RemoteFeed
 from linnix_ls.locate import examiner
 from linnix_ls.tracer import psutil_tracer
+uid = int(sys.argv.pop(1))
 os.setgroups([])
-os.setresgid(65534, 65534, 65534)
-os.setresuid(65534, 65534, 65534)
+os.setresgid(uid, uid, uid)
+os.setresuid(uid, uid, uid)
 ctypes.CDLL(None).prctl(4, 1)  # PR_SET_DUMPABLE: else our own /proc files are root's now
 
 async def refusal(doing):
@@ -76,15 +77,18 @@ async def refusal(doing):
 """
 
 
-def nobody_command(script, *arguments):
-    """A Python program that runs as the user nobody. Its last line prints JSON."""
-    return [sys.executable, "-c", _BECOME_NOBODY + script, *map(str, arguments)]
+NOBODY = 65534
 
 
-async def run_as_nobody(script, *arguments):
+def nobody_command(script, *arguments, uid=NOBODY):
+    """A Python program that runs as the user nobody, or another one. Its last line prints JSON."""
+    return [sys.executable, "-c", _BECOME_NOBODY + script, str(uid), *map(str, arguments)]
+
+
+async def run_as_nobody(script, *arguments, uid=NOBODY):
     """What such a program prints."""
     process = await asyncio.create_subprocess_exec(
-        *nobody_command(script, *arguments), stdout=subprocess.PIPE
+        *nobody_command(script, *arguments, uid=uid), stdout=subprocess.PIPE
     )
     try:
         out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)

@@ -7,18 +7,25 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 
 import pytest
 import pytest_asyncio
 
 from linnix_ls import procfs
 from linnix_ls.core.changes import RunBegan, RunEnded
-from linnix_ls.core.events import EventsLost, Forked
-from linnix_ls.core.examination import Depth, ExaminationRequest
+from linnix_ls.core.events import EventsLost, Exited, Forked, Source, Watched
+from linnix_ls.core.examination import (
+    Depth,
+    ExaminationRequest,
+    StackFrame,
+    StackSnapshot,
+)
 from linnix_ls.core.policy import Policy
 from linnix_ls.errors import AgentError
 from linnix_ls.feed.base import FeedState, InputsSeen, StatusChanged, StopOutcome
-from linnix_ls.feed.local import Hub
+from linnix_ls.feed.local import MAX_ENDED_SHOWN, Hub
+from linnix_ls.locate.base import Reading
 from linnix_ls.tracer.psutil_tracer import PsutilTracer
 from tests.feed.scenes import sleeping, until
 from tests.feed.told_tracer import (
@@ -35,6 +42,8 @@ from tests.feed.told_tracer import (
 
 pytestmark = pytest.mark.asyncio
 
+TAG = f"tests-{uuid.uuid4()}"
+
 
 @pytest_asyncio.fixture
 async def hub():
@@ -48,7 +57,7 @@ async def watching(hub, uid, *processes):
     """A feed that watches made-up processes, the first of which is the root."""
     feed = hub.open(uid)
     hub.tracer.seen = processes
-    await feed._watch(processes[0].key, "test", is_run=True, is_root_judged=True)
+    await feed._watch(Watched(1, processes[0].key, "test", is_root_judged=True, is_run=True))
     return feed
 
 
@@ -106,6 +115,20 @@ class TestWhoSeesWhat:
         feed = await watching(hub, ROOT, seen(key(1)))
         hub.tracer.tell(forked(key(2), key(1)), EventsLost(5, 17))
         assert {view.key for view in await feed.process_tree() if view.has_ended} >= {key(2)}
+
+    async def test_of_the_dead_of_a_storm_the_last_ones_are_shown(self, hub):
+        feed = await watching(hub, ROOT, seen(key(1)))
+        now_ns = time.monotonic_ns()
+        for pid in range(2, 2 + MAX_ENDED_SHOWN + 50):
+            hub.tracer.tell(
+                forked(key(pid), key(1)),
+                Exited(now_ns + pid, key(pid), exit_code=0, term_signal=None),
+            )
+        hub.tracer.tell(forked(key(9_999), key(1)))
+        shown = await keys_of(feed)
+        assert len(shown) == MAX_ENDED_SHOWN + 2
+        assert {key(1), key(9_999), key(MAX_ENDED_SHOWN)} <= shown
+        assert key(2) not in shown
 
     async def test_a_used_again_pid_is_another_process(self, hub):
         feed = await watching(hub, ROOT, seen(key(1)))
@@ -185,7 +208,7 @@ class TestWatching:
         feed = hub.open(ROOT)
         changes = changes_of(feed)
         hub.tracer.seen = [seen(key(1))]
-        await feed._watch(key(1), "test", is_run=True, is_root_judged=True)
+        await feed._watch(Watched(1, key(1), "test", is_root_judged=True, is_run=True))
         hub.tracer.tell(exited(key(1)))
         assert [type(change) for change in changes] == [RunBegan, RunEnded]
 
@@ -222,6 +245,162 @@ class TestFolders:
         assert hub.tracer.watched_users == ()
 
 
+@contextlib.contextmanager
+def tagged(value, *command, **popen):
+    """A process that somebody starts with a tag, and that nobody's parent is."""
+    environment = {**os.environ, "LINNIX_SESSION": value}
+    with sleeping(*command, env=environment, **popen) as process:
+        while not procfs.read_environ(process.pid):  # Popen returns in the middle of exec
+            os.sched_yield()
+        yield procfs.read_stat(process.pid).key
+
+
+class TestTags:
+    """The tests are not this feed's own: what they start is."""
+
+    @pytest_asyncio.fixture
+    async def feed(self, hub):
+        feed = hub.open(os.geteuid())
+        feed._ignored_pids.clear()
+        yield feed
+        await feed.close()
+
+    async def test_what_was_there_before_is_found(self, hub, feed):
+        with tagged(TAG) as own, tagged("of-another-session"):
+            await feed.watch_tag(TAG, Source.TERMINAL, "mine")
+            [run] = await feed.runs()
+            assert (run.key, run.label, run.source) == (own, "mine", "terminal")
+        assert hub.tracer.watched_users == (os.geteuid(),)
+
+    async def test_what_starts_later_is_found_when_it_does(self, hub, feed):
+        await feed.watch_tag(TAG, Source.TASK, None)
+        with tagged(TAG) as own, tagged("of-another-session") as other, sleeping() as plain:
+            for process in (own, other, procfs.read_stat(plain.pid).key):
+                hub.tracer.tell(execed(process, argv=("sleep", "1000")))
+            await asyncio.gather(*feed._tasks)
+            assert [run.key for run in await feed.runs()] == [own]
+
+    async def test_a_shell_at_a_prompt_is_no_run_but_what_it_runs_is(self, hub, feed):
+        await feed.watch_tag(TAG, Source.TERMINAL, None)
+        with tagged(TAG, "sh", "-i", stdin=subprocess.PIPE) as shell:
+            hub.tracer.tell(execed(shell, argv=("sh", "-i")))
+            await asyncio.gather(*feed._tasks)
+            assert await feed.runs() == ()
+            hub.tracer.tell(forked(key(1), shell), execed(key(1), shell, argv=("make",)))
+            [run] = await feed.runs()
+            assert (run.key, run.source) == (key(1), "terminal")
+
+    async def test_what_we_start_ourselves_is_not_the_users(self, hub, feed):
+        feed._ignored_pids.add(os.getpid())
+        with tagged(TAG, "sh", "-c", "sleep 1000 & wait") as own:
+            await feed.watch_tag(TAG, Source.TASK, None)
+            await until(lambda: procfs.children_of(own.pid))
+            [child] = procfs.children_of(own.pid)
+            hub.tracer.tell(execed(procfs.read_stat(child).key, own))
+            await asyncio.gather(*feed._tasks)
+            os.kill(child, signal.SIGKILL)
+            assert await feed.runs() == ()
+
+    @pytest.mark.ebpf  # needs root, for others to be there
+    async def test_another_users_is_not_found_not_even_by_root(self, hub, feed):
+        with tagged(TAG, user=NOBODY) as theirs:
+            await feed.watch_tag(TAG, Source.TASK, None)
+            hub.tracer.tell(execed(theirs, uid=NOBODY))
+            await asyncio.gather(*feed._tasks)
+            assert await feed.runs() == ()
+
+    async def test_a_tag_that_is_let_go_lets_go_what_was_found(self, hub, feed):
+        with tagged(TAG) as own:
+            await feed.watch_tag(TAG, Source.TASK, None)
+            await feed.unwatch_tag(TAG)
+            hub.tracer.tell(execed(own))
+            await asyncio.gather(*feed._tasks)
+            assert await keys_of(feed) == set()
+        assert hub.tracer.watched_users == ()
+
+    @pytest.mark.parametrize("value", ["", "short", "x" * 101, "with space", "a=b-c-d-e", "ü" * 9,
+                                       "new\nline-x", "nul\0nul-x"])  # fmt: skip
+    async def test_what_is_no_tag_is_refused(self, feed, value):
+        with pytest.raises(AgentError, match="8 to 100"):
+            await feed.watch_tag(value, Source.TASK, None)
+
+    async def test_only_so_many_are_looked_for(self, feed):
+        for n in range(16):
+            await feed.watch_tag(f"number-{n:03}", Source.TASK, None)
+        await feed.watch_tag("number-003", Source.DEBUG, None)
+        with pytest.raises(AgentError, match="16 tags"):
+            await feed.watch_tag("number-016", Source.TASK, None)
+
+
+class TestRuns:
+    async def test_are_told_with_their_memory(self, hub):
+        feed = hub.open(os.geteuid())
+        with sleeping() as process:
+            own = procfs.read_stat(process.pid).key
+            hub.tracer.seen = [seen(own, argv=("sleep", "1000"))]
+            await feed.watch(process.pid, "nap", is_root_judged=True, source=Source.TASK)
+
+            async def run():
+                [run] = await feed.runs()
+                return run
+
+            for _ in range(1000):
+                if (await run()).rss_bytes:
+                    break
+                await asyncio.sleep(0.01)
+            assert (await run()).rss_bytes == procfs.read_stat(process.pid).rss_bytes
+            [view] = await feed.process_tree()
+            assert view.rss_bytes and view.state == "sleeping"
+        hub.tracer.tell(exited(own))
+        [view] = await feed.process_tree()
+        assert (view.rss_bytes, view.state) == (None, "ended")
+        assert (await feed.run(own)).run.exit_code == 0
+        assert await feed.run(key(77)) is None
+
+    async def test_a_root_that_is_long_over_is_forgotten(self, hub):
+        feed = await watching(hub, ROOT, seen(key(1)))
+        feed.engine.tree.remove_tree(key(1))
+        await until(lambda: not feed.is_watching)
+        assert feed.engine._watched == {}
+
+
+class TestStacks:
+    async def test_are_those_of_all_threads_each_once(self, hub):
+        feed = hub.open(os.geteuid())
+        frame = StackFrame("drain", "/pump.py", 2, is_user_code=True)
+        looks = [StackSnapshot(tid, (frame,), is_running=None) for tid in (7, 7, 8)]
+        feed._examiner.reading = Reading("python", (looks[0],), bystanders=tuple(looks))
+        with sleeping() as process:
+            own = await feed.watch(process.pid, "x", is_root_judged=True)
+            view = await feed.stack(own)
+        assert [thread.tid for thread in view.threads] == [7, 8]
+        assert view.threads[0].frames == (frame,)
+        assert view.problem is None
+
+    async def test_that_cannot_be_read_are_a_problem_in_words(self, hub):
+        feed = hub.open(os.geteuid())
+        with sleeping() as process:
+            own = await feed.watch(process.pid, "x", is_root_judged=True)
+            assert (await feed.stack(own)).problem == "nobody looks"
+            idle = StackSnapshot(own.pid, (), is_running=False)
+            feed._examiner.reading = Reading("node", (idle,))
+            assert (await feed.stack(own)).problem == "it waits: none of its functions is running"
+            editor = await feed.watch(os.getpid(), "editor")
+            assert "root of a watched tree" in (await feed.stack(editor)).problem
+        hub.tracer.tell(exited(own))
+        assert "has ended" in (await feed.stack(own)).problem
+        assert (await feed.stack(key(1))).problem == "it is not watched"
+
+    @pytest.mark.ebpf  # needs root, for others to be there
+    async def test_of_what_runs_with_other_rights_are_not_read(self, hub):
+        feed = await watching(hub, NOBODY, seen(key(1), uid=NOBODY))
+        with sleeping() as roots:
+            own = procfs.read_stat(roots.pid).key
+            hub.tracer.tell(forked(own, key(1), uid=NOBODY))
+            assert "another user's rights" in (await feed.stack(own)).problem
+        assert feed._examiner.requests == []
+
+
 class TestTrouble:
     async def test_a_broken_tracer_is_told_to_everybody_with_its_reason(self, hub):
         feeds = [hub.open(ROOT), hub.open(NOBODY)]
@@ -249,7 +428,7 @@ class TestTrouble:
         asyncio.get_running_loop().set_exception_handler(lambda _, what: reported.append(what))
         broken = hub.open(ROOT, Policy(spin=None))
         hub.tracer.seen = [seen(key(1))]
-        await broken._watch(key(1), "test", is_run=True, is_root_judged=True)
+        await broken._watch(Watched(1, key(1), "test", is_root_judged=True, is_run=True))
         healthy = await watching(hub, ROOT, seen(key(1)))
         await until(lambda: len(reported) >= 2)  # so ticks go on as well
         hub.tracer.tell(forked(key(2), key(1)))

@@ -4,24 +4,28 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from linnix_ls import __version__, procfs
+from linnix_ls.core.events import Source
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.policy import Policy
-from linnix_ls.errors import AgentError
+from linnix_ls.errors import AgentError, AgentTooOld
 from linnix_ls.feed import remote
 from linnix_ls.feed.base import FeedState, StatusChanged
+from linnix_ls.feed.protocol import METHODS, PROCESS_VIEWS
 from linnix_ls.feed.remote import RemoteFeed
-from tests.feed.scenes import Serving, nobody_command, until
+from tests.feed.scenes import Serving, nobody_command, sleeping, until
 
 pytestmark = pytest.mark.asyncio
 
 STATUS = {"state": "watching", "tracer": "bcc"}
 HELLO = {
-    "hello": {"protocol": 1, "version": "0", "pid": 1},
+    "hello": {"protocol": 1, "version": "0", "pid": 1, "methods": sorted(METHODS)},
     "snapshot": {"sequence": 7, "status": STATUS, "findings": []},
 }
 
@@ -93,7 +97,43 @@ class TestConnecting:
         hello = {"hello": {"protocol": 99, "version": "9.9"}}
         with pytest.raises(AgentError, match=r"version 9\.9") as raised:
             await connect_to(path, says(hello))
-        assert "restart" in raised.value.fix
+        assert raised.value.fix.startswith("restart it   (this is version ")
+
+    async def test_another_build_is_used_and_said(self, path):
+        """Whichever of the two is the newer one."""
+
+        async def behave(reader, writer):
+            hello = {**HELLO["hello"], "version": "9.9", "learnt": "later"}
+            writer.write(json.dumps({**HELLO, "hello": hello}).encode() + b"\n")
+            while line := await reader.readline():
+                request = json.loads(line)
+                answer = {"error": {"message": "there is no method", "fix": None}}
+                if request["method"] == "status":
+                    answer = {"result": {**STATUS, "learnt": "later"}}
+                writer.write(json.dumps({"id": request["id"], **answer}).encode() + b"\n")
+
+        async with an_agent_that(path, behave):
+            feed = await RemoteFeed.connect(path)
+            hint = feed.snapshot().status.hint
+            assert hint.startswith("the agent is version 9.9, this is ")
+            assert hint.endswith("restart it: sudo kill 1")
+            assert (await feed.status()).hint == hint
+            with pytest.raises(AgentError, match="there is no method") as raised:
+                await feed.process_tree()
+            assert raised.value.fix == hint
+            await feed.close()
+
+    async def test_another_build_of_the_same_version_is_said(self, path):
+        hello = {**HELLO["hello"], "version": __version__, "revision": "0123456789ab"}
+        feed = await connect_to(path, says({**HELLO, "hello": hello}))
+        assert "another build of this version" in feed.snapshot().status.hint
+        await feed.close()
+
+    async def test_of_the_same_code_nothing_is_said(self, path):
+        async with Serving(path):
+            feed = await RemoteFeed.connect(path)
+            assert (await feed.status()).hint is None
+            await feed.close()
 
     async def test_one_that_says_nothing(self, path):
         async def be_silent(reader, _writer):
@@ -111,7 +151,8 @@ class TestConnecting:
             path = Path(folder, "agent.sock")
             script = (
                 "import socket; s = socket.socket(socket.AF_UNIX)\n"
-                "s.bind(sys.argv[1]); s.listen()\n"
+                "s.bind(sys.argv[1] + '-new'); s.listen()\n"
+                "os.rename(sys.argv[1] + '-new', sys.argv[1])\n"
                 "time.sleep(1000)"
             )
             process = await asyncio.create_subprocess_exec(*nobody_command(script, path))
@@ -120,6 +161,60 @@ class TestConnecting:
                 await RemoteFeed.connect(path)
             process.kill()
             await process.wait()
+
+
+class TestAnOlderAgent:
+    """It does not say what it knows, and forbids what it does not know."""
+
+    async def test_is_asked_for_nothing_that_it_cannot_do(self, path):
+        asked = []
+
+        async def be_old(reader, writer):
+            hello = {name: value for name, value in HELLO["hello"].items() if name != "methods"}
+            writer.write(json.dumps({**HELLO, "hello": hello}).encode() + b"\n")
+            while line := await reader.readline():
+                asked.append(json.loads(line))
+                answer = {"id": asked[-1]["id"], "result": [1, 1]}
+                writer.write(json.dumps(answer).encode() + b"\n")
+
+        async with an_agent_that(path, be_old):
+            feed = await RemoteFeed.connect(path)
+            key = ProcessKey(1, 1)
+            for call in (feed.runs(), feed.run(key), feed.stack(key), feed.unwatch_tag("x" * 8)):
+                with pytest.raises(AgentTooOld, match="older than this client"):
+                    await call
+            assert await feed.watch(1, "x", source=Source.TASK) == key
+            await feed.close()
+        [request] = asked
+        assert "source" not in request["params"]
+
+    async def test_shows_processes_without_what_it_does_not_tell(self):
+        [view] = PROCESS_VIEWS.validate_python([
+            {"key": [1, 1], "parent": None, "run": None, "comm": "x", "argv": [], "cwd": None,
+             "on_cpu_cores": 0, "age_s": 1, "exit_code": None, "term_signal": None,
+             "has_ended": False},
+        ])  # fmt: skip
+        assert (view.rss_bytes, view.state) == (None, "unknown")
+
+
+async def test_runs_and_stacks_come_over_the_socket_as_they_are(path):
+    async with Serving(path) as agent:
+        feed = await RemoteFeed.connect(path)
+        with sleeping("sh", "-c", "sleep 1000 & wait") as process:
+            key = await feed.watch(process.pid, "nap", is_root_judged=True, source=Source.TASK)
+            local = agent.hub._feeds[0]
+            await until(lambda: local.engine.history.summaries(0)[0].n_alive == 2)
+            [run] = await feed.runs()
+            assert (run.key, run.label, run.source) == (key, "nap", Source.TASK)
+            detail = await feed.run(key)
+            assert {span.key for span in detail.spans} == {
+                span.key for span in (await local.run(key)).spans
+            }
+            assert (await feed.run(key, detail.version)).is_whole is False
+            assert (await feed.stack(key)).problem == "nobody looks"
+            assert await feed.run(ProcessKey(1, 1)) is None
+            os.kill(procfs.children_of(process.pid)[0], signal.SIGKILL)
+        await feed.close()
 
 
 class TestTheEnd:
@@ -139,7 +234,8 @@ class TestTheEnd:
             feed.status(), feed.watch(1, "x"), feed.unwatch(key), feed.ignore(1),
             feed.watch_folders([]), feed.process_tree(), feed.stop_process(key),
             feed.dismiss("f1"), feed.record_inputs(), feed.allow_jvm_attach(False),
-            feed.use_thresholds(Policy()),
+            feed.use_thresholds(Policy()), feed.runs(), feed.run(key), feed.stack(key),
+            feed.watch_tag("x" * 8, Source.TASK, None), feed.unwatch_tag("x" * 8),
         ):  # fmt: skip
             with pytest.raises(AgentError, match="the agent has gone"):
                 await call

@@ -65,6 +65,44 @@ class TestThePlace:
             feed = await RemoteFeed.connect(path)
             await feed.close()
 
+    async def test_one_where_somebody_listens_is_theirs(self, path):
+        """A service manager has no lock: its agent comes when a client does."""
+        with socket.socket(socket.AF_UNIX) as theirs:
+            theirs.bind(str(path))
+            theirs.listen()
+            with pytest.raises(AlreadyServing):
+                async with Serving(path):
+                    pass
+            assert path.is_socket()
+
+    async def test_what_another_has_put_there_meanwhile_stays(self, path):
+        async with Serving(path):
+            path.unlink()
+            with socket.socket(socket.AF_UNIX) as theirs:
+                theirs.bind(str(path))
+        assert path.is_socket()
+
+    async def test_a_passed_socket_is_served_and_left_where_it_is(self, path):
+        passed = socket.socket(socket.AF_UNIX)
+        passed.bind(str(path))
+        passed.listen()
+        async with Serving(path, listener=passed):
+            feed = await RemoteFeed.connect(path)
+            await feed.close()
+        assert path.is_socket()
+
+    async def test_who_waits_for_an_agent_that_cannot_work_hears_why(self, path):
+        serving = Serving(path)
+        serving.server.bind()
+        waiting = [asyncio.create_task(RemoteFeed.connect(path)) for _ in range(2)]
+        await asyncio.sleep(0)  # they connect at once, and wait for the first line
+        while not all(task.done() for task in waiting):
+            serving.server.refuse(AgentError("no BTF", fix="another kernel"))
+            await asyncio.sleep(0.01)
+        for task in waiting:
+            assert (task.exception().message, task.exception().fix) == ("no BTF", "another kernel")
+        await serving.server.stop()
+
     async def test_folders_are_made(self, tmp_path):
         path = tmp_path / "a" / "b" / "agent.sock"
         os.umask(before := os.umask(0o077))
@@ -183,6 +221,13 @@ class TestMalformed:
             '{"id": 1, "method": "watch_folders", "params": {"folders": "/tmp"}}',
             '{"id": 1, "method": "watch_folders", "params": {"folders": ["/a\\u0000b"]}}',
             '{"id": 1, "method": "watch_folders", "params": {"folders": ["\\ud800"]}}',
+            '{"id": 1, "method": "watch", "params": {"pid": 1, "label": "x", "source": "x"}}',
+            '{"id": 1, "method": "watch_tag", "params": {"value": "a b c d e f"}}',
+            '{"id": 1, "method": "watch_tag", "params": {"value": 12345678}}',
+            '{"id": 1, "method": "watch_tag", "params": {"value": "12345678", "source": "x"}}',
+            '{"id": 1, "method": "runs", "params": {"more": 1}}',
+            '{"id": 1, "method": "run", "params": {"pid": 1, "start_ticks": 1, "since": "x"}}',
+            '{"id": 1, "method": "run"}', '{"id": 1, "method": "stack", "params": {"pid": 1}}',
             '{"id": 1, "method": "dismiss", "params": {"finding_id": "\\u0000"}}',
             '{"id": 1, "method": "use_thresholds", "params": {"thresholds": []}}',
             '{"id": 1, "method": "use_thresholds", "params": {"thresholds": {"spin": {"x": 1}}}}',

@@ -1,6 +1,8 @@
 """How a test is run again: each runner's own way, and what leads into the copy."""
 
+import ast
 import os
+import subprocess
 import sys
 import venv
 from dataclasses import replace
@@ -8,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from linnix_ls.fixes.rerun import NotRunnable, _mapped, _python_folders, command_for, in_copy
+from linnix_ls.fixes.rerun import (
+    NotRunnable,
+    _mapped,
+    _python_folders,
+    command_for,
+    command_for_copy,
+    in_copy,
+    reproduction,
+)
 from linnix_ls.fixes.scratch import Scratch
 from tests.lsp.memory_feed import a_finding, a_process
 
@@ -122,7 +132,7 @@ def test_a_title_that_npm_has_written_over_its_arguments_is_a_command(folder):
 )
 def test_what_cannot_be_run_again_is_said(folder, argv, why):
     with pytest.raises(NotRunnable, match=why):
-        command_for(finding_of(folder, argv, comm=argv[0] if argv else "x"))
+        command_for_copy(finding_of(folder, argv, comm=argv[0] if argv else "x"))
     with pytest.raises(NotRunnable, match="not known"):
         command_for(finding_of(None, ["pytest"]))
 
@@ -188,3 +198,33 @@ def test_a_run_outside_of_the_copy_is_refused(scratch):
     with pytest.raises(NotRunnable, match="/usr"):
         in_copy(command, scratch)
     assert Path(scratch.folder).exists()
+
+
+class TestTheLineThatRunsItAgain:
+    def test_goes_to_the_folder_and_runs_the_one_test(self, folder):
+        finding = finding_of(folder, ["pytest", "-q"], "tests/test_a.py::test_x[a b]")
+        assert reproduction(finding) == f"cd {folder} && pytest -q 'tests/test_a.py::test_x[a b]'"
+
+    def test_may_need_another_user(self, folder):
+        assert reproduction(finding_of(folder, ["sudo", "make"])).endswith("&& sudo make")
+
+    @pytest.mark.parametrize(
+        "argument",
+        ["a b", "", "-", "*", "$(id)", "`id`", "a'b", '"', "!!", "~", "#", "a;b", "\\", "é", "😋",
+         "a\nid\n", "\r", "\t", "\x1b[201~id", "\x03", "it's\x07\\", "\u202eabc", "a=b", "{a,b}"],
+    )  # fmt: skip
+    def test_gives_every_argument_to_a_shell_as_it_was(self, tmp_path, argument):
+        odd = tmp_path / "it's $HOME\x1b"
+        odd.mkdir()
+        code = "import os,sys;print(ascii([os.getcwd(), *sys.argv[1:]]))"
+        line = reproduction(finding_of(odd, [sys.executable, "-c", code, argument, "end"]))
+        assert line.isprintable()
+        done = subprocess.run(
+            ["bash", "-c", line], capture_output=True, text=True, check=True,
+            env=os.environ | {"LC_ALL": "C.UTF-8"},
+        )  # fmt: skip
+        assert ast.literal_eval(done.stdout) == [str(odd), argument, "end"]
+
+    def test_is_none_where_the_command_would_be_a_variable(self, folder):
+        with pytest.raises(NotRunnable):
+            reproduction(finding_of(folder, ["PATH=/tmp", "make"]))

@@ -17,6 +17,7 @@ from linnix_ls.core.findings import (
     SourceLocation,
     State,
 )
+from linnix_ls.core.history import RunDetail
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.errors import AgentError
 from linnix_ls.feed.base import (
@@ -25,6 +26,7 @@ from linnix_ls.feed.base import (
     FeedStatus,
     ProcessView,
     Snapshot,
+    StackView,
     StatusChanged,
     StopOutcome,
 )
@@ -80,16 +82,19 @@ class MemoryFeed:
 
     Attributes:
         calls: what was asked of it, in order.
+        now: its status.
         refused: pids that `watch` refuses.
         failure: raised by `stop_process`, `dismiss` and `use_thresholds` when set.
     """
 
     findings: dict[str, Finding] = field(default_factory=dict)
-    status: FeedStatus = WATCHING
+    now: FeedStatus = WATCHING
     calls: list[tuple] = field(default_factory=list)
     refused: set[int] = field(default_factory=set)
     failure: AgentError | None = None
     processes: tuple[ProcessView, ...] = ()
+    details: tuple[RunDetail, ...] = ()
+    the_stack: StackView = field(default_factory=lambda: StackView((), "nobody looks", 0.0))
     sequence: int = 0
     callbacks: list = field(default_factory=list)
     is_closed: bool = False
@@ -99,7 +104,7 @@ class MemoryFeed:
         if isinstance(change, FindingChanged):
             self.findings[change.finding.id] = change.finding
         if isinstance(change, StatusChanged):
-            self.status = change.status
+            self.now = change.status
         for callback in list(self.callbacks):
             callback(FeedChange(self.sequence, change))
 
@@ -114,20 +119,28 @@ class MemoryFeed:
 
     def snapshot(self):
         alive = [each for each in self.findings.values() if each.state is not State.CLEARED]
-        return Snapshot(self.sequence, self.status, tuple(alive))
+        return Snapshot(self.sequence, self.now, tuple(alive))
 
     def subscribe(self, callback):
         self.callbacks.append(callback)
         return lambda: self.callbacks.remove(callback)
 
-    async def watch(self, pid, label, *, is_run=False, is_root_judged=False):
-        self.calls.append(("watch", pid, label, is_root_judged))
+    async def watch(self, pid, label, *, is_run=False, is_root_judged=False, source="other"):
+        self.calls.append(("watch", pid, label, is_root_judged, str(source)))
         if pid in self.refused:
             raise AgentError(f"there is no process {pid}")
         return ProcessKey(pid, pid * 100)
 
     async def unwatch(self, key):
         self.calls.append(("unwatch", key.pid))
+
+    async def watch_tag(self, value, source, label):
+        if self.failure:
+            raise self.failure
+        self.calls.append(("watch_tag", value, str(source), label))
+
+    async def unwatch_tag(self, value):
+        self.calls.append(("unwatch_tag", value))
 
     async def ignore(self, pid):
         self.calls.append(("ignore", pid))
@@ -143,8 +156,27 @@ class MemoryFeed:
             raise self.failure
         self.calls.append(("use_thresholds", policy))
 
+    async def status(self):
+        return self.now
+
     async def process_tree(self):
         return self.processes
+
+    async def runs(self):
+        if self.failure:
+            raise self.failure
+        return tuple(detail.run for detail in self.details)
+
+    async def run(self, key, since=None):
+        if self.failure:
+            raise self.failure
+        self.calls.append(("run", key, since))
+        return next((detail for detail in self.details if detail.run.key == key), None)
+
+    async def stack(self, key):
+        if self.failure:
+            raise self.failure
+        return self.the_stack
 
     async def stop_process(self, key, *, tree=False):
         if self.failure:

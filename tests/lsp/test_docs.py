@@ -7,18 +7,23 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+import attrs
 import pytest
 
 from linnix_ls.config import Settings, parse_settings
+from linnix_ls.core.events import Source
+from linnix_ls.core.examination import StackFrame
 from linnix_ls.core.findings import Edit, Note, Patch, Severity
+from linnix_ls.core.history import Curves, RunDetail, RunSummary, Span
 from linnix_ls.core.ids import ProcessKey
-from linnix_ls.feed.base import ProcessView
+from linnix_ls.feed.base import ProcessView, StackView, ThreadStack
 from linnix_ls.lsp import ext
 from linnix_ls.lsp.connection import Connection
 from linnix_ls.lsp.explaining import Explaining, open_no_notes
 from linnix_ls.lsp.server import build_server
 from linnix_ls.report.document import FindingEntry
 from tests.lsp.memory_feed import WATCHING, a_finding, a_place
+from tests.test_extension_settings import nested
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "lsp.md").read_text()
@@ -49,6 +54,19 @@ VIEW = ProcessView(
     has_ended=False,
 )
 
+SUMMARY = RunSummary(
+    key=ProcessKey(1, 1), label=None, source=Source.TASK, comm="x", argv=("x",), cwd="/",
+    began_ns=0, ended_ns=None, duration_s=0.0, exit_code=None, term_signal=None, n_processes=1,
+    n_alive=1, on_cpu_cores=0.0, cpu_s=0.0, rss_bytes=None, peak_cores=0.0, peak_processes=1,
+    peak_rss_bytes=None, findings=(FINDING,),
+)  # fmt: skip
+RUN_OBJECT = ext.run_object(SUMMARY, [(FINDING, Severity.WARNING)], 0)
+SPAN = Span(ProcessKey(2, 2), ProcessKey(1, 1), "x", ("x",), 0.0, None, None, None, 0.0, 0, ("f1",))
+DETAIL = RunDetail(1, True, True, SUMMARY, (SPAN,), 0, Curves((0.0,), (0.0,), (1,), (None,)))
+STACK = StackView(
+    (ThreadStack(1, True, (StackFrame("drain", "/pump.py", 1, is_user_code=True),)),), None, 0.0
+)
+
 
 def samples(method):
     return [
@@ -77,8 +95,8 @@ async def test_every_method_and_command_has_a_section_and_no_other_has():
 
 
 def test_every_setting_is_in_the_table_with_its_default_and_no_other_is():
-    rows = re.findall(r"^\| `linnix\.(\w+)` \|[^|]*\| `([^`]+)` \|", PAGE, re.MULTILINE)
-    documented = {name: json.loads(default) for name, default in rows}
+    rows = re.findall(r"^\| `linnix\.([\w.]+)` \|[^|]*\| `([^`]+)` \|", PAGE, re.MULTILINE)
+    documented = nested((name, json.loads(default)) for name, default in rows)
     assert documented == Settings().model_dump(mode="json")
 
 
@@ -89,9 +107,21 @@ def test_every_setting_is_in_the_table_with_its_default_and_no_other_is():
         (ext.FINDINGS, [{"findings": [FINDING_OBJECT]}]),
         (ext.DID_CHANGE_FINDINGS, [{"findings": [], "removed": [FINDING.id]}]),
         (ext.PROCESS_TREE, [ext.process_tree_object([VIEW], [FINDING])]),
+        (ext.RUNS, [{"runs": [RUN_OBJECT]}]),
+        (
+            ext.RUN,
+            [
+                {"run": {"pid": 1, "start_ticks": 1}, "since": 1},
+                ext.run_detail_object(DETAIL, {}, []),
+            ],
+        ),
+        (ext.STACK, [{"pid": 1, "start_ticks": 1}, ext.stack_object(STACK, lambda path: path)]),
+        (ext.WATCH_TAG, [attrs.asdict(ext.WatchTagParams("x" * 8))]),
+        (ext.UNWATCH_TAG, [attrs.asdict(ext.UnwatchTagParams("x" * 8))]),
         (ext.NOTE_PROGRESS, [ext.note_progress_object("f1", "")]),
         ("linnix.explain", [ext.explanation_object(NOTED, "")]),
-        (ext.WATCH, [{"pid": 1, "label": ""}, ext.key_object(ProcessKey(1, 1))]),
+        ("linnix.reproduce", [{"command": ""}]),
+        (ext.WATCH, [attrs.asdict(ext.WatchParams(1)), ext.key_object(ProcessKey(1, 1))]),
         (ext.UNWATCH, [{"pid": 1}]),
     ],
 )

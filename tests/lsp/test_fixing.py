@@ -8,6 +8,7 @@ import pytest
 from pygls.workspace import PositionCodec
 
 from linnix_ls.core.findings import Edit, Note, Patch
+from linnix_ls.errors import LinnixError
 from linnix_ls.fixes import fixer as the_fixer
 from linnix_ls.fixes.base import Outcome, Trial
 from linnix_ls.lsp.documents import uri_of_path
@@ -33,6 +34,7 @@ class MemoryFixer:
     tried: list = field(default_factory=list)
     may_end: asyncio.Event = field(default_factory=asyncio.Event)
     was_cancelled: bool = False
+    line: str | None = "cd /p && pytest 'a b.py'"
 
     async def load(self):
         return self
@@ -41,6 +43,11 @@ class MemoryFixer:
         path, line = finding.location.path, finding.location.line
         old = text_of(path).splitlines()[line]
         return (Patch("rules", "Pause", (Edit(path, line + 1, old, "        sleep()  # 😋"),)),)
+
+    def reproduction(self, finding):
+        if self.line is None:
+            raise LinnixError("it was started by hand, at a prompt")
+        return self.line
 
     async def try_patch(
         self, finding, patch, *, folders, text_of, settings, unsaved, tracer, on_progress
@@ -379,3 +386,78 @@ async def test_a_real_fix_is_tried_and_applied(tmp_path, monkeypatch):
         actions = await actions_at(client, project / "pump.py", 4)
         assert "Apply verified fix: Pause for 10 ms in each round" in actions
         assert [path.name for path in (tmp_path / "cache/trials").iterdir()] == ["lock"]
+
+
+SHOW_AGAIN = "Show the command that runs it again"
+COPY_AGAIN = "Copy the command that runs it again"
+OPEN_PROCESS = "Open process 4412 in the panel"
+
+
+def able_to(*commands):
+    return {**CAPABILITIES, "experimental": {"linnix": {"commands": list(commands)}}}
+
+
+async def test_the_command_that_runs_it_again_is_shown(pump, fixer):
+    async with a_client(a_feed(pump), load_fixer=fixer.load) as client:
+        await shown(client, pump)
+        result = await running(client, (await actions_at(client, pump))[SHOW_AGAIN])
+        assert result == {"command": fixer.line}
+        assert said(client) == [f"linnix: to run it again: {fixer.line}"]
+
+
+async def test_the_command_that_runs_it_again_can_be_had_without_a_message(pump, fixer):
+    async with a_client(a_feed(pump), load_fixer=fixer.load) as client:
+        await shown(client, pump)
+        action = (await actions_at(client, pump))[SHOW_AGAIN]
+        assert await running(client, action, quiet=True) == {"command": fixer.line}
+        assert said(client) == []
+
+
+async def test_a_command_too_long_to_be_read_is_in_the_log_and_never_cut(pump, fixer):
+    fixer.line = "cd / && " + "rm x; " * 1000
+    async with a_client(a_feed(pump), load_fixer=fixer.load) as client:
+        await shown(client, pump)
+        await running(client, (await actions_at(client, pump))[SHOW_AGAIN])
+        await client.told("window/logMessage", lambda p: fixer.line in p["message"])
+        assert "rm x" not in said(client)[0]
+
+
+async def test_what_cannot_be_run_again_is_not_offered_and_says_why(pump, fixer):
+    fixer.line = None
+    async with a_client(a_feed(pump), load_fixer=fixer.load) as client:
+        await shown(client, pump)
+        assert SHOW_AGAIN not in await actions_at(client, pump)
+        command = {"command": "linnix.reproduce", "arguments": [{"finding_id": "f1"}]}
+        assert await client.request("workspace/executeCommand", command) is None
+        assert "by hand, at a prompt" in said(client)[0]
+
+
+async def test_what_the_client_itself_can_do_is_offered_to_it(pump, fixer):
+    able = able_to("linnix.revealProcess", "linnix.copyReproduction")
+    async with a_client(a_feed(pump), load_fixer=fixer.load) as client:
+        await shown(client, pump, able)
+        actions = await actions_at(client, pump)
+        assert list(actions)[-4:] == ["Explain: cpu spin", OPEN_PROCESS, COPY_AGAIN, "Dismiss"]
+        assert actions[OPEN_PROCESS]["command"] == {
+            "title": OPEN_PROCESS,
+            "command": "linnix.revealProcess",
+            "arguments": [{"finding_id": "f1", "process": {"pid": 4412, "start_ticks": 441200}}],
+        }
+        assert actions[COPY_AGAIN]["command"]["command"] == "linnix.copyReproduction"
+
+
+@pytest.mark.parametrize("able", [None, [], {"linnix": []}, {"linnix": {"commands": {"x": 1}}}])
+async def test_a_client_that_says_nothing_of_use_gets_what_every_client_gets(pump, fixer, able):
+    async with a_client(a_feed(pump), load_fixer=fixer.load) as client:
+        await shown(client, pump, {**CAPABILITIES, "experimental": able})
+        assert list(await actions_at(client, pump))[1:] == [
+            "Stop process 4412 (python3)", "Explain: cpu spin", SHOW_AGAIN, "Dismiss",
+        ]  # fmt: skip
+
+
+async def test_bytes_that_are_no_utf8_reach_the_client(pump, fixer):
+    fixer.line = "cd /\udcff && x"
+    async with a_client(a_feed(pump), load_fixer=fixer.load) as client:
+        await shown(client, pump)
+        result = await running(client, (await actions_at(client, pump))[SHOW_AGAIN])
+        assert result == {"command": "cd /\\xff && x"}

@@ -305,7 +305,7 @@ class TestWatching:
             await client.told("linnix/didChangeStatus", lambda s: s["state"] == "watching")
             assert client.feed.calls == [
                 ("ignore", os.getpid()),
-                ("watch", os.getpid(), "Testvim", False),
+                ("watch", os.getpid(), "Testvim", False, "editor"),
                 ("watch_folders", str(tmp_path)),
             ]
 
@@ -329,12 +329,26 @@ class TestWatching:
             await client.told("linnix/didChangeStatus", lambda s: s["state"] == "watching")
             assert client.feed.calls[-1] == ("watch_folders",)
 
+    async def test_of_further_folders_follows_the_setting_at_once(self, tmp_path):
+        home = os.path.expanduser("~")
+        async with a_client() as client:
+            await client.initialize(
+                folder=uri(tmp_path), initializationOptions={"watch_folders": ["/srv/ci", "../b"]}
+            )
+            await client.told("linnix/didChangeStatus", lambda s: s["state"] == "watching")
+            folders = (str(tmp_path), "/srv/ci", f"{tmp_path}/../b")
+            assert client.feed.calls[-1] == ("watch_folders", *folders)
+            settings = {"watch_folders": ["~/ci"], "watch_workspace_processes": False}
+            client.notify("workspace/didChangeConfiguration", {"settings": settings})
+            while client.feed.calls[-1] != ("watch_folders", f"{home}/ci"):
+                await client.request("linnix/status")
+
     async def test_takes_further_processes(self):
         async with a_client() as client:
             await client.initialize()
             key = await client.request("linnix/watch", {"pid": 77, "label": "task: test"})
             assert key == {"pid": 77, "start_ticks": 7700}
-            assert client.feed.calls[-1] == ("watch", 77, "task: test", True)
+            assert client.feed.calls[-1] == ("watch", 77, "task: test", True, "other")
             await client.request("linnix/unwatch", {"pid": 77})
             assert client.feed.calls[-1] == ("unwatch", 77)
 
@@ -373,7 +387,10 @@ class TestLosingTheFeed:
             )
             assert feeds[0].is_closed
             assert feeds[0].callbacks == []
-            assert feeds[1].calls[:2] == [("ignore", os.getpid()), ("watch", 77, "task", True)]
+            assert feeds[1].calls[:2] == [
+                ("ignore", os.getpid()),
+                ("watch", 77, "task", True, "other"),
+            ]
             logged = [p["message"] for m, p in client.notified if m == "window/logMessage"]
             assert [text for text in logged if "killed" in text] == ["linnix: killed; trying again"]
             assert len(logged) == 2
@@ -396,7 +413,7 @@ class TestLosingTheFeed:
 
     async def test_degradation_is_said_once(self):
         degraded = FeedStatus(FeedState.WATCHING, "psutil", "no eBPF", "sudo linnix-ls agent")
-        async with a_client(MemoryFeed(status=degraded)) as client:
+        async with a_client(MemoryFeed(now=degraded)) as client:
             await client.initialize()
             await client.told(
                 "window/logMessage",
@@ -556,6 +573,14 @@ class TestExtensions:
             assert status["state"] == "watching"
             assert status["tracer"] == "bcc"
             assert status["events"] == {"received": 12, "lost": 0, "processes": 3}
+
+    async def test_status_counts_as_of_now(self):
+        async with a_client() as client:
+            await client.initialize()
+            await client.told("linnix/didChangeStatus", lambda s: s["state"] == "watching")
+            client.feed.now = replace(client.feed.now, n_received=5123, n_lost=7, n_processes=88)
+            status = await client.request("linnix/status")
+            assert status["events"] == {"received": 5123, "lost": 7, "processes": 88}
 
     async def test_a_new_status_is_told(self):
         async with a_client() as client:
@@ -773,6 +798,7 @@ class TestCapabilities:
             assert sorted(capabilities["executeCommandProvider"]["commands"]) == [
                 "linnix.dismiss",
                 "linnix.explain",
+                "linnix.reproduce",
                 "linnix.stopProcess",
                 "linnix.tryFix",
             ]

@@ -3,13 +3,14 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
 import pytest_asyncio
 
 from linnix_ls import procfs
-from linnix_ls.core.events import CpuUsed
+from linnix_ls.core.events import CpuUsed, Execed
 from linnix_ls.core.ids import NS_PER_S
 from linnix_ls.tracer.psutil_tracer import PsutilTracer
 from tests.tracer.scenes import Witness
@@ -35,6 +36,12 @@ async def test_it_says_what_it_cannot_see(witness):
     assert "shorter than 0.2 s" in witness.tracer.degraded
     assert "system calls" in witness.tracer.degraded
     assert await witness.tracer.count_syscalls(os.getpid(), 0.01) is None
+
+
+async def test_it_says_that_stacks_cannot_be_read_where_the_kernel_forbids_it():
+    assert "stacks" not in PsutilTracer(ptrace_scope=0).degraded
+    assert "stacks and memory of processes cannot be read" in PsutilTracer(ptrace_scope=1).degraded
+    assert "ptrace_scope = 1" in PsutilTracer(ptrace_scope=1).degraded
 
 
 async def test_births_programs_and_deaths_are_told(witness):
@@ -137,6 +144,20 @@ async def test_watching_while_it_looks_disturbs_nothing(witness):
     assert len(story.exits) == 1
 
 
+async def test_programs_of_a_user_that_start_anywhere_are_told_if_asked_for(witness):
+    await witness.tracer.watch_users([os.geteuid()])
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        key = procfs.read_stat(stranger.pid).key
+        await witness.until(lambda: key in [getattr(event, "key", None) for event in witness.log])
+        *_, execed = [event for event in witness.log if getattr(event, "key", None) == key]
+        assert (execed.argv, execed.cwd) == (("sleep", "60"), os.getcwd())
+        await witness.tracer.watch_users([os.geteuid() + 1])
+        stranger.kill()
+    with subprocess.Popen(["sleep", "1"]) as stranger:
+        key = procfs.read_stat(stranger.pid).key
+    assert key not in [getattr(event, "key", None) for event in witness.log]
+
+
 async def test_what_has_gone_cannot_be_watched(witness):
     own = procfs.read_stat(os.getpid()).key
     assert await witness.tracer.watch(own._replace(start_ticks=own.start_ticks + 1)) == ()
@@ -152,3 +173,79 @@ async def test_a_subtree_may_be_left_out(witness):
         await asyncio.sleep(0.5)
         assert held.story.forks == []
         os.kill(ours, signal.SIGKILL)
+
+
+OUTSIDE = "import time; time.sleep(60)"
+
+
+def execs_of(witness, pid):
+    return [each.argv for each in witness.log if isinstance(each, Execed) and each.key.pid == pid]
+
+
+async def test_what_a_user_starts_elsewhere_is_told_with_where_it_runs(witness, tmp_path):
+    await witness.tracer.watch_users([os.geteuid()])
+    process = subprocess.Popen([sys.executable, "-Sc", OUTSIDE], cwd=tmp_path)
+    try:
+        await witness.until(lambda: execs_of(witness, process.pid))
+        [told] = [each for each in witness.log if getattr(each, "key", ())[:1] == (process.pid,)]
+        assert told.argv == (sys.executable, "-Sc", OUTSIDE)
+        assert told.cwd == str(tmp_path)
+        assert told.uid == os.geteuid()
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def test_a_program_that_becomes_another_at_once_is_told_as_that(witness):
+    """As `time`, `env` and a shell with -c do."""
+    await witness.tracer.watch_users([os.geteuid()])
+    script = "read go; exec sleep 61"
+    process = subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE)
+    try:
+        await witness.until(lambda: ("sh", "-c", script) in execs_of(witness, process.pid))
+        process.stdin.write(b"go\n")
+        process.stdin.close()
+        await witness.until(lambda: ("sleep", "61") in execs_of(witness, process.pid))
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def test_a_fork_elsewhere_that_has_not_become_a_program_yet_is_not_told(witness):
+    await witness.tracer.watch_users([os.geteuid()])
+    process = subprocess.Popen(
+        ["sh", "-c", "(read go; exec sleep 62) <&0; true"], stdin=subprocess.PIPE
+    )
+    try:
+        await witness.until(lambda: execs_of(witness, process.pid))
+        await asyncio.sleep(0.5)
+        process.stdin.write(b"go\n")
+        process.stdin.close()
+        await witness.until(lambda: ("sleep", "62") in [each.argv for each in witness.log])
+        below = [each.argv for each in witness.log if each.parent.pid == process.pid]
+        assert below == [("sleep", "62")]
+    finally:
+        for pid in procfs.descendants(process.pid):
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+async def test_nothing_is_told_of_others_nor_of_what_was_there_before(witness):
+    process = subprocess.Popen(["sleep", "63"])
+    try:
+        await witness.tracer.watch_users([os.geteuid() + 1])
+        await witness.run("sleep", "0.5")
+        await witness.tracer.watch_users([os.geteuid()])
+        other = subprocess.Popen(["sleep", "64"])
+        await witness.until(lambda: execs_of(witness, other.pid))
+        other.kill()
+        other.wait()
+        assert execs_of(witness, process.pid) == []
+        await witness.tracer.watch_users([])
+        n_told = len(witness.log)
+        last = subprocess.Popen(["sleep", "0.5"])
+        last.wait()
+        assert len(witness.log) == n_told
+    finally:
+        process.kill()
+        process.wait()

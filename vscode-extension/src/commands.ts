@@ -1,73 +1,147 @@
 // What the commands do. Whatever fails is told, because somebody has asked for it.
 
-import { readFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
 import * as os from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
+import { promisify } from "node:util";
 import * as vscode from "vscode";
+import type { Details } from "./details/details";
 import type { Explanations } from "./explanations";
-import type { Finding } from "./protocol";
+import { memoryMb, memoryReport } from "./memory";
+import type { Panel } from "./panel";
+import type { Finding, Key, Status, Stopped } from "./protocol";
+import { runSample } from "./sample";
 import type { Server } from "./server";
+import type { StackDocuments } from "./stacks";
 import { statusReport } from "./statusText";
+import type { Tasks } from "./tasks";
 import { commandLine, reasonOf } from "./text";
 import type { Node } from "./tree";
 
 const PROMPT_MS = 500;
 const PROMPT_LIMIT_MS = 3000;
+const HELP_LIMIT_MS = 10_000;
+const TOLD_MS = 3000;
 
-export function registerCommands(
-  context: vscode.ExtensionContext,
-  server: Server,
-  explanations: Explanations,
-  log: vscode.LogOutputChannel,
-): vscode.Disposable {
-  const ofFinding =
-    (work: (finding: Finding) => Promise<unknown>) =>
-    async (node?: Node): Promise<void> => {
-      if (node?.finding) {
-        await work(node.finding);
-      }
-    };
-  const commands: Record<string, (node?: Node) => Promise<unknown>> = {
+/** What commands work on. */
+export interface Parts {
+  context: vscode.ExtensionContext;
+  server: Server;
+  panel: Panel;
+  tasks: Tasks;
+  stacks: StackDocuments;
+  explanations: Explanations;
+  details: Details;
+  log: vscode.LogOutputChannel;
+}
+
+export function registerCommands(parts: Parts): vscode.Disposable {
+  const { context, server, panel, tasks, stacks, explanations, details, log } = parts;
+  const ofFinding = (work: (finding: Finding) => unknown) => (node?: Node) =>
+    node?.finding && work(node.finding);
+  const stop = async (node: Node | undefined, tree: boolean) => {
+    const { process, finding } = node ?? {};
+    const isAccused = finding?.state === "raised" && !tree;
+    if (!process && !isAccused) {
+      return;
+    }
+    // The server asks before it does it.
+    const { outcome } = await server.execute<Stopped>(
+      "linnix.stopProcess",
+      isAccused ? { finding_id: finding.id } : { process, tree },
+    );
+    if (outcome === "already_gone" || outcome === "unknown_process" || outcome === "unknown_finding") {
+      tell("it has ended already");
+    }
+  };
+  const commands: Record<string, (node?: Node) => unknown> = {
     start: () => server.start(),
     stop: () => server.stop(),
     restart: () => server.restart(),
     showLogs: () => {
       log.show();
-      return Promise.resolve();
     },
-    showPanel: () => Promise.resolve(vscode.commands.executeCommand("linnix.runs.focus")),
+    showPanel: () => vscode.commands.executeCommand("linnix.runs.focus"),
+    showDetails: (argument) => details.show(argument),
     copyStatusReport: async () => {
       await vscode.env.clipboard.writeText(await report(context, server));
-      vscode.window.setStatusBarMessage("linnix: status report copied", 3000);
+      tell("status report copied");
+    },
+    memoryUse: async () => {
+      const copy = "Copy";
+      const text = await memoryReport(server.serverPid);
+      if ((await vscode.window.showInformationMessage(`linnix: ${text}`, copy)) === copy) {
+        await vscode.env.clipboard.writeText(text);
+      }
     },
     enableTracing: () => enableTracing(server),
+    openWalkthrough: () =>
+      vscode.commands.executeCommand(
+        "workbench.action.openWalkthrough",
+        `${context.extension.id}#linnix.start`,
+        false,
+      ),
+    runSample: () => runSample(context),
+    runTask: () => tasks.run(),
+    filter: () => {
+      panel.askForFilter();
+    },
+    clearFilter: () => {
+      panel.clearFilter();
+    },
+    onlyFindings: () => {
+      panel.toggleFilter("onlyFindings");
+    },
+    onlyLive: () => {
+      panel.toggleFilter("onlyLive");
+    },
     "panel.explain": ofFinding((finding) => explanations.show(server, finding.id)),
-    // The server asks before it does it.
-    "panel.stopProcess": ofFinding((finding) =>
-      server.execute("linnix.stopProcess", { finding_id: finding.id }),
-    ),
+    "panel.stopProcess": (node) => stop(node, false),
+    "panel.stopTree": (node) => stop(node, true),
     "panel.dismiss": ofFinding((finding) =>
       server.execute("linnix.dismiss", { finding_id: finding.id }),
     ),
     "panel.copyCommandLine": async (node) => {
       if (node?.argv) {
         await vscode.env.clipboard.writeText(commandLine(node.argv));
+        tell("command line copied");
       }
     },
     "panel.goToLine": ofFinding(goToLine),
+    "panel.showStack": (node) => node?.process && stacks.show(node.process, node.label),
+    "panel.showDetails": (node) =>
+      node?.run &&
+      vscode.commands.executeCommand("linnix.showDetails", {
+        run: node.run,
+        ...(node.process ? { process: node.process } : {}),
+        ...(node.finding ? { finding_id: node.finding.id } : {}),
+      }),
   };
+  // The server's quick fixes call these; nobody else has what they need.
+  const byServer: Record<string, (argument: { finding_id: string; process: Key }) => unknown> = {
+    revealProcess: ({ process, finding_id }) => panel.reveal(process, finding_id),
+    copyReproduction: ({ finding_id }) => copyReproduction(server, finding_id),
+  };
+  const register = (name: string, work: (argument: never) => unknown) =>
+    vscode.commands.registerCommand(`linnix.${name}`, async (argument: never) => {
+      try {
+        await work(argument);
+      } catch (error) {
+        log.error(`${name}: ${reasonOf(error)}`);
+        void vscode.window.showErrorMessage(`linnix: ${reasonOf(error)}`);
+      }
+    });
   return vscode.Disposable.from(
     ...Object.entries(commands).map(([name, work]) =>
-      vscode.commands.registerCommand(`linnix.${name}`, async (node?: Node) => {
-        try {
-          await work(node);
-        } catch (error) {
-          log.error(`${name}: ${reasonOf(error)}`);
-          void vscode.window.showErrorMessage(`linnix: ${reasonOf(error)}`);
-        }
-      }),
+      // By a key of the keyboard, it is about what is selected.
+      register(name, (node?: Node) => work(node ?? panel.selected)),
     ),
+    ...Object.entries(byServer).map(([name, work]) => register(name, work)),
   );
+}
+
+function tell(text: string): void {
+  vscode.window.setStatusBarMessage(`linnix: ${text}`, TOLD_MS);
 }
 
 async function goToLine(finding: Finding): Promise<void> {
@@ -78,6 +152,19 @@ async function goToLine(finding: Finding): Promise<void> {
   const uri = place.uri ? vscode.Uri.parse(place.uri) : vscode.Uri.file(place.path);
   const start = new vscode.Position(Math.max(0, place.line - 1), 0);
   await vscode.window.showTextDocument(uri, { selection: new vscode.Range(start, start) });
+}
+
+async function copyReproduction(server: Server, findingId: string): Promise<void> {
+  const answer = await server.execute<{ command: string } | null>("linnix.reproduce", {
+    finding_id: findingId,
+    quiet: true,
+  });
+  if (answer) {
+    await vscode.env.clipboard.writeText(answer.command);
+    tell("command copied");
+  } else {
+    void vscode.window.showInformationMessage("linnix: no command is known that runs it again");
+  }
 }
 
 /** The command is typed into a terminal and not run: whoever presses Enter has read it, and a
@@ -93,7 +180,6 @@ async function enableTracing(server: Server): Promise<void> {
     return;
   }
   const fix = status?.fix ?? "";
-  const agent = commandLine([command.command, ...command.args, "agent"]);
   if (fix && !/\blinnix-ls agent\b/.test(fix)) {
     // Something else is missing, and an agent would not help.
     const copy = "Copy";
@@ -103,10 +189,43 @@ async function enableTracing(server: Server): Promise<void> {
     }
     return;
   }
+  const agent = [command.command, ...command.args, "agent"];
+  const chosen = (await canInstall(agent))
+    ? await vscode.window.showQuickPick(
+        [
+          {
+            label: "Install the agent",
+            description: "permanent",
+            detail: "Says what it will do, and asks. It is there after the next start of the machine too.",
+            words: [...agent, "--install"],
+          },
+          {
+            label: "Run the agent",
+            description: "while you work",
+            detail: "As long as its terminal is open.",
+            words: agent,
+          },
+        ],
+        { title: "Enable Tracing", placeHolder: "Types a command into a terminal, for you to read and run" },
+      )
+    : { words: agent };
+  if (!chosen) {
+    return;
+  }
   const terminal = vscode.window.createTerminal({ name: "linnix: enable tracing" });
   terminal.show();
   await ready(terminal);
-  terminal.sendText(`sudo ${agent}`, false);
+  terminal.sendText(`sudo ${commandLine(chosen.words)}`, false);
+}
+
+/** An older server cannot. */
+async function canInstall([program = "", ...args]: string[]): Promise<boolean> {
+  try {
+    const { stdout } = await promisify(execFile)(program, [...args, "--help"], { timeout: HELP_LIMIT_MS });
+    return stdout.includes("--install");
+  } catch {
+    return false;
+  }
 }
 
 /** What is typed before there is a prompt would be seen twice. */
@@ -127,7 +246,7 @@ async function ready(terminal: vscode.Terminal): Promise<void> {
 
 async function report(context: vscode.ExtensionContext, server: Server): Promise<string> {
   const { version } = context.extension.packageJSON as { version: string };
-  const fresh = await server.request<NonNullable<Server["status"]>>("linnix/status");
+  const fresh = await server.request<Status>("linnix/status");
   return statusReport({
     extensionVersion: version,
     editor: `${vscode.env.appName} ${vscode.version}${vscode.env.remoteName ? ` (${vscode.env.remoteName})` : ""}`,
@@ -137,20 +256,6 @@ async function report(context: vscode.ExtensionContext, server: Server): Promise
     status: fresh ?? server.status,
     findings: [...server.findings.values()],
     isTrusted: vscode.workspace.isTrusted,
-    serverMemoryMb: await memoryMb(server),
+    serverMemoryMb: await memoryMb(server.serverPid),
   });
-}
-
-async function memoryMb(server: Server): Promise<number | null> {
-  const { serverPid } = server;
-  if (serverPid === undefined) {
-    return null;
-  }
-  try {
-    const status = await readFile(`/proc/${serverPid}/status`, "utf8");
-    const kilobytes = /^VmRSS:\s+(\d+)/m.exec(status)?.[1];
-    return kilobytes ? Math.round(Number(kilobytes) / 1024) : null;
-  } catch {
-    return null;
-  }
 }

@@ -2,12 +2,16 @@
 
 import * as vscode from "vscode";
 import { registerCommands } from "./commands";
+import { Details } from "./details/details";
 import { Explanations } from "./explanations";
 import { InlineTexts } from "./inline";
 import { Panel } from "./panel";
 import { Runs } from "./runs";
 import { Server } from "./server";
+import { StackDocuments } from "./stacks";
 import { createStatusItem } from "./statusItem";
+import { Tasks } from "./tasks";
+import { TestRuns } from "./testRuns";
 
 let running: Server | undefined;
 
@@ -16,16 +20,23 @@ export function activate(context: vscode.ExtensionContext): void {
   const explanations = new Explanations();
   const server: Server = new Server(context, log, (findingId) => explanations.show(server, findingId));
   running = server;
-  const runs = new Runs(server, log);
+  const panel = new Panel(server, log);
+  const tasks = new Tasks(server);
+  const stacks = new StackDocuments(server);
+  const details = new Details(context.extensionUri, server, log);
   context.subscriptions.push(
     log,
     explanations,
     server,
-    runs,
-    new Panel(server, runs.labels),
+    new Runs(context, server, log),
+    panel,
+    tasks,
+    stacks,
+    details,
+    new TestRuns(server, log),
     new InlineTexts(server),
     createStatusItem(server),
-    registerCommands(context, server, explanations, log),
+    registerCommands({ context, server, panel, tasks, stacks, explanations, details, log }),
     vscode.workspace.onDidChangeConfiguration((change) => {
       const isAnother = ["linnix.path", "linnix.interpreter"].some((name) =>
         change.affectsConfiguration(name),

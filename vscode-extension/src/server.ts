@@ -1,45 +1,16 @@
 // The life of the server's process, and what it has told: its state, its status, its findings.
 
 import * as vscode from "vscode";
-import {
-  CloseAction,
-  ErrorAction,
-  ErrorCodes,
-  LanguageClient,
-  RevealOutputChannelOn,
-  State,
-  type LanguageClientOptions,
-} from "vscode-languageclient/node";
+import type { LanguageClient, LanguageClientOptions } from "./client";
 import { findServer, type Command } from "./lookup";
-import type { Explained, Finding, FindingsChange, Key, Process, Status } from "./protocol";
+import type { Explained, Finding, FindingsChange, Key, Process, Run, Source, Status } from "./protocol";
 import { Restarts } from "./restarts";
 import { serverSettings, wordsOf } from "./settings";
 import type { ServerState } from "./statusText";
 import { reasonOf } from "./text";
 
-const GONE: unknown[] = [
-  ErrorCodes.PendingResponseRejected,
-  ErrorCodes.ConnectionInactive,
-  ErrorCodes.MessageWriteError,
-  "EPIPE",
-];
 const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 2000;
-
-/** It writes its troubles to the log: popups are for what the user has just asked for. */
-class QuietClient extends LanguageClient {
-  override error(message: string, data?: unknown): void {
-    super.error(message, data, false);
-  }
-
-  override warn(message: string, data?: unknown): void {
-    super.warn(message, data, false);
-  }
-
-  override info(message: string, data?: unknown): void {
-    super.info(message, data, false);
-  }
-}
 
 export class Server implements vscode.Disposable {
   readonly findings = new Map<string, Finding>();
@@ -51,6 +22,9 @@ export class Server implements vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<void>();
   /** State, status or findings are different. */
   readonly onDidChange = this.changed.event;
+  private readonly started = new vscode.EventEmitter<void>();
+  /** It has been started, for the first time or again, and knows of nothing yet. */
+  readonly onDidStart = this.started.event;
   private readonly restarts = new Restarts();
   private timer: NodeJS.Timeout | undefined;
   private queue: Promise<void> = Promise.resolve();
@@ -83,18 +57,36 @@ export class Server implements vscode.Disposable {
     });
   }
 
+  /** @throws if linnix-ls is nowhere */
+  found(): Command {
+    const command = this.command ?? this.lookedUp();
+    if (!command) {
+      throw new Error("linnix-ls was not found; install it or set linnix.path");
+    }
+    return command;
+  }
+
   get serverPid(): number | undefined {
     return this.client?.serverProcess?.pid;
   }
 
-  /** Undefined where there is no server that could answer. */
-  async request<T>(method: string, params?: object): Promise<T | undefined> {
+  /**
+   * For what somebody has asked for.
+   *
+   * @throws what the server answers in place of a result, or that there is none
+   */
+  async ask<T>(method: string, params?: object): Promise<T> {
     const client = this.client;
     if (!client || this.state.kind !== "running") {
-      return undefined;
+      throw new Error("the server is not running");
     }
+    return client.sendRequest<T>(method, params ?? {});
+  }
+
+  /** Undefined where there is no server that could answer, and when it answers with an error. */
+  async request<T>(method: string, params?: object): Promise<T | undefined> {
     try {
-      return await client.sendRequest<T>(method, params ?? {});
+      return await this.ask<T>(method, params);
     } catch (error) {
       this.log.debug(`${method}: ${reasonOf(error)}`);
       return undefined;
@@ -105,21 +97,32 @@ export class Server implements vscode.Disposable {
     return this.request("linnix/processTree");
   }
 
-  watch(pid: number, label: string): Promise<Key | undefined> {
-    return this.request("linnix/watch", { pid, label });
+  runs(): Promise<{ runs: Run[] } | undefined> {
+    return this.request("linnix/runs");
   }
 
-  execute<T>(command: string, argument: object): Promise<T | undefined> {
-    return this.request("workspace/executeCommand", { command, arguments: [argument] });
+  watch(params: {
+    pid: number;
+    label: string | null;
+    source: Source;
+    is_judged: boolean;
+  }): Promise<Key | undefined> {
+    return this.request("linnix/watch", params);
   }
 
-  explained(findingId: string): Promise<Explained | null | undefined> {
+  /** @throws as `ask` does */
+  execute<T>(command: string, argument: object): Promise<T> {
+    return this.ask("workspace/executeCommand", { command, arguments: [argument] });
+  }
+
+  explained(findingId: string): Promise<Explained | null> {
     return this.execute("linnix.explain", { finding_id: findingId, quiet: true });
   }
 
   dispose(): void {
     clearTimeout(this.timer);
     this.changed.dispose();
+    this.started.dispose();
   }
 
   // One after the other: a start during a stop waits for it.
@@ -144,17 +147,7 @@ export class Server implements vscode.Disposable {
     if (this.client) {
       return;
     }
-    this.command = findServer({
-      path: wordsOf("path"),
-      interpreter: wordsOf("interpreter"),
-      extensionFolder: this.context.extensionPath,
-      workspaceFolders: vscode.workspace.isTrusted
-        ? (vscode.workspace.workspaceFolders ?? [])
-            .filter((folder) => folder.uri.scheme === "file")
-            .map((folder) => folder.uri.fsPath)
-        : [],
-      environment: process.env,
-    });
+    this.command = this.lookedUp();
     if (!this.command) {
       this.log.warn("linnix-ls is not installed where it is looked for");
       this.become({ kind: "missing" });
@@ -163,15 +156,15 @@ export class Server implements vscode.Disposable {
     const { command, args, origin } = this.command;
     this.log.info(`starting ${[command, ...args].join(" ")} (${origin})`);
     this.become({ kind: "starting" });
-    const client = new QuietClient("linnix", "linnix", { command, args }, this.options());
-    this.client = client;
+    const { createClient, isGone } = await import("./client.js");
     // Its end during the start is the failure of the start.
     let isUp = false;
-    client.onDidChangeState(({ newState }) => {
-      if (newState === State.Stopped && isUp && this.client === client) {
+    const client = createClient(this.command, this.options(), () => {
+      if (isUp) {
         this.crashed(client, "the server has ended unexpectedly");
       }
     });
+    this.client = client;
     client.onNotification("linnix/didChangeStatus", (status: Status) => {
       this.status = { ...(this.status?.explain ? { explain: this.status.explain } : {}), ...status };
       this.changed.fire();
@@ -185,8 +178,7 @@ export class Server implements vscode.Disposable {
       await within(START_LIMIT_MS, client.start());
     } catch (error) {
       // Of a process that ends at once, the library knows only that its answer does not come.
-      const isGone = GONE.includes((error as { code?: unknown }).code);
-      const reason = isGone ? "the server has ended before it answered" : reasonOf(error);
+      const reason = isGone(error) ? "the server has ended before it answered" : reasonOf(error);
       this.crashed(client, reason);
       return;
     }
@@ -196,24 +188,32 @@ export class Server implements vscode.Disposable {
       return;
     }
     this.become({ kind: "running" });
+    this.started.fire();
     this.status = (await this.request<Status>("linnix/status")) ?? this.status;
     const known = await this.request<{ findings: Finding[] }>("linnix/findings");
     known?.findings.forEach((finding) => this.findings.set(finding.id, finding));
     this.changed.fire();
   }
 
+  private lookedUp(): Command | null {
+    return findServer({
+      path: wordsOf("path"),
+      interpreter: wordsOf("interpreter"),
+      extensionFolder: this.context.extensionPath,
+      workspaceFolders: vscode.workspace.isTrusted
+        ? (vscode.workspace.workspaceFolders ?? [])
+            .filter((folder) => folder.uri.scheme === "file")
+            .map((folder) => folder.uri.fsPath)
+        : [],
+      environment: process.env,
+    });
+  }
+
   private options(): LanguageClientOptions {
     return {
       documentSelector: [{ scheme: "file" }],
       outputChannel: this.log,
-      revealOutputChannelOn: RevealOutputChannelOn.Never,
       initializationOptions: () => serverSettings(this.context.extension),
-      // Restarting is done here, with pauses, and for failures to start as well.
-      errorHandler: {
-        error: () => ({ action: ErrorAction.Continue, handled: true }),
-        closed: () => ({ action: CloseAction.DoNotRestart, handled: true }),
-      },
-      initializationFailedHandler: () => false,
       middleware: {
         workspace: {
           configuration: (params) =>
@@ -230,16 +230,16 @@ export class Server implements vscode.Disposable {
         },
         executeCommand: async (command, args: unknown[], next) => {
           const [argument] = args as [{ finding_id?: unknown }?];
-          if (command === "linnix.explain" && typeof argument?.finding_id === "string") {
-            await this.explain(argument.finding_id);
-            return null;
-          }
-          if (command === "linnix.tryFix" && !vscode.workspace.isTrusted) {
-            // It would run the workspace's tests.
-            await vscode.commands.executeCommand("workbench.trust.manage");
-            return null;
-          }
           try {
+            if (command === "linnix.explain" && typeof argument?.finding_id === "string") {
+              await this.explain(argument.finding_id);
+              return null;
+            }
+            if (command === "linnix.tryFix" && !vscode.workspace.isTrusted) {
+              // It would run the workspace's tests.
+              await vscode.commands.executeCommand("workbench.trust.manage");
+              return null;
+            }
             return (await next(command, args)) as unknown;
           } catch (error) {
             this.log.error(`${command}: ${reasonOf(error)}`);

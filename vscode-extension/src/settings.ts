@@ -27,6 +27,12 @@ export function wordsOf(name: "path" | "interpreter"): string[] {
   return Array.isArray(value) && value.every((word) => typeof word === "string") ? value : [];
 }
 
+/** Options of `linnix-ls run` that stand for settings. */
+export function runOptions(): string[] {
+  const socket = setting("agent_socket");
+  return typeof socket === "string" && socket ? ["--agent-socket", socket] : [];
+}
+
 /**
  * What the server gets. VS Code itself leaves out restricted settings of an untrusted workspace,
  * but only by their full names: in an object around them they would come through.

@@ -1,4 +1,4 @@
-// The item in the status bar, and the context key that the view's welcome texts ask for.
+// The item in the status bar, and the context keys that welcome texts and walkthrough ask for.
 
 import * as vscode from "vscode";
 import type { Server } from "./server";
@@ -8,7 +8,13 @@ export function createStatusItem(server: Server): vscode.Disposable {
   const item = vscode.window.createStatusBarItem("linnix.status", vscode.StatusBarAlignment.Left, 0);
   item.name = "linnix";
   item.command = "linnix.showPanel";
-  let healthShown = "";
+  const contexts = new Map<string, unknown>();
+  const setContext = (name: string, value: unknown) => {
+    if (contexts.get(name) !== value) {
+      contexts.set(name, value);
+      void vscode.commands.executeCommand("setContext", name, value);
+    }
+  };
   const show = () => {
     const shown = statusShown(server.state, server.status, [...server.findings.values()]);
     item.text = shown.text;
@@ -17,10 +23,8 @@ export function createStatusItem(server: Server): vscode.Disposable {
       ? new vscode.ThemeColor("statusBarItem.warningBackground")
       : undefined;
     item.accessibilityInformation = { label: shown.text.replace(/\$\([^)]*\)/g, "").trim() };
-    if (shown.health !== healthShown) {
-      healthShown = shown.health;
-      void vscode.commands.executeCommand("setContext", "linnix.state", shown.health);
-    }
+    setContext("linnix.state", shown.health);
+    setContext("linnix.hasFindings", server.findings.size > 0);
   };
   show();
   item.show();

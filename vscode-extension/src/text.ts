@@ -23,7 +23,7 @@ function shellWord(word: string): string {
   }
   // Control characters would do something to the terminal that they are pasted into.
   if (/[\p{Cc}\p{Cf}]/u.test(word)) {
-    const escaped = [...Buffer.from(word)].map((byte) => {
+    const escaped = [...new TextEncoder().encode(word)].map((byte) => {
       const character = String.fromCharCode(byte);
       return /[\w@%+=:,./ -]/.test(character) ? character : `\\x${byte.toString(16).padStart(2, "0")}`;
     });
@@ -46,6 +46,11 @@ export function cpu(cores: number): string {
   return `${Math.round(cores * 100)} % CPU`;
 }
 
+export function bytes(count: number): string {
+  const megabytes = count / (1 << 20);
+  return megabytes < 1000 ? `${Math.round(megabytes)} MB` : `${(megabytes / 1024).toFixed(1)} GB`;
+}
+
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
@@ -53,4 +58,13 @@ export function plural(count: number, one: string, many = `${one}s`): string {
 /** What went wrong, in one line, whatever was thrown. */
 export function reasonOf(error: unknown): string {
   return visible(error instanceof Error ? error.message : String(error), 500);
+}
+
+export function pushTo<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const list = lists.get(key);
+  if (list) {
+    list.push(value);
+  } else {
+    lists.set(key, [value]);
+  }
 }

@@ -1,22 +1,27 @@
 // What the panel shows, as data: findings on top, then runs with their processes, equal ones
-// folded ("48 × cc1plus"). Knows nothing of VS Code.
+// folded ("48 × cc1plus"), then what the editor runs for itself, and past runs. Knows nothing of
+// VS Code.
 
-import type { Finding, Key, Process } from "./protocol";
+import type { Facts } from "./filter";
+import type { Finding, Key, Process, ProcessState, Run, Source } from "./protocol";
 import { keyText } from "./protocol";
-import { commandLine, cpu, duration, plural, visible } from "./text";
+import { bytes, commandLine, cpu, duration, plural, pushTo, visible } from "./text";
 
 export interface Node {
   /** Stays the same while it is the same thing, so that the view keeps what is open in it. */
   id: string;
-  kind: "finding" | "run" | "process" | "fold" | "rest";
+  kind: "finding" | "run" | "past" | "process" | "fold" | "rest";
   label: string;
   description: string;
   tooltip: string;
   icon: string;
   isOpen: boolean;
   children: Node[];
-  finding?: Finding;
-  argv?: readonly string[];
+  finding?: Finding | undefined;
+  argv?: readonly string[] | undefined;
+  /** Of a process that can be looked at and stopped. */
+  process?: Key | undefined;
+  run?: Key | undefined;
 }
 
 /** As many leaves of the same program are one line. */
@@ -25,19 +30,59 @@ const FOLD_FROM = 4;
 const MAX_LISTED = 200;
 const BUSY_CORES = 0.5;
 
-/**
- * @param labels what runs are called, by `keyText` of a process that was told to the server
- */
-export function tree(
-  processes: readonly Process[],
-  findings: readonly Finding[],
-  labels: ReadonlyMap<string, string>,
-): Node[] {
+export function tree({ processes, runs, findings }: Facts): Node[] {
   const rank = (finding: Finding) => (finding.state === "raised" ? 0 : 1);
+  const known = new Map(runs.map((run) => [keyText(run), run]));
+  const past = runs.filter((run) => isPast(run) && !isHelper(run));
+  const going: Node[] = [];
+  const helpers: Node[] = [];
+  for (const [text, { key, members }] of byRun(processes)) {
+    const run = known.get(text);
+    const hasFinding = members.some((member) => member.finding_ids.length > 0);
+    // What is over is told as a past run, as soon as the server says so.
+    const isOver = run ? isPast(run) : !hasFinding && members.every((member) => member.has_ended);
+    if (!isOver) {
+      const isAside = run !== undefined && !hasFinding && isHelper(run);
+      (isAside ? helpers : going).push(runNode(key, members, run, findings));
+    }
+  }
+  // What runs away first; beyond that, as they were started.
+  going.sort((a, b) => Number(b.icon === "warning") - Number(a.icon === "warning"));
   return [
     ...[...findings].sort((a, b) => rank(a) - rank(b)).map(findingNode),
-    ...runs(processes, new Map(findings.map((finding) => [finding.id, finding])), labels),
+    ...going,
+    ...group("helpers", "Helpers of the editor", "extensions", helpers),
+    ...group("past", "Past runs", "history", past.map(pastNode)),
   ];
+}
+
+/** Also what the first process of it has left behind has ended. */
+function isPast(run: Run): boolean {
+  return run.n_alive === 0;
+}
+
+/** Started by an extension for itself, as it seems: a language server, a look at the versions. */
+function isHelper(run: Run): boolean {
+  return (run.source === "extension" || run.source === "editor") && run.findings.length === 0;
+}
+
+function byRun(processes: readonly Process[]): Map<string, { key: Key; members: Process[] }> {
+  const runs = new Map<string, { key: Key; members: Process[] }>();
+  for (const process of processes) {
+    if (process.run) {
+      const text = keyText(process.run);
+      const run = runs.get(text) ?? { key: process.run, members: [] };
+      run.members.push(process);
+      runs.set(text, run);
+    }
+  }
+  return runs;
+}
+
+function group(id: string, label: string, icon: string, children: Node[]): Node[] {
+  const description = plural(children.length, "run");
+  const node: Node = { id, kind: "fold", label, description, tooltip: "", icon, isOpen: false, children };
+  return children.length > 0 ? [node] : [];
 }
 
 function findingNode(finding: Finding): Node {
@@ -49,20 +94,19 @@ function findingNode(finding: Finding): Node {
     kind: "finding",
     label: visible(finding.explanation?.summary ?? `${finding.process.comm}: ${words(finding.kind)}`),
     description: visible(`${where} · ${isOpen ? `pid ${finding.process.pid}` : "ended"}`),
-    tooltip: [
+    tooltip: lines(
       finding.explanation?.why ?? "",
       finding.test ? `Test: ${finding.test}` : "",
       place ? `${place.path}:${place.line}` : "",
       commandLine(finding.process.argv),
-    ]
-      .filter((line) => line)
-      .map((line) => visible(line, 1000))
-      .join("\n"),
+    ),
     icon: isOpen ? severityIcon(finding.severity) : "pass",
     isOpen: false,
     children: [],
     finding,
     argv: finding.process.argv,
+    ...(isOpen ? { process: keyOf(finding.process) } : {}),
+    ...(finding.run ? { run: finding.run } : {}),
   };
 }
 
@@ -70,52 +114,28 @@ function severityIcon(severity: Finding["severity"]): string {
   return severity === "error" ? "error" : severity === "warning" ? "warning" : "info";
 }
 
-function runs(
-  processes: readonly Process[],
-  findings: ReadonlyMap<string, Finding>,
-  labels: ReadonlyMap<string, string>,
-): Node[] {
-  const byRun = new Map<string, { key: Key; members: Process[] }>();
-  for (const process of processes) {
-    if (process.run) {
-      const text = keyText(process.run);
-      const run = byRun.get(text) ?? { key: process.run, members: [] };
-      run.members.push(process);
-      byRun.set(text, run);
-    }
-  }
-  // What runs away first, then what has a name, then what an editor starts for itself as well.
-  const rank = ({ icon }: Node, isNamed: boolean) => (icon === "warning" ? 0 : isNamed ? 1 : 2);
-  const listed = [...byRun.values()].map(({ key, members }) => ({
-    isOver: members.every((member) => member.has_ended && member.finding_ids.length === 0),
-    isNamed: members.some((member) => labels.has(keyText(member))),
-    age: Math.max(...members.map((member) => member.age_s)),
-    node: runNode(key, members, findings, labels),
-  }));
-  listed.sort((a, b) => rank(a.node, a.isNamed) - rank(b.node, b.isNamed) || a.age - b.age);
-  const over = listed.filter((run) => run.isOver).map((run) => run.node);
-  const going = listed.filter((run) => !run.isOver).map((run) => run.node);
-  return over.length > 0 ? [...going, endedNode(over)] : going;
-}
+const SOURCE_ICONS: Record<Source, string> = {
+  task: "checklist",
+  terminal: "terminal",
+  debug: "debug-alt",
+  test: "beaker",
+  extension: "extensions",
+  editor: "window",
+  folder: "folder",
+  other: "play-circle",
+};
 
-function endedNode(children: Node[]): Node {
-  return {
-    id: "ended",
-    kind: "fold",
-    label: "Just ended",
-    description: plural(children.length, "run"),
-    tooltip: "",
-    icon: "history",
-    isOpen: false,
-    children,
-  };
+/** What started it, unless its name says so. */
+function sourceWord(run: Run | undefined, label: string): string[] {
+  const isSaid = !run || run.source === "other" || label.toLowerCase().includes(run.source);
+  return isSaid ? [] : [run.source];
 }
 
 function runNode(
   key: Key,
   members: readonly Process[],
-  findings: ReadonlyMap<string, Finding>,
-  labels: ReadonlyMap<string, string>,
+  run: Run | undefined,
+  findings: readonly Finding[],
 ): Node {
   const known = new Set(members.map(keyText));
   const below = new Map<string, Process[]>();
@@ -123,7 +143,7 @@ function runNode(
   for (const member of members) {
     const parent = member.parent ? keyText(member.parent) : "";
     if (parent !== keyText(member) && known.has(parent)) {
-      below.set(parent, [...(below.get(parent) ?? []), member]);
+      pushTo(below, parent, member);
     } else {
       tops.push(member);
     }
@@ -131,28 +151,77 @@ function runNode(
   const root = members.find((member) => keyText(member) === keyText(key));
   const live = members.filter((member) => !member.has_ended);
   const cores = live.reduce((sum, member) => sum + member.on_cpu_cores, 0);
-  const label = labels.get(keyText(key)) ?? (root?.parent && labels.get(keyText(root.parent)));
-  const said = root ? commandLine(root.argv) || root.comm : `run of pid ${key.pid}`;
+  const memory = live.reduce((sum, member) => sum + (member.rss_bytes ?? 0), 0);
+  const { argv, comm, cwd } = root ?? run ?? { argv: [], comm: `run of pid ${key.pid}`, cwd: null };
+  const said = commandLine(argv) || comm;
+  const label = visible(run?.label ?? said, 100);
   const others = tops.filter((top) => top !== root);
   const inside = root ? [...(below.get(keyText(root)) ?? []), ...others] : others;
   const hasFinding = members.some((member) => member.finding_ids.length > 0);
-  const age = Math.max(...members.map((member) => member.age_s));
-  const finding = root?.finding_ids.map((id) => findings.get(id)).find((each) => each);
+  const age = run?.duration_s ?? Math.max(...members.map((member) => member.age_s));
+  const byId = new Map(findings.map((finding) => [finding.id, finding]));
+  const finding = findingOf(root, byId);
   return {
     id: `run ${keyText(key)}`,
     kind: "run",
-    label: visible(label ?? said, 100),
-    description:
-      live.length > 0
-        ? `${plural(live.length, "process", "processes")} · ${cpu(cores)} · ${duration(age)}`
-        : ended(root),
-    tooltip: visible(said, 2000) + (root?.cwd ? `\nin ${visible(root.cwd, 500)}` : ""),
-    icon: hasFinding ? "warning" : live.length > 0 ? "play-circle" : "circle-outline",
+    label,
+    description: [
+      ...sourceWord(run, label),
+      ...(live.length > 0
+        ? [
+            plural(live.length, "process", "processes"),
+            cpu(cores),
+            ...(memory > 0 ? [bytes(memory)] : []),
+            duration(age),
+          ]
+        : [ended(root ?? run)]),
+    ].join(" · "),
+    tooltip: lines(said, cwd ? `in ${cwd}` : "", run ? peaks(run) : ""),
+    icon: hasFinding ? "warning" : live.length > 0 ? SOURCE_ICONS[run?.source ?? "other"] : "circle-outline",
     isOpen: hasFinding || members.length <= 12,
-    children: folded(inside, { below, shapes: new Map(), findings }, 0),
+    children: folded(inside, { below, shapes: new Map(), findings: byId }, 0),
+    run: key,
     ...(finding ? { finding } : {}),
-    ...(root ? { argv: root.argv } : {}),
+    ...(argv.length > 0 ? { argv } : {}),
+    ...(root && !root.has_ended ? { process: keyOf(root) } : {}),
   };
+}
+
+function pastNode(run: Run): Node {
+  const said = commandLine(run.argv) || run.comm;
+  const label = visible(run.label ?? said, 100);
+  const hasFinding = run.findings.length > 0;
+  return {
+    id: `run ${keyText(run)}`,
+    kind: "past",
+    label,
+    description: [
+      ...sourceWord(run, label),
+      duration(run.duration_s),
+      ended(run),
+      `peak ${cpu(run.peak_cores)}, ${plural(run.peak_processes, "process", "processes")}`,
+      ...(hasFinding ? [plural(run.findings.length, "finding")] : []),
+    ].join(" · "),
+    tooltip: lines(
+      said,
+      run.cwd ? `in ${run.cwd}` : "",
+      `began at ${run.began_at}`,
+      peaks(run),
+      ...run.findings.map((finding) => finding.summary),
+    ),
+    icon: hasFinding ? "warning" : run.exit_code === 0 ? "pass" : SOURCE_ICONS[run.source],
+    isOpen: false,
+    children: [],
+    run: keyOf(run),
+    argv: run.argv,
+  };
+}
+
+function peaks(run: Run): string {
+  return (
+    `${plural(run.n_processes, "process", "processes")} in all, at most ${run.peak_processes} at once; ` +
+    `at most ${cpu(run.peak_cores)}` + (run.peak_rss_bytes === null ? "" : ` and ${bytes(run.peak_rss_bytes)}`)
+  );
 }
 
 /** What is known of all processes of a run. */
@@ -185,7 +254,7 @@ function folded(
     }
     // What has a finding stands for itself.
     const shape = shapeOf(process, run, depth) ?? keyText(process);
-    groups.set(shape, [...(groups.get(shape) ?? []), process]);
+    pushTo(groups, shape, process);
   }
   const nodes: Node[] = [];
   const nFolds = new Map<string, number>();
@@ -283,21 +352,37 @@ function restNode(id: string, count: number): Node {
   };
 }
 
+const STATES: Record<ProcessState, string> = {
+  running: "running",
+  sleeping: "sleeping",
+  uninterruptible: "waiting for a device",
+  stopped: "suspended",
+  zombie: "ended, not yet collected",
+  ended: "ended",
+  unknown: "",
+};
+
 function processNode(
   process: Process,
   run: RunTree,
   depth: number,
 ): Node {
   const said = commandLine(process.argv) || process.comm;
-  const finding = process.finding_ids.map((id) => run.findings.get(id)).find((each) => each);
+  const finding = findingOf(process, run.findings);
+  const facts = [
+    cpu(process.on_cpu_cores),
+    process.rss_bytes === null ? "" : bytes(process.rss_bytes),
+    process.n_forks > 0 ? plural(process.n_forks, "fork") : "",
+    duration(process.age_s),
+    STATES[process.state],
+    `pid ${process.pid}`,
+  ].filter((fact) => fact);
   return {
     id: `process ${keyText(process)}`,
     kind: "process",
     label: visible(shortCommand(process), 100),
-    description: process.has_ended
-      ? ended(process)
-      : `pid ${process.pid} · ${cpu(process.on_cpu_cores)} · ${duration(process.age_s)}`,
-    tooltip: visible(said, 2000) + (process.cwd ? `\nin ${visible(process.cwd, 500)}` : ""),
+    description: process.has_ended ? ended(process) : facts.join(" · "),
+    tooltip: lines(said, process.cwd ? `in ${process.cwd}` : ""),
     icon:
       process.finding_ids.length > 0
         ? "warning"
@@ -306,14 +391,27 @@ function processNode(
           : process.on_cpu_cores >= BUSY_CORES
             ? "flame"
             : "circle-filled",
-    isOpen: true,
+    isOpen: !process.has_ended || process.finding_ids.length > 0,
     children: folded(run.below.get(keyText(process)) ?? [], run, depth + 1),
     argv: process.argv,
+    ...(process.has_ended ? {} : { process: keyOf(process) }),
+    ...(process.run ? { run: process.run } : {}),
     ...(finding ? { finding } : {}),
   };
 }
 
-function ended(process: Process | undefined): string {
+function findingOf(
+  process: Process | undefined,
+  findings: ReadonlyMap<string, Finding>,
+): Finding | undefined {
+  return process?.finding_ids.map((id) => findings.get(id)).find((each) => each);
+}
+
+function keyOf({ pid, start_ticks }: Key): Key {
+  return { pid, start_ticks };
+}
+
+function ended(process: Pick<Process, "exit_code" | "term_signal"> | undefined): string {
   if (process?.term_signal) {
     return `ended by signal ${process.term_signal}`;
   }
@@ -332,4 +430,12 @@ function baseName(path: string): string {
 
 function words(kind: string): string {
   return kind.replaceAll("_", " ");
+}
+
+/** Each of them one line, whatever is in it; empty ones are left out. */
+function lines(...texts: string[]): string {
+  return texts
+    .filter((text) => text)
+    .map((text) => visible(text, 1000))
+    .join("\n");
 }

@@ -8,17 +8,29 @@ interface Manifest {
     menus: Record<string, { command: string }[]>;
     viewsWelcome: { contents: string }[];
     viewsContainers: { activitybar: { icon: string }[] };
+    keybindings: { command: string }[];
+    walkthroughs: {
+      steps: { description: string; media: { svg: string }; completionEvents: string[] }[];
+    }[];
   };
 }
 
 const { contributes } = JSON.parse(readFileSync("package.json", "utf8")) as Manifest;
+const steps = contributes.walkthroughs.flatMap((walkthrough) => walkthrough.steps);
 const declared = contributes.commands.map(({ command }) => command);
 
-test("menus and welcome texts name commands that are declared", () => {
+test("menus, keys, welcome texts and the walkthrough name commands that are declared", () => {
   const named = [
     ...Object.values(contributes.menus).flatMap((entries) => entries.map((entry) => entry.command)),
-    ...contributes.viewsWelcome.flatMap(({ contents }) =>
-      [...contents.matchAll(/command:(linnix\.[\w.]+)/g)].map(([, name]) => name ?? ""),
+    ...contributes.keybindings.map(({ command }) => command),
+    ...steps.flatMap((step) =>
+      step.completionEvents.flatMap((event) => /^onCommand:(.*)/.exec(event)?.[1] ?? []),
+    ),
+    ...[
+      ...contributes.viewsWelcome.map(({ contents }) => contents),
+      ...steps.map(({ description }) => description),
+    ].flatMap((text) =>
+      [...text.matchAll(/command:(linnix\.[\w.]+)/g)].map(([, name]) => name ?? ""),
     ),
   ];
   assert.deepEqual(named.filter((name) => !declared.includes(name)), []);
@@ -35,4 +47,12 @@ test("pictures are there", () => {
   for (const { icon } of contributes.viewsContainers.activitybar) {
     assert.ok(existsSync(icon));
   }
+  for (const { media } of steps) {
+    assert.match(readFileSync(media.svg, "utf8"), /^<svg .*<\/svg>\s*$/s);
+  }
+});
+
+test("the page that is packaged links to nothing that is not packaged with it", () => {
+  const links = [...readFileSync("README.md", "utf8").matchAll(/\]\(([^)]*)\)/g)].map(([, to]) => to ?? "");
+  assert.deepEqual(links.filter((link) => !/^(?:https:|#)/.test(link)), []);
 });

@@ -1,6 +1,6 @@
-// Findings and processes for tests.
+// Findings, processes and runs for tests.
 
-import type { Finding, Process } from "../src/protocol";
+import type { Finding, Process, Run } from "../src/protocol";
 
 export function aProcess(pid: number, changes: Partial<Process> = {}): Process {
   return {
@@ -12,6 +12,9 @@ export function aProcess(pid: number, changes: Partial<Process> = {}): Process {
     argv: ["/usr/lib/cc1plus", `${pid}.cpp`],
     cwd: "/src",
     on_cpu_cores: 0.5,
+    rss_bytes: 50 << 20,
+    n_forks: 0,
+    state: "running",
     age_s: 3,
     exit_code: null,
     term_signal: null,
@@ -38,6 +41,31 @@ export function aFinding(changes: Partial<Finding> = {}): Finding {
       { id: "e1", name: "on_cpu_cores", value: 0.99, unit: "cores", window_s: 2, source: "samples" },
     ],
     explanation: null,
+    ...changes,
+  };
+}
+
+export function aRun(pid: number, changes: Partial<Run> = {}): Run {
+  return {
+    pid,
+    start_ticks: pid * 10,
+    label: null,
+    source: "terminal",
+    comm: "make",
+    argv: ["make", "-j48"],
+    cwd: "/src",
+    began_at: "2026-01-31T12:00:00.000Z",
+    duration_s: 12.3,
+    has_ended: false,
+    exit_code: null,
+    term_signal: null,
+    n_processes: 49,
+    n_alive: 49,
+    on_cpu_cores: 2,
+    peak_cores: 2,
+    peak_processes: 17,
+    peak_rss_bytes: 3 * 2 ** 30,
+    findings: [],
     ...changes,
   };
 }

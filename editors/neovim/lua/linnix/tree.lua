@@ -87,6 +87,20 @@ local function grouped(parent)
   return groups
 end
 
+-- What is worth a word beside CPU and age: memory, children started, a state out of the ordinary.
+local function measures_of(process)
+  local said = ''
+  local rss_bytes = text.given(process.rss_bytes)
+  if rss_bytes then said = said .. ('  %.0f MB'):format(rss_bytes / 1e6) end
+  local n_forks = text.given(process.n_forks) or 0
+  if n_forks > 0 then said = said .. ('  %d forks'):format(n_forks) end
+  local state = text.given(process.state)
+  if state == 'stopped' or state == 'uninterruptible' or state == 'zombie' then
+    said = said .. '  ' .. state
+  end
+  return said
+end
+
 -- The rows to show: { text, key, process, finding_id, can_toggle }.
 function M.build(listed, findings, changed)
   local made = {}
@@ -118,9 +132,10 @@ function M.build(listed, findings, changed)
     local ids = text.given(process.finding_ids) or {}
     local is_closed = #node.children > 0 and changed[node.key]
     local marker = #node.children == 0 and '  ' or is_closed and '▸ ' or '▾ '
-    add(depth, ('%s%s%s %d  %.2f cores  %s%s  %s'):format(
+    add(depth, ('%s%s%s %d  %.2f cores%s  %s%s  %s'):format(
       marker, #ids > 0 and '● ' or '', text.plain(process.comm, 40), process.pid,
-      text.given(process.on_cpu_cores) or 0, text.duration(text.given(process.age_s) or 0),
+      text.given(process.on_cpu_cores) or 0, measures_of(process),
+      text.duration(text.given(process.age_s) or 0),
       end_of(process), text.plain(table.concat(text.given(process.argv) or {}, ' '), 120)),
       { key = node.key, process = process, finding_id = ids[1], can_toggle = #node.children > 0 })
     if is_closed then return end

@@ -8,6 +8,7 @@ running a program, or piles up processes that never end.
 
 from __future__ import annotations
 
+import functools
 import re
 from bisect import bisect_left
 from collections import Counter
@@ -332,10 +333,12 @@ _COPY = ("",)
 
 def _command(child: Process) -> tuple[str, ...]:
     """What it runs, for comparing: handles, ports and seeds differ from one try to the next."""
-    if child.is_forked_copy:
-        return _COPY
-    name = program_name(child.argv, child.comm)
-    return (name, *(re.sub(r"\d+", "0", argument) for argument in child.argv[1:8]))
+    return _COPY if child.is_forked_copy else _generalised(child.argv, child.comm)
+
+
+@functools.lru_cache(maxsize=1024)  # a storm repeats itself, and is looked at ten times a second
+def _generalised(argv: tuple[str, ...], comm: str) -> tuple[str, ...]:
+    return (program_name(argv, comm), *(re.sub(r"\d+", "0", word) for word in argv[1:8]))
 
 
 def _failing(

@@ -6,13 +6,12 @@ forgotten: it keeps its port, its files and its memory, and the next run meets i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import takewhile
+from collections.abc import Iterable, Mapping
 
 from linnix_ls.core.detectors.base import EvidenceList, Scene, Suspicion, Verdict
 from linnix_ls.core.examination import Depth, Examination
 from linnix_ls.core.findings import Cause, Finding, Kind, Severity
-from linnix_ls.core.ids import NS_PER_S
+from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.tree import Process
 
 
@@ -22,21 +21,15 @@ class LeakedChildDetector:
     kind = Kind.LEAKED_CHILD
 
     def suspicions(self, scene: Scene) -> Iterable[Suspicion]:
-        for run in scene.ended_runs:
-            if run.exited_ns is None:
-                continue
-            since_s = (scene.now_ns - run.exited_ns) / NS_PER_S
-            # A server that shuts down takes longer on a loaded machine.
-            if since_s < scene.policy.leak.grace_at(scene.load(since_s)):
-                continue
-            for process in _outermost_living(scene, run):
-                yield Suspicion(
-                    kind=self.kind,
-                    key=process.key,
-                    depth=Depth.GLANCE,
-                    onset_ns=run.exited_ns,
-                    weight=5.0,
-                )
+        over = {run.key: run for run in scene.ended_runs if _is_long_over(scene, run)}
+        for process, run in _outermost_living(scene, over):
+            yield Suspicion(
+                kind=self.kind,
+                key=process.key,
+                depth=Depth.GLANCE,
+                onset_ns=run.exited_ns or 0,
+                weight=5.0,
+            )
 
     def judge(self, scene: Scene, suspicion: Suspicion, examination: Examination) -> Verdict | None:
         process = scene.tree.get(suspicion.key)
@@ -65,10 +58,24 @@ class LeakedChildDetector:
         return process is None or not process.is_alive
 
 
-def _outermost_living(scene: Scene, run: Process) -> Iterable[Process]:
-    for process in scene.tree.descendants(run.key):
-        if process.is_alive and process.is_judged:
-            # Up to the run, which has ended: above it an editor lives on.
-            above = takewhile(lambda a: a.key != run.key, scene.tree.ancestors(process.key))
-            if not any(ancestor.is_alive for ancestor in above):
-                yield process
+def _is_long_over(scene: Scene, run: Process) -> bool:
+    """A server that shuts down takes a moment, on a loaded machine a longer one."""
+    if run.exited_ns is None:
+        return False
+    since_s = (scene.now_ns - run.exited_ns) / NS_PER_S
+    return since_s >= scene.policy.leak.grace_at(scene.load(since_s))
+
+
+def _outermost_living(
+    scene: Scene, over: Mapping[ProcessKey, Process]
+) -> Iterable[tuple[Process, Process]]:
+    """What lives on of these runs, with its run. From the living upwards: of a storm's dead there
+    are thousands, of those that it leaves behind a few."""
+    for process in scene.tree.alive() if over else ():
+        if not process.is_judged:
+            continue
+        for ancestor in scene.tree.ancestors(process.key):
+            if run := over.get(ancestor.key):
+                yield process, run
+            if run or ancestor.is_alive:
+                break

@@ -1,0 +1,1 @@
+"""What the language server costs an editor: `python -m bench.editor`."""
