@@ -85,7 +85,7 @@ def _check_bcc(request: dict[str, Any], tell: Tell) -> None:
     bcc = import_bcc()
     lib = bcc.libbcc.lib
 
-    class Module(bcc.BPF):  # type: ignore[misc]
+    class Module(bcc.BPF):  # type: ignore[misc,name-defined]
         def _trace_autoload(self) -> None:
             """Nothing is loaded by itself, and nothing attached."""
 
@@ -190,8 +190,8 @@ def _check_libbpf(request: dict[str, Any], tell: Tell) -> None:
         told = _described(program.name, program.type, program.code)
         told |= {"section": program.section, "lines": lines.get(program.name, [])}
         if not told["refused"]:
-            error, log = library.load_alone(compiled.stdout, program.name, LOG_BYTES)
-            told |= {"errno": error, "log": log}
+            number, log = library.load_alone(compiled.stdout, program.name, LOG_BYTES)
+            told |= {"errno": number, "log": log}
         tell(program=told)
 
 

@@ -22,7 +22,8 @@ _EXTERN = re.compile(
     r"(?:failed to find BTF for extern|extern \(func ksym\)|extern) '(?P<name>\w+)'"
 )
 _TARGET = re.compile(
-    r"failed to find kernel BTF type ID of '(?P<name>[^']+)'|failed to determine tracepoint '(?P<name2>[^']+)'"
+    r"failed to find kernel BTF type ID of '(?P<name>[^']+)'"
+    r"|failed to determine tracepoint '(?P<name2>[^']+)'"
 )
 _CORE = re.compile(r"CO-RE relocat\w+.*?\[\d+\] struct (?P<type>\w+)\.?(?P<field>\w*)")
 
@@ -54,9 +55,9 @@ def diagnose(request: Request, trial: Trial) -> Checked:
         problems += _map_problems(source, trial)
         problems += _section_problems(source, trial)
         has_error = any(problem.severity is Severity.ERROR for problem in problems)
-    if trial.stage != "done" or trial.failed or trial.ended_by:
-        if not has_error:
-            problems.append(_unknown_end(source, trial))
+    is_cut_short = trial.stage != "done" or trial.failed or trial.ended_by
+    if is_cut_short and not has_error:
+        problems.append(_unknown_end(source, trial))
     problems.sort(key=lambda problem: (problem.span.line, problem.span.column or 0))
     programs = tuple(
         ProgramReport(
@@ -210,10 +211,10 @@ def _extern_problems(source: CSource, output: str, known_lines: set[int]) -> lis
 
 
 def _map_problems(source: CSource, trial: Trial) -> list[Problem]:
-    found = []
-    for refused in _MAP_REFUSED.finditer(trial.output):
-        found.append(_map_problem(source, refused["map"], refused["error"], trial.output))
-    return found
+    return [
+        _map_problem(source, refused["map"], refused["error"], trial.output)
+        for refused in _MAP_REFUSED.finditer(trial.output)
+    ]
 
 
 def _section_problems(source: CSource, trial: Trial) -> list[Problem]:
@@ -229,8 +230,8 @@ def _section_problems(source: CSource, trial: Trial) -> list[Problem]:
                 function.attached_at if function else source.whole(1),
                 Severity.ERROR,
                 "attach/section-name",
-                f'no kind of program is called SEC("{section}"). Fix: spell it as one that there is,'
-                ' such as SEC("tracepoint/sched/sched_process_exec")',
+                f'no kind of program is called SEC("{section}"). Fix: spell it as one that there'
+                ' is, such as SEC("tracepoint/sched/sched_process_exec")',
                 program=told["name"],
             )
         )
