@@ -13,6 +13,7 @@ from linnix_ls.playground.base import MAX_SOURCE_BYTES, Severity
 from linnix_ls.playground.dialect import Dialect
 from linnix_ls.playground.permission import Client
 from linnix_ls.playground.service import Service
+from tests.lsp.client import descendants_of
 from tests.playground.checking import check_alone, errors
 
 NOBODY = sandbox.User(65534, 65534)
@@ -86,7 +87,9 @@ class TestHostileSource:
     """One error each, and we live on."""
 
     SOURCES: ClassVar = {
-        "abort": IN_A_PROGRAM.format("long long a = bpf_ktime_get_ns(); return a / -a;"),
+        "abort": IN_A_PROGRAM.format(
+            "long a = bpf_ktime_get_ns(), b = bpf_get_prandom_u32() - 9; return a / b;"
+        ),
         "exit": IN_A_PROGRAM.format("char b[600]; bpf_get_current_comm(b, 600); b[1]++;"
                                     " bpf_trace_printk(b, 600);"),
         "braces": "{" * 200_000,
@@ -96,13 +99,15 @@ class TestHostileSource:
         "explodes": "#define A0 x x x x x x x x x x\n"
         + "".join(f"#define A{n} {f'A{n - 1} ' * 10}\n" for n in range(1, 12))
         + "int f() { A11 }\n",
-        "shouts": "".join(f'#pragma message "{"x" * 1000}"\n' for _ in range(20_000)) + "oops",
+        "shouts": '#define A0 _Pragma("message \\"%s\\"")\n' % ("x" * 1000)
+        + "".join(f"#define A{n} {f'A{n - 1} ' * 10}\n" for n in range(1, 5))
+        + "A4\noops",
         "no UTF-8": "\udcff\udcfe" + GOOD,
     }  # fmt: skip
 
     @pytest.mark.parametrize("name", SOURCES)
     async def test_is_an_error_like_any_other(self, name):
-        checked, trial = await check_alone(self.SOURCES[name], NOBODY, time_limit_s=20)
+        checked, trial = await check_alone(self.SOURCES[name], NOBODY, time_limit_s=15)
         assert errors(checked)
         assert all(len(problem.log) <= 4 << 20 for problem in checked.problems)
         assert trial.took_s < 25
@@ -128,12 +133,14 @@ class TestClients:
 
     async def test_a_client_that_has_gone_leaves_no_compiler(self):
         client = self.a_client()
-        task = asyncio.create_task(
-            client.check(Dialect.BCC, "a", TestHostileSource.SOURCES["explodes"])
-        )
-        await asyncio.sleep(0)
+        source = TestHostileSource.SOURCES["explodes"]
+        task = asyncio.create_task(client.check(Dialect.BCC, "a", source))
+        async with asyncio.timeout(20):
+            while not (compilers := descendants_of(os.getpid())):  # noqa: ASYNC110 - a process
+                await asyncio.sleep(0.02)
         await client.close()
-        assert await asyncio.gather(task, return_exceptions=True)
+        await asyncio.gather(task, return_exceptions=True)
+        assert not [pid for pid in compilers if os.path.exists(f"/proc/{pid}")]
 
     async def test_a_source_that_is_too_large_is_refused(self):
         with pytest.raises(PlaygroundError, match="KB"):
