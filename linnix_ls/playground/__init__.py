@@ -1,0 +1,1 @@
+"""The eBPF playground: probe source checked in the editor, by the compiler and the verifier."""

@@ -1,0 +1,194 @@
+"""What probe source says of itself: functions, loops, returns, maps, and the expressions of a line.
+
+By tree-sitter's grammar for C, which knows nothing of BCC: ``TRACEPOINT_PROBE(…) {…}`` is a call
+with a block after it there, and is put together here. Lines count from 1, columns from 1 in
+characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from linnix_ls.playground.base import Span
+from linnix_ls.playground.dialect import without_comments
+from linnix_ls.sources import grammar
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+# BCC's macros that stand for a function's head, and how it calls the function.
+_BCC_HEADS = {
+    "TRACEPOINT_PROBE": "tracepoint__",
+    "RAW_TRACEPOINT_PROBE": "raw_tracepoint__",
+    "KFUNC_PROBE": "kfunc__",
+    "KRETFUNC_PROBE": "kretfunc__",
+    "LSM_PROBE": "lsm__",
+}
+_LOOPS = ("for_statement", "while_statement", "do_statement")
+_BCC_MAP = re.compile(r"^[ \t]*(BPF_[A-Z_]+)\s*\(\s*(\w+)", re.MULTILINE)
+_NO_MAPS = frozenset({"BPF_PROG", "BPF_KPROBE", "BPF_KRETPROBE", "BPF_CORE_READ"})
+_LIBBPF_MAP = re.compile(r"\}\s*(\w+)\s+SEC\s*\(\s*\"\.maps\"\s*\)")
+_CONTEXT = re.compile(r"\b(\w+)\s*\(\s*struct\s+(\w+)\s*\*")
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function. `name`: as the loader calls it. `head`: where it is named. `attached_at`: where
+    the source says what it is attached to."""
+
+    name: str
+    head: Span
+    attached_at: Span
+    first_line: int
+    last_line: int
+
+
+@dataclass
+class CSource:
+    """A source, parsed once."""
+
+    text: str
+    lines: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lines = self.text.split("\n")
+
+    @cached_property
+    def _root(self) -> Node | None:
+        language = grammar("c")
+        if language is None:
+            return None
+        from tree_sitter import Parser
+
+        return Parser(language).parse(self.text.encode(errors="surrogateescape")).root_node
+
+    @cached_property
+    def _code(self) -> list[str]:
+        return without_comments(self.text).split("\n")
+
+    def code(self, line: int) -> str:
+        """A line without comments and what is in strings, of the same length."""
+        return self._code[line - 1] if 0 < line <= len(self._code) else ""
+
+    def whole(self, line: int) -> Span:
+        """The line's text from its first character that is not blank to its last."""
+        line = max(1, min(line, len(self.lines)))
+        code = self.code(line).rstrip() or self.lines[line - 1].rstrip()
+        start = len(code) - len(code.lstrip())
+        return Span(line, start + 1, max(len(code), start + 1) + 1)
+
+    def find(self, line: int, pattern: str, group: int = 0) -> Span | None:
+        """Where in that line's code something is."""
+        match = re.search(pattern, self.code(line))
+        return Span(line, match.start(group) + 1, match.end(group) + 1) if match else None
+
+    @cached_property
+    def functions(self) -> list[Function]:
+        """Those with a body, in order."""
+        if self._root is None:
+            return []
+        return list(self._functions(self._root.named_children))
+
+    def _functions(self, siblings: list[Node]) -> Iterator[Function]:
+        for index, node in enumerate(siblings):
+            body = node.child_by_field_name("body")
+            if node.type == "function_definition" and body is not None:
+                yield self._function(node, self._text(node)[: body.start_byte - node.start_byte])
+            elif node.type == "compound_statement" and index:
+                head = siblings[index - 1]
+                if head.type == "expression_statement":
+                    yield self._function(node, self._text(head), head)
+            elif node.type in ("ERROR", "preproc_ifdef", "preproc_if", "linkage_specification"):
+                yield from self._functions(node.named_children)
+
+    def _function(self, body: Node, head_text: str, head: Node | None = None) -> Function:
+        first = (head or body).start_point[0] + 1
+        name, at = _name_of(head_text)
+        line = first + head_text.count("\n", 0, at)
+        section = next(
+            (
+                at
+                for at in range(line, max(0, line - 4), -1)
+                if re.search(r"\bSEC\s*\(", self.code(at))
+            ),
+            line,
+        )
+        if any(";" in self.code(at) or "}" in self.code(at) for at in range(section, line)):
+            section = line  # of something else
+        return Function(name, self.whole(line), self.whole(section), first, body.end_point[0] + 1)
+
+    def _text(self, node: Node) -> str:
+        return (node.text or b"").decode(errors="replace")
+
+    def function(self, name: str | None) -> Function | None:
+        return next((each for each in self.functions if each.name == name), None)
+
+    def function_at(self, line: int) -> Function | None:
+        return next(
+            (each for each in self.functions if each.first_line <= line <= each.last_line), None
+        )
+
+    def loop_around(self, line: int) -> int | None:
+        """The line at which the innermost loop around that line begins."""
+        found: Node | None = None
+        for node in self._walk(line):
+            if node.type in _LOOPS:
+                found = node
+        if found is None:
+            return None
+        return found.start_point[0] + 1
+
+    def last_return(self, function: Function) -> int | None:
+        """The line of a function's last return with a value."""
+        returns = [
+            line
+            for line in range(function.first_line, function.last_line + 1)
+            if re.search(r"\breturn\b\s*[^;\s]", self.code(line))
+        ]
+        return returns[-1] if returns else None
+
+    def _walk(self, line: int) -> Iterator[Node]:
+        """The nodes around a line, from the outside in."""
+        nodes = [self._root] if self._root is not None else []
+        while nodes:
+            node = nodes.pop()
+            if node.start_point[0] + 1 <= line <= node.end_point[0] + 1:
+                yield node
+                nodes.extend(reversed(node.named_children))
+
+    @cached_property
+    def maps(self) -> dict[str, int]:
+        """Maps by name, with the line that defines each."""
+        text = without_comments(self.text)
+        found = {
+            match[2]: text.count("\n", 0, match.start(2)) + 1
+            for match in _BCC_MAP.finditer(text)
+            if match[1] not in _NO_MAPS
+        }
+        # In strings nothing is left, and ".maps" is one.
+        for match in _LIBBPF_MAP.finditer(self.text):
+            found[match[1]] = self.text.count("\n", 0, match.start(1)) + 1
+        return found
+
+    @cached_property
+    def contexts(self) -> dict[str, str]:
+        """Functions, and the struct that their first argument points to."""
+        return dict(_CONTEXT.findall(without_comments(self.text)))
+
+
+def _name_of(head: str) -> tuple[str, int]:
+    """A function's name as the loader has it, and where in its head it is."""
+    macro = re.search(r"\b([A-Z]+(?:_[A-Z]+)+)\s*\(\s*(\w+)(?:\s*,\s*(\w+))?\s*", head)
+    if macro and macro[1] in _BCC_HEADS:
+        names = [name for name in macro.groups()[1:] if name]
+        return _BCC_HEADS[macro[1]] + "__".join(names), macro.start()
+    if macro and macro[1].startswith("BPF_"):  # BPF_PROG(name, …) of libbpf
+        return macro[2], macro.start(2)
+    for match in re.finditer(r"\b(\w+)\s*\(", head):
+        if match[1] not in ("SEC", "__attribute__", "__section"):
+            return match[1], match.start(1)
+    return "", 0

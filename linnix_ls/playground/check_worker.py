@@ -1,0 +1,232 @@
+"""The process in which probe source is compiled and loaded on trial. Nothing is attached.
+
+    python -m linnix_ls.playground.check_worker RESULT_FD
+
+LLVM may abort here, libbcc may exit, the verifier may take long: that ends this process and
+nothing else. The request is a JSON object on stdin (`checker.Request`); what is known so far
+leaves as JSON lines on RESULT_FD, so that of a process that dies is known where. Compilers print
+to stderr, which whoever started this reads as well. Programs that load are let go at the end.
+What this process may do is in `sandbox`; it is confined before it sees any source.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from linnix_ls.errors import TracerUnavailable
+from linnix_ls.playground import bpf_syscall, policy, sandbox
+from linnix_ls.playground.dialect import Dialect, numbered
+from linnix_ls.playground.libbpf import Libbpf, line_table
+from linnix_ls.playground.policy import KPROBE, PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT
+from linnix_ls.tracer.bcc_worker import import_bcc
+
+CPU_LIMIT_S = 20
+MEMORY_LIMIT_BYTES = 4 << 30  # of addresses: LLVM maps much more than it uses
+OUTPUT_LIMIT_BYTES = 16 << 20
+LOG_BYTES = 1 << 20
+
+# By how BCC calls functions that it attaches by itself.
+_BCC_PREFIXES = {
+    "tracepoint__": TRACEPOINT,
+    "raw_tracepoint__": RAW_TRACEPOINT,
+    "kprobe__": KPROBE,
+    "kretprobe__": KPROBE,
+}
+# And by the context that the others take.
+_BCC_CONTEXTS = {
+    "bpf_perf_event_data": PERF_EVENT,
+    "bpf_raw_tracepoint_args": RAW_TRACEPOINT,
+    "pt_regs": KPROBE,
+}
+
+Tell = Callable[..., None]
+
+
+def main() -> None:
+    """Check what stdin says, and tell."""
+    _limit()
+    request = json.load(sys.stdin)
+    is_bcc = request["dialect"] == Dialect.BCC
+    result = open(int(sys.argv[1]), "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - for our whole life
+
+    def tell(**fields: Any) -> None:
+        print(json.dumps(fields), file=result, flush=True)
+
+    try:
+        # Libraries first, from wherever they are: they are ours.
+        library = import_bcc() if is_bcc else _import_libbpf()
+    except TracerUnavailable as error:
+        tell(missing=[error.message, error.fix])
+        return
+    user = sandbox.User(*request["user"]) if request["user"] else None
+    own = (sys.prefix, sys.base_prefix, str(Path(__file__).parents[1]))
+    sandbox.confine(user, (*own, request["headers"], *request["include"]))
+    tell(stage="compile")
+    (_check_bcc if is_bcc else _check_libbpf)(library, request, tell)
+    tell(stage="done")
+    # Not through the destructors of libraries that we do not know.
+    os._exit(0)
+
+
+def _import_libbpf() -> Libbpf:
+    """With clang, which compiles for it."""
+    fix = "apt-get install clang libbpf-dev   (Fedora: clang libbpf-devel)"
+    if shutil.which("clang") is None:
+        raise TracerUnavailable(
+            "clang, which compiles probes of libbpf's dialect, is not installed",
+            fix=fix,
+            cause="no_clang",
+        )
+    try:
+        return Libbpf()
+    except OSError as error:
+        raise TracerUnavailable(
+            f"libbpf is not there: {error}", fix=fix, cause="no_libbpf"
+        ) from error
+
+
+def _limit() -> None:
+    # An agent is in more of a hurry than a compiler need be.
+    os.setpriority(os.PRIO_PROCESS, 0, max(0, os.getpriority(os.PRIO_PROCESS, 0)))
+    for what, limit in (
+        (resource.RLIMIT_CPU, CPU_LIMIT_S),
+        (resource.RLIMIT_AS, MEMORY_LIMIT_BYTES),
+        (resource.RLIMIT_FSIZE, OUTPUT_LIMIT_BYTES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(what)[1]
+        bound = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(what, (bound, bound))
+
+
+def _check_bcc(bcc: Any, request: dict[str, Any], tell: Tell) -> None:
+    os.environ["BCC_KERNEL_SOURCE"] = request["headers"]
+    lib = bcc.libbcc.lib
+
+    class Module(bcc.BPF):  # type: ignore[misc]
+        def _trace_autoload(self) -> None:
+            """Nothing is loaded by itself, and nothing attached."""
+
+    flags = [*(f"-I{folder}" for folder in request["include"]), "-Wall", "-Wno-unused-function"]
+    debug_source = 8  # prints the program with the source line of each instruction
+    try:
+        module = Module(text=numbered(request["source"]), debug=debug_source, cflags=flags)
+    except Exception as error:  # noqa: BLE001 - libbcc raises bare Exception; stderr says more
+        tell(failed=str(error))
+        return
+    tell(maps=_bcc_maps(module, lib))
+    for name, prog_type in _bcc_programs(module, lib, request["contexts"]):
+        tell(stage="load", name=name)
+        code = module.dump_func(name.encode())
+        told = _described(name, prog_type, code)
+        if request["may_load"] and not told["refused"]:
+            loaded = bpf_syscall.load(
+                prog_type, code, lib.bpf_module_license(module.module), name.encode(), LOG_BYTES
+            )
+            told |= {"errno": loaded.errno, "log": loaded.log}
+        tell(program=told)
+
+
+def _described(name: str, prog_type: int, code: bytes) -> dict[str, Any]:
+    """What is known of a program before it is loaded, and whether it may be.
+
+    ``refused``: (instruction, helper) of calls that policy refuses; (0, 0) for its whole type.
+    """
+    refused = list(policy.refused_calls(code))
+    if policy.type_refused(prog_type):
+        refused.append((0, 0))
+    return {
+        "name": name,
+        "type": prog_type,
+        "errno": 0,
+        "log": "",
+        "n_instructions": len(code) // 8,
+        "helpers": sorted(bpf_syscall.helpers_in(code)),
+        "refused": refused,
+        "lines": [],
+    }
+
+
+def _bcc_maps(module: Any, lib: Any) -> list[tuple[str, int, int, int, int]]:
+    lib.bpf_table_name.restype = ctypes.c_char_p  # the binding has no use for it, and no types
+    lib.bpf_table_name.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    return [
+        (
+            os.fsdecode(lib.bpf_table_name(module.module, index)),
+            lib.bpf_table_type_id(module.module, index),
+            lib.bpf_table_key_size_id(module.module, index),
+            lib.bpf_table_leaf_size_id(module.module, index),
+            lib.bpf_table_max_entries_id(module.module, index),
+        )
+        for index in range(lib.bpf_num_tables(module.module))
+    ]
+
+
+def _bcc_programs(module: Any, lib: Any, contexts: dict[str, str]) -> Iterator[tuple[str, int]]:
+    for index in range(lib.bpf_num_functions(module.module)):
+        name = os.fsdecode(lib.bpf_function_name(module.module, index))
+        known = next(
+            (kind for prefix, kind in _BCC_PREFIXES.items() if name.startswith(prefix)), None
+        )
+        yield name, known or _BCC_CONTEXTS.get(contexts.get(name, ""), TRACEPOINT)
+
+
+def _check_libbpf(library: Libbpf, request: dict[str, Any], tell: Tell) -> None:
+    compiled = subprocess.run(
+        [
+            *("clang", "-target", "bpf", "-g", "-O2", "-Wall", "-x", "c", "-c", "-o", "-"),
+            *("-fno-crash-diagnostics", "-fno-color-diagnostics"),
+            *(f"-I{folder}" for folder in request["include"]),
+            f"-D__TARGET_ARCH_{_libbpf_architecture()}",
+            "-",
+        ],
+        input=f'#line 1 "{request["name"]}"\n{request["source"]}'.encode(errors="surrogateescape"),
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    if compiled.returncode:
+        tell(failed="clang", status=compiled.returncode)
+        return
+    try:
+        with library.open(compiled.stdout) as opened:
+            programs, maps = opened.programs(), opened.maps()
+    except OSError as error:  # it has said why
+        tell(failed=f"libbpf: {error.strerror}")
+        return
+    tell(maps=maps)
+    if (
+        sum(policy.MapSize(*each).n_bytes(os.cpu_count() or 1) for each in maps)
+        > policy.MAX_MAP_BYTES
+    ):
+        return
+    lines = line_table(compiled.stdout)
+    for program in programs:
+        tell(stage="load", name=program.name)
+        told = _described(program.name, program.type, program.code)
+        told |= {"section": program.section, "lines": lines.get(program.name, [])}
+        if request["may_load"] and not told["refused"]:
+            number, log = library.load_alone(compiled.stdout, program.name, LOG_BYTES)
+            told |= {"errno": number, "log": log}
+        tell(program=told)
+
+
+def _libbpf_architecture() -> str:
+    machine = os.uname().machine
+    return {"x86_64": "x86", "aarch64": "arm64", "ppc64le": "powerpc", "s390x": "s390"}.get(
+        machine, machine
+    )
+
+
+if __name__ == "__main__":
+    # What is in the folder that we were started in is no module of ours.
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", str(Path.cwd()))]
+    main()

@@ -1,0 +1,221 @@
+"""What compilers print, as problems: clang's errors and warnings, and LLVM's last words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from linnix_ls.playground.base import Problem, Related, Severity, Span
+from linnix_ls.playground.c_source import CSource
+from linnix_ls.playground.dialect import VIRTUAL_FILE
+
+_DIAGNOSTIC = re.compile(
+    r"^(?P<file>[^:\s][^:]*):(?P<line>\d+):(?P<column>\d+): "
+    r"(?P<level>warning|error|fatal error|note): (?P<text>.*)$"
+)
+_IN_FUNCTION = re.compile(
+    r"^error: (?P<file>[^:]+):(?P<line>\d+):(?P<column>\d+): in function (?P<function>\w+) "
+    r".*?\): (?P<text>.*)$"
+)
+_AT_LINE = re.compile(r"^Error at line (?P<line>\d+): (?P<text>.*)$")
+_CANNOT_SELECT = re.compile(r"^(?:fatal error: error in backend: |LLVM ERROR: )(?P<text>.*)$")
+_LLVM_PLACE = re.compile(r"(?P<file>[^\s,:]+):(?P<line>\d+):(?P<column>\d+)")
+_FLAG = re.compile(r" \[-W[\w=-]+\]$")
+_UNDECLARED = re.compile(
+    r"implicit(?:ly)? declar(?:ation of function|ing library function) '(?P<name>\w+)'"
+)
+_NO_LIBBPF_HEADER = re.compile(r"^'bpf/\w+\.h' file not found")
+# Of BCC's own rewriting, not of the user's source.
+_NOT_THEIRS = re.compile(
+    r"macro redefined|__HAVE_BUILTIN_BSWAP|unused variable '__bpf_|-Wframe-address"
+)
+
+# What LLVM cannot express for BPF, in words; None: its own will do.
+_BACKEND: tuple[tuple[re.Pattern[str], str, str], ...] = (
+    (
+        re.compile(r"Unsupport(?:ed)? signed division|Cannot select:.*\bs(?:div|rem)\b"),
+        "BPF has no signed division",
+        "make both numbers unsigned: (u64)a / (u64)b",
+    ),
+    (
+        re.compile(r"[Ss]tack limit|Looks like the BPF stack limit"),
+        "local variables need more than the 512 bytes of stack that there are",
+        "keep large ones in a per-CPU array, or make them smaller",
+    ),
+    (
+        re.compile(r"too many args"),
+        "a function has more than the five arguments that BPF can pass",
+        "pass a pointer to a struct, or make it static inline",
+    ),
+    (
+        re.compile(r"A call to built-in function '(?P<name>\w+)' is not supported"),
+        "there is no {name}() here: a probe has no C library",
+        "use __builtin_{name}() with a constant length, or a BPF helper",
+    ),
+    (
+        re.compile(r"variable(?:-sized| length) object|DYNAMIC_STACKALLOC|dynamic_stackalloc"),
+        "an array's length must be known when it is compiled",
+        "give it a constant length",
+    ),
+    (
+        re.compile(
+            r"only integer returns supported|pass by value not supported|aggregate returns"
+            r"|return by value|multiple return"
+        ),
+        "structs cannot be passed or returned by value",
+        "pass a pointer",
+    ),
+    (
+        re.compile(r"\bf(?:add|sub|mul|div)\b|floating|f32|f64"),
+        "BPF has no floating point",
+        "count in whole numbers of a smaller unit",
+    ),
+)
+
+
+@dataclass
+class _Open:
+    """A diagnostic whose notes may still come."""
+
+    line: int
+    column: int | None
+    level: str
+    text: str
+    log: list[str]
+    notes: list[Related] = field(default_factory=list)
+
+
+def problems(output: str, source: CSource, name: str, *, is_bcc: bool) -> list[Problem]:
+    """Of all that was printed; of a source in several files those that the user's is part of."""
+    found: list[_Open] = []
+    included_at: int | None = None
+    for raw in output.splitlines():
+        if raw.startswith("Disassembly of function"):
+            break  # BCC's table of lines, and then nothing more of clang's
+        if include := re.match(r"^In file included from (?P<file>[^:]+):(?P<line>\d+)", raw):
+            if _is_theirs(include["file"], name, is_bcc=is_bcc):
+                included_at = int(include["line"])
+            continue
+        if diagnostic := _DIAGNOSTIC.match(raw):
+            is_theirs = _is_theirs(diagnostic["file"], name, is_bcc=is_bcc)
+            line = int(diagnostic["line"]) if is_theirs else included_at or 1
+            column = int(diagnostic["column"]) if is_theirs else None
+            text = _FLAG.sub("", diagnostic["text"])
+            if is_theirs and (place := _place_in(text, name, is_bcc=is_bcc)):
+                line, column = place  # of LLVM's, which names the function before
+            if diagnostic["level"] == "note":
+                if found and is_theirs:
+                    found[-1].notes.append(Related(_span(source, line, column), text))
+            elif is_theirs or "error" in diagnostic["level"]:
+                where = "" if is_theirs else f" (in {diagnostic['file']}:{diagnostic['line']})"
+                found.append(_Open(line, column, diagnostic["level"], text + where, []))
+            else:
+                continue
+            included_at = None if is_theirs else included_at
+        if found:
+            found[-1].log.append(raw)
+    kept = [each for each in found if not _NOT_THEIRS.search(each.text)]
+    told = [_problem(each, source) for each in kept]
+    return [*told, *_backend(output, source, {each.line for each in kept}, name, is_bcc=is_bcc)]
+
+
+def _place_in(text: str, name: str, *, is_bcc: bool) -> tuple[int, int] | None:
+    """What LLVM itself names in a message."""
+    for found in _LLVM_PLACE.finditer(text):
+        if _is_theirs(found["file"], name, is_bcc=is_bcc):
+            return int(found["line"]), int(found["column"])
+    return None
+
+
+def _is_theirs(file: str, name: str, *, is_bcc: bool) -> bool:
+    return file.endswith(VIRTUAL_FILE) if is_bcc else file.endswith(name)
+
+
+def _problem(said: _Open, source: CSource) -> Problem:
+    severity = Severity.WARNING if said.level == "warning" else Severity.ERROR
+    message = said.text
+    if undeclared := _UNDECLARED.search(said.text):
+        # A warning in C; there is nothing here that it could be linked with.
+        severity = Severity.ERROR
+        message = (
+            f"there is no function {undeclared['name']}() here. Fix: define it, use"
+            f" __builtin_{undeclared['name']}() if the compiler has it, or a BPF helper: a probe"
+            " has no C library"
+        )
+    elif said.level != "warning":
+        message = _backend_words(said.text) or said.text
+        if _NO_LIBBPF_HEADER.search(said.text):
+            message += ". Fix: apt-get install libbpf-dev   (Fedora: libbpf-devel)"
+    return Problem(
+        _span(source, said.line, said.column),
+        severity,
+        "clang",
+        message,
+        tuple(said.notes),
+        log="\n".join(said.log),
+    )
+
+
+def _span(source: CSource, line: int, column: int | None) -> Span:
+    whole = source.whole(line)
+    if column is None or line > len(source.lines):
+        return whole
+    text = source.lines[line - 1]
+    # clang counts bytes.
+    at = len(text.encode(errors="surrogateescape")[: column - 1].decode(errors="replace"))
+    word = re.compile(r"\w+|\S").match(text, at)
+    return Span(line, at + 1, word.end() + 1) if word else whole
+
+
+# Declared with a length that is a variable's value.
+_VARIABLE_LENGTH = re.compile(r"^\s*(?:[a-z]\w*\s+)+\w+\s*\[\s*[^\]]*\b[a-z_]\w*\b[^\]]*\]\s*[;=]")
+
+
+def _first_line(source: CSource, pattern: re.Pattern[str]) -> str | None:
+    lines = range(1, len(source.lines) + 1)
+    return next(
+        (str(at) for at in lines if pattern.search(source.code(at)) and source.function_at(at)),
+        None,
+    )
+
+
+def _backend(
+    output: str, source: CSource, known_lines: set[int], name: str, *, is_bcc: bool
+) -> Iterator[Problem]:
+    """What LLVM says when it gives up, which looks like nothing that clang says."""
+    for raw in output.splitlines():
+        if raw.startswith("Disassembly of function"):
+            return
+        place = _IN_FUNCTION.match(raw) or _AT_LINE.match(raw) or _CANNOT_SELECT.match(raw)
+        if place is None:
+            continue
+        groups = place.groupdict()
+        line, column = groups.get("line"), groups.get("column")
+        if where := _place_in(place["text"], name, is_bcc=is_bcc):
+            line, column = map(str, where)
+        if line is None and "dynamic stack" in place["text"]:
+            line = _first_line(source, _VARIABLE_LENGTH)
+        if line is None and (function := re.search(r"[Ii]n function:? (\w+)", output)):
+            named = source.function(function[1])
+            line = str(named.head.line) if named else None
+        at = int(line) if line and 0 < int(line) <= len(source.lines) else 1
+        if at in known_lines:
+            continue
+        known_lines.add(at)
+        yield Problem(
+            _span(source, at, int(column) if column else None),
+            Severity.ERROR,
+            "clang",
+            _backend_words(place["text"])
+            or f"the compiler cannot express this for BPF: {place['text'][:300]}",
+            program=groups.get("function"),
+            log=output[:20_000],
+        )
+
+
+def _backend_words(text: str) -> str | None:
+    for pattern, words, fix in _BACKEND:
+        if known := pattern.search(text):
+            return f"{words}. Fix: {fix}".format_map(known.groupdict())
+    return None

@@ -1,0 +1,1 @@
+"""From the kernel verifier's log to what it means, and where."""
