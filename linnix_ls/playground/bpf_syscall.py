@@ -11,7 +11,7 @@ import platform
 from dataclasses import dataclass
 
 _SYS_BPF = {"x86_64": 321, "aarch64": 280, "ppc64le": 361, "s390x": 351, "riscv64": 280}
-_MAP_CREATE, _MAP_LOOKUP, _MAP_NEXT_KEY, _PROG_LOAD = 0, 1, 4, 5
+_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_NEXT_KEY, _PROG_LOAD = 0, 1, 2, 4, 5
 _OBJECT_INFO, _RAW_TRACEPOINT_OPEN, _ENABLE_STATS = 15, 17, 32
 
 ARRAY, MMAPABLE = 2, 1 << 10  # of enum bpf_map_type; a flag of maps
@@ -229,6 +229,16 @@ def lookup(map_fd: int, key: bytes, value_size: int) -> bytes | None:
     except OSError:
         return None
     return value.raw
+
+
+def update(map_fd: int, key: bytes, value: bytes) -> None:
+    """Set the value at a key."""
+    key_buffer = ctypes.create_string_buffer(key, len(key))
+    value_buffer = ctypes.create_string_buffer(value, len(value))
+    attributes = _ElementAttributes(
+        map_fd=map_fd, key=ctypes.addressof(key_buffer), value=ctypes.addressof(value_buffer)
+    )
+    _bpf(_MAP_UPDATE, attributes)
 
 
 def next_key(map_fd: int, key: bytes | None, key_size: int) -> bytes | None:
