@@ -205,6 +205,12 @@ class Playground(Protocol):
     async def unload(self, probe_id: str) -> None: ...
 
 
+class ServedPlayground(Playground, Protocol):
+    """As an agent serves it: `close` when the client has gone."""
+
+    async def close(self) -> None: ...
+
+
 class DocumentChecker(Protocol):
     """Checks what an editor has, by whoever can."""
 

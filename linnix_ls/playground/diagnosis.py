@@ -33,6 +33,9 @@ def diagnose(request: Request, trial: Trial) -> Checked:
     source = CSource(request.source)
     is_bcc = request.dialect is Dialect.BCC
     problems = clang_output.problems(trial.output, source, request.name, is_bcc=is_bcc)
+    if not request.may_load:
+        # Who may not look at tracepoints has no structs of them, either.
+        problems = [each for each in problems if "struct tracepoint__" not in each.message]
     tables = _tables(trial.output) if is_bcc else {}
     missing = targets.problems(source, targets.this_kernel())
     missing_at = {problem.span.line for problem in missing}
@@ -52,12 +55,15 @@ def diagnose(request: Request, trial: Trial) -> Checked:
                 problems.append(refused)
     has_error = any(problem.severity is Severity.ERROR for problem in problems)
     if not has_error:
-        problems += _map_problems(source, trial)
+        problems += _map_problems(source, trial) if request.may_load else []
         problems += _section_problems(source, trial)
         has_error = any(problem.severity is Severity.ERROR for problem in problems)
-    is_cut_short = trial.stage != "done" or trial.failed or trial.ended_by
+    # BCC makes the maps when it has compiled, and fails where it may not.
+    has_failed = trial.failed and request.may_load
+    is_cut_short = trial.stage != "done" or has_failed or trial.ended_by
     if is_cut_short and not has_error:
         problems.append(_unknown_end(source, trial))
+    problems = list(dict.fromkeys(problems))  # what a macro says twice
     problems.sort(key=lambda problem: (problem.span.line, problem.span.column or 0))
     programs = tuple(
         ProgramReport(

@@ -1,7 +1,7 @@
 """Probes of the playground that run: our side of the processes that hold them (`probe_worker`).
 
-`ProbeHost` is one for the agent, and knows who may load; `ProbeLoader` is one for each client,
-and what it loads is gone with it. A probe outlives its source: `replace` starts the next
+`ProbeHost` is one for the agent; `ProbeLoader` is one for each client, and what it loads is gone
+with it. A probe outlives its source: `replace` starts the next
 generation beside the one that runs, and only when it is attached lets it through (`gate`).
 """
 
@@ -9,31 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import grp
-import hashlib
 import itertools
 import json
 import os
-import pwd
 import signal
 import socket
 import subprocess
-import sys
-import syslog
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from linnix_ls.core.text import visible
 from linnix_ls.errors import PlaygroundError
 from linnix_ls.invocation import python
-from linnix_ls.playground import bpf_syscall
+from linnix_ls.playground import bpf_syscall, permission
 from linnix_ls.playground.base import (
-    MAX_SOURCE_BYTES,
-    Checked,
     MapReading,
     ProbeEvent,
     ProbeHandle,
@@ -42,10 +35,12 @@ from linnix_ls.playground.base import (
     ProgramReading,
     Severity,
 )
-from linnix_ls.playground.checker import worker_environment
+from linnix_ls.playground.checker import Request, try_out, worker_environment
+from linnix_ls.playground.diagnosis import diagnose
 from linnix_ls.playground.dialect import Dialect
-from linnix_ls.playground.headers import header_folders
-from linnix_ls.playground.sandbox import User
+from linnix_ls.playground.permission import Client
+from linnix_ls.playground.sandbox import User, landlock_version
+from linnix_ls.playground.service import make_request
 
 MAX_PROBES = 4  # of one client
 MAX_PROBES_IN_ALL = 32
@@ -56,10 +51,8 @@ MIN_EVENTS_BEFORE = 5  # fewer say nothing about those that do not come
 START_TIMEOUT_S = 60.0
 ORDER_TIMEOUT_S = 15.0
 MAX_LINE_BYTES = 64 << 20
-GROUP = "linnix-ls-probes"
 
-Check = Callable[[Dialect, str, str, User | None], Awaitable[Checked]]
-Audit = Callable[[dict[str, Any]], None]
+WriteDown = Callable[..., None]  # as `permission.write_down`
 
 
 class ProbeRefused(PlaygroundError):
@@ -87,51 +80,25 @@ _FIXES = {
 }
 
 
-def refused_to(uid: int) -> str | None:
-    """Why that user may not load probes; None if they may: root, and members of `GROUP`."""
-    if uid == 0:
-        return None
-    with contextlib.suppress(KeyError):
-        user = pwd.getpwuid(uid)
-        if grp.getgrnam(GROUP).gr_gid in os.getgrouplist(user.pw_name, user.pw_gid):
-            return None
-    return f"only root and members of the group {GROUP} may load probes"
-
-
-def audit_to_syslog(record: dict[str, Any]) -> None:
-    """The system's log for what concerns privilege, and the agent's own."""
-    line = json.dumps(record, sort_keys=True)
-    syslog.syslog(syslog.LOG_AUTHPRIV | syslog.LOG_NOTICE, f"linnix-ls: {line}")
-    print(line, file=sys.stderr, flush=True)
-
-
 @dataclass
 class ProbeHost:
-    """What all clients' loaders share.
-
-    Attributes:
-        check: tells where in a source a problem is, when a probe is refused for one.
-        refused_to: why a user may not load; None if they may.
-        audit: takes a record of each load and unload.
-    """
+    """What all clients' loaders share. `write_down`: takes a record of each load and unload."""
 
     cache: Path
-    check: Check
-    refused_to: Callable[[int], str | None] = refused_to
-    audit: Audit = audit_to_syslog
+    write_down: WriteDown = permission.write_down
     n_probes: int = 0
 
-    def client(self, uid: int, pid: int) -> ProbeLoader:
-        """For a client, by the kernel's word on who it is."""
-        return ProbeLoader(self, uid, pid)
+    def open(self, client: Client) -> ProbeLoader:
+        """For one connection."""
+        return ProbeLoader(self, client)
 
 
 class ProbeLoader:
-    """One client's probes. See `base.Playground`; `check` is not here."""
+    """One client's probes. See `base.Playground`; checks and permission are `service`'s business."""
 
-    def __init__(self, host: ProbeHost, uid: int, pid: int) -> None:
+    def __init__(self, host: ProbeHost, client: Client) -> None:
         self._host = host
-        self._uid, self._pid = uid, pid
+        self._client = client
         self._probes: dict[str, _Probe] = {}
         self._n_starting = 0
         self._ids = itertools.count(1)
@@ -141,7 +108,6 @@ class ProbeLoader:
         self, dialect: Dialect, name: str, source: str, *, ttl_s: float = 600.0
     ) -> ProbeHandle:
         """See the protocol."""
-        self._see_permission()
         n_running = sum(probe.problem is None for probe in self._probes.values())
         if n_running + self._n_starting >= MAX_PROBES or self._host.n_probes >= MAX_PROBES_IN_ALL:
             raise ProbeRefused(
@@ -179,7 +145,6 @@ class ProbeLoader:
         self, probe_id: str, source: str, *, trial_s: float = TRIAL_S
     ) -> ProbeHandle:
         """See the protocol."""
-        self._see_permission()
         probe = self._find(probe_id)
         async with probe.lock:
             if probe.problem is not None:
@@ -221,15 +186,6 @@ class ProbeLoader:
         for probe_id in tuple(self._probes):
             await self.unload(probe_id)
 
-    def _see_permission(self) -> None:
-        if why := self._host.refused_to(self._uid):
-            raise ProbeRefused(
-                why,
-                kind="permission",
-                fix=f"sudo usermod -aG {GROUP} {_user_name(self._uid)}   (the check of a source"
-                " needs no permission)",
-            )
-
     def _find(self, probe_id: str) -> _Probe:
         try:
             return self._probes[probe_id]
@@ -244,18 +200,11 @@ class ProbeLoader:
         Raises:
             ProbeRefused: why not. What ran goes on.
         """
-        if len(source.encode(errors="surrogateescape")) > MAX_SOURCE_BYTES:
-            raise ProbeRefused("the source is too long", kind="limit", fix="make it smaller")
-        headers, include = await asyncio.to_thread(header_folders, self._host.cache)
+        asked = await make_request(self._host.cache, probe.dialect, probe.name, source)
         number = probe.last_generation + 1
         worker = _Worker(number, probe.take, probe.on_end)
-        request = {
-            "dialect": probe.dialect,
-            "name": probe.name,
-            "source": source,
-            "headers": headers,
-            "include": include,
-            "user": _user(self._uid),
+        request = asdict(asked) | {
+            "user": _user(self._client),
             "generation": number,
             "predecessor": probe.generation,
             "n_cpus": _n_possible_cpus(),
@@ -270,7 +219,7 @@ class ProbeLoader:
         try:
             ready = await worker.start(request, _statistics_fd())
         except _NotStarted as error:
-            refused = await self._explained(probe, source, error)
+            refused = await _explained(asked, error, _user(self._client))
             self._audit("probe_load", probe, source, f"refused: {error.kind}", worker)
             raise refused from None
         except BaseException:
@@ -280,21 +229,6 @@ class ProbeLoader:
         probe.pending = ready
         self._audit("probe_load", probe, source, "loaded", worker)
         return worker
-
-    async def _explained(self, probe: _Probe, source: str, error: _NotStarted) -> ProbeRefused:
-        """With the place in the source, by a check."""
-        problems: tuple[Problem, ...] = ()
-        if error.kind != "limit":
-            checked = await self._host.check(probe.dialect, probe.name, source, _user(self._uid))
-            problems = tuple(
-                problem for problem in checked.problems if problem.severity is Severity.ERROR
-            )
-        message = visible(error.message, 500)
-        if problems:
-            message = f"line {problems[0].span.line}: {problems[0].message}"
-            if len(problems) > 1:
-                message += f" (and {len(problems) - 1} more)"
-        return ProbeRefused(message, kind=error.kind, fix=_FIXES.get(error.kind), problems=problems)
 
     async def _let_through(self, worker: _Worker) -> None:
         try:
@@ -355,19 +289,12 @@ class ProbeLoader:
     def _audit(
         self, event: str, probe: _Probe, source: str, outcome: str, worker: _Worker
     ) -> None:
-        self._host.audit(
-            {
-                "event": event,
-                "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                "uid": self._uid,
-                "pid": self._pid,
-                "probe": probe.id,
-                "name": visible(probe.name, 200),
-                "generation": worker.number,
-                "sha256": hashlib.sha256(source.encode(errors="surrogateescape")).hexdigest(),
-                "programs": worker.tags,
-                "outcome": outcome,
-            }
+        self._host.write_down(
+            *(self._client, probe.name, source, outcome),
+            event=event,
+            id=probe.id,
+            generation=worker.number,
+            programs=worker.tags,
         )
 
 
@@ -697,21 +624,33 @@ def _statistics_fd() -> int | None:
         ) from None
 
 
-def _user(uid: int) -> User | None:
-    """Whom a worker becomes; None where it cannot, or need not."""
-    if uid == 0 or os.geteuid() != 0:
-        return None
-    try:
-        return User(uid, pwd.getpwuid(uid).pw_gid)
-    except KeyError:
-        return User(uid, uid)
+async def _explained(asked: Request, error: _NotStarted, user: User) -> ProbeRefused:
+    """With the place in the source, by a check."""
+    problems: tuple[Problem, ...] = ()
+    if error.kind != "limit":
+        checked = await asyncio.to_thread(diagnose, asked, await try_out(asked, user))
+        problems = tuple(each for each in checked.problems if each.severity is Severity.ERROR)
+    message = visible(error.message, 500)
+    if problems:
+        message = f"line {problems[0].span.line}: {problems[0].message}"
+        if len(problems) > 1:
+            message += f" (and {len(problems) - 1} more)"
+    return ProbeRefused(message, kind=error.kind, fix=_FIXES.get(error.kind), problems=problems)
 
 
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+def _user(client: Client) -> User:
+    """Whom a worker becomes.
+
+    Raises:
+        ProbeRefused: nothing would keep a compiler from opening what that user may not.
+    """
+    if client.uid != os.geteuid() and not landlock_version():
+        raise ProbeRefused(
+            "this kernel cannot fence in a compiler (landlock), so the agent loads no probe of users",
+            kind="permission",
+            fix=None,
+        )
+    return User(client.uid, client.gid)
 
 
 def _n_possible_cpus() -> int:

@@ -32,7 +32,6 @@ from typing import Any
 from linnix_ls.playground import bpf_syscall, policy, sandbox
 from linnix_ls.playground.attachments import Attachments
 from linnix_ls.playground.buffers import Buffers
-from linnix_ls.playground.c_source import CSource
 from linnix_ls.playground.compiled import (
     KEPT,
     MAP_TYPES,
@@ -405,9 +404,7 @@ def main() -> None:
     if request["dialect"] == Dialect.LIBBPF:
         libbpf = importlib.import_module("linnix_ls.playground.libbpf")
     own = (sys.prefix, sys.base_prefix, str(Path(__file__).parents[1]))
-    user = sandbox.User(*request["user"]) if request["user"] else None
-    sandbox.confine(user, (*own, request["headers"], *request["include"]))
-    request["contexts"] = CSource(request["source"]).contexts
+    sandbox.confine(sandbox.User(*request["user"]), (*own, request["headers"], *request["include"]))
     try:
         probe = _Probe(request, bcc, libbpf)
     except _Refused as error:
