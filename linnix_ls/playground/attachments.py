@@ -73,6 +73,4 @@ class Attachments:
 def _online_cpus() -> list[int]:
     with open("/sys/devices/system/cpu/online", encoding="ascii") as file:
         ranges = [part.partition("-") for part in file.read().strip().split(",")]
-    return [
-        cpu for first, _, last in ranges for cpu in range(int(first), int(last or first) + 1)
-    ]
+    return [cpu for first, _, last in ranges for cpu in range(int(first), int(last or first) + 1)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _SYS_BPF = {"x86_64": 321, "aarch64": 280, "ppc64le": 361, "s390x": 351, "riscv64": 280}
@@ -15,6 +16,9 @@ _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_NEXT_KEY, _PROG_LOAD = 0, 1, 2, 4, 5
 _OBJECT_INFO, _RAW_TRACEPOINT_OPEN, _ENABLE_STATS = 15, 17, 32
 
 ARRAY, MMAPABLE = 2, 1 << 10  # of enum bpf_map_type; a flag of maps
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _LoadAttributes(ctypes.Structure):
@@ -191,10 +195,11 @@ def _try(
 
 
 def _bpf(command: int, attributes: ctypes.Structure | ctypes.c_uint32) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
-    number = _SYS_BPF[platform.machine()]
-    result = libc.syscall(
-        number, command, ctypes.byref(attributes), ctypes.sizeof(attributes)
+    result = _libc.syscall(
+        _SYS_BPF[platform.machine()],
+        command,
+        ctypes.byref(attributes),
+        ctypes.sizeof(attributes),
     )
     if result < 0:
         error = ctypes.get_errno()
@@ -241,20 +246,18 @@ def update(map_fd: int, key: bytes, value: bytes) -> None:
     _bpf(_MAP_UPDATE, attributes)
 
 
-def next_key(map_fd: int, key: bytes | None, key_size: int) -> bytes | None:
-    """The key after that one, or the first; None at the end, and for maps that have no keys."""
-    key_buffer = None if key is None else ctypes.create_string_buffer(key, max(len(key), 1))
-    following = ctypes.create_string_buffer(max(key_size, 1))
-    attributes = _ElementAttributes(
-        map_fd=map_fd,
-        key=0 if key_buffer is None else ctypes.addressof(key_buffer),
-        value=ctypes.addressof(following),
-    )
-    try:
-        _bpf(_MAP_NEXT_KEY, attributes)
-    except OSError:
-        return None
-    return following.raw
+def keys(map_fd: int, key_size: int) -> Iterator[bytes]:
+    """All keys, in the kernel's order. If one is removed meanwhile it begins anew: bound it."""
+    key = ctypes.create_string_buffer(max(key_size, 1))
+    address = ctypes.addressof(key)
+    attributes = _ElementAttributes(map_fd=map_fd, key=0, value=address)
+    while True:
+        try:
+            _bpf(_MAP_NEXT_KEY, attributes)
+        except OSError:
+            return
+        yield key.raw
+        attributes.key = address  # the next key takes the place of the one before
 
 
 def program_info(fd: int) -> ProgramInfo:

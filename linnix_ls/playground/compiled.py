@@ -117,12 +117,12 @@ class CompileError(Exception):
 BeforeLoading = Callable[[list[Program], list[MapSize]], None]
 
 
-def describe(layout: type[Any] | None) -> Any:
-    """A layout as JSON, equal for equal ones."""
+def describe(layout: Any) -> Any:
+    """A layout (None: of which nothing is known) as JSON, equal for equal ones."""
     if layout is None:
         return None
     if issubclass(layout, (ctypes.Structure, ctypes.Union)):
-        return [[name, describe(kind), *bits] for name, kind, *bits in layout._fields_]  # type: ignore[misc]
+        return [[name, describe(kind), *bits] for name, kind, *bits in layout._fields_]
     if issubclass(layout, ctypes.Array):
         return [layout._length_, describe(layout._type_)]
     return layout.__name__
@@ -197,7 +197,9 @@ def _bcc_maps(module: Any, lib: Any, source: CSource) -> list[ProbeMap]:
                 size,
                 lib.bpf_table_flags_id(module.module, index),
                 lib.bpf_table_fd(module.module, name),
-                _of_size(_layout(module, lib.bpf_table_key_desc(module.module, name)), size.key_size),
+                _of_size(
+                    _layout(module, lib.bpf_table_key_desc(module.module, name)), size.key_size
+                ),
                 _of_size(
                     _layout(module, lib.bpf_table_leaf_desc(module.module, name)), size.value_size
                 ),

@@ -73,7 +73,7 @@ class ProbeRefused(PlaygroundError):
 
 _FIXES = {
     "policy": "a probe of the playground only looks: record it, and act in user space",
-    "attach": "attach it to a tracepoint that this kernel has, by TRACEPOINT_PROBE(category, event)",
+    "attach": "attach it to what this kernel has, such as TRACEPOINT_PROBE(sched, sched_switch)",
     "limit": "make it smaller",
     "compile": "correct what the compiler says",
     "load": "correct what the verifier says",
@@ -94,7 +94,7 @@ class ProbeHost:
 
 
 class ProbeLoader:
-    """One client's probes. See `base.Playground`; checks and permission are `service`'s business."""
+    """One client's probes. See `base.Playground`; checks and permission are `service`'s."""
 
     def __init__(self, host: ProbeHost, client: Client) -> None:
         self._host = host
@@ -141,9 +141,7 @@ class ProbeLoader:
             await self.unload(probe.id)
         return probe.handle()
 
-    async def replace(
-        self, probe_id: str, source: str, *, trial_s: float = TRIAL_S
-    ) -> ProbeHandle:
+    async def replace(self, probe_id: str, source: str, *, trial_s: float = TRIAL_S) -> ProbeHandle:
         """See the protocol."""
         probe = self._find(probe_id)
         async with probe.lock:
@@ -286,9 +284,7 @@ class ProbeLoader:
                 f" The source before it runs again, as generation {probe.generation}"
             )
 
-    def _audit(
-        self, event: str, probe: _Probe, source: str, outcome: str, worker: _Worker
-    ) -> None:
+    def _audit(self, event: str, probe: _Probe, source: str, outcome: str, worker: _Worker) -> None:
         self._host.write_down(
             *(self._client, probe.name, source, outcome),
             event=event,
@@ -646,7 +642,8 @@ def _user(client: Client) -> User:
     """
     if client.uid != os.geteuid() and not landlock_version():
         raise ProbeRefused(
-            "this kernel cannot fence in a compiler (landlock), so the agent loads no probe of users",
+            "this kernel cannot fence in a compiler (landlock), so the agent loads no probe of"
+            " users",
             kind="permission",
             fix=None,
         )

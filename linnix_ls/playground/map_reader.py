@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import Any
 
 from linnix_ls.playground import bpf_syscall
@@ -23,8 +24,7 @@ def read_map(each: ProbeMap, n_cpus: int) -> dict[str, Any]:
     n_entries = n_bytes = 0
     if each.type not in _WITHOUT_VALUES:
         limit = min(each.size.max_entries, MAX_COUNTED)
-        key = bpf_syscall.next_key(each.fd, None, each.size.key_size)
-        while key is not None and n_entries < limit:
+        for key in islice(bpf_syscall.keys(each.fd, each.size.key_size), limit):
             n_entries += 1
             if len(entries) < MAX_ENTRIES and n_bytes < MAX_TEXT_BYTES:
                 values = _values(each, key, n_cpus)
@@ -37,7 +37,6 @@ def read_map(each: ProbeMap, n_cpus: int) -> dict[str, Any]:
             elif each.type in _ARRAYS:
                 n_entries = each.size.max_entries
                 break
-            key = bpf_syscall.next_key(each.fd, key, each.size.key_size)
     return {
         "name": each.name,
         "type": MAP_TYPES.get(each.type, f"type {each.type}"),

@@ -21,7 +21,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (ctypes.Structure, ctypes.Union)):
         return {
             visible(name): plain(getattr(value, name))
-            for name, *_ in value._fields_  # type: ignore[misc]
+            for name, *_ in value._fields_
             if not name.startswith(_PADDING)
         }
     if isinstance(value, ctypes.Array):

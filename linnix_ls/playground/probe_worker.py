@@ -15,6 +15,7 @@ process, and for the constants by `loader`.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import json
@@ -227,7 +228,7 @@ class _Probe:
     def measure(self) -> int:
         """Run time in the window until now, in ns."""
         now_s = time.monotonic()
-        total_ns = sum(each["run_time_ns"] for each in self.programs())
+        total_ns: int = sum(each["run_time_ns"] for each in self.programs())
         self._costs.append((now_s, total_ns))
         while len(self._costs) > 2 and self._costs[1][0] <= now_s - COST_WINDOW_S:
             self._costs.popleft()
@@ -337,6 +338,8 @@ class _Orders:
 
 
 def _serve(probe: _Probe, orders: _Orders, channel: _Channel, ends_s: float) -> None:
+    told_lost = 0
+
     def pass_on() -> None:
         events, n_lost = probe.events(), probe.losses()
         nonlocal told_lost
@@ -349,7 +352,6 @@ def _serve(probe: _Probe, orders: _Orders, channel: _Channel, ends_s: float) -> 
         pass_on()
         channel.tell(ended=message, why=why, reading=probe.reading())
 
-    told_lost = 0
     while True:
         order = orders.next(DRAIN_INTERVAL_S)
         pass_on()
@@ -424,10 +426,8 @@ def main() -> None:
         tags=probe.tags(),
         targets=[each["attached_to"] for each in probe.programs()],
     )
-    try:
+    with contextlib.suppress(EOFError, BrokenPipeError):
         _serve(probe, orders, channel, time.monotonic() + request["ttl_s"])
-    except (EOFError, BrokenPipeError):
-        pass
     # Not through the destructors of libraries that we do not know.
     os._exit(0)
 
