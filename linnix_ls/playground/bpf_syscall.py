@@ -155,10 +155,10 @@ def load(
     Args:
         attach: expected attach type and BTF id, of programs that are attached by these.
     """
-    fd, errno, _ = _try(prog_type, instructions, license_text, name, 0, attach)
+    fd, errno, _ = _try(prog_type, instructions, license_text, name, 0, attach=attach)
     if fd is not None:
         return Loaded(fd, 0, "")
-    fd, _, log = _try(prog_type, instructions, license_text, name, log_bytes, attach)
+    fd, _, log = _try(prog_type, instructions, license_text, name, log_bytes, attach=attach)
     if fd is not None:  # it was a matter of the moment: memory, a lock
         return Loaded(fd, 0, "")
     return Loaded(None, errno, log)
@@ -170,6 +170,7 @@ def _try(
     license_text: bytes,
     name: bytes,
     log_bytes: int,
+    *,
     attach: tuple[int, int],
 ) -> tuple[int | None, int, str]:
     code = ctypes.create_string_buffer(instructions, len(instructions))

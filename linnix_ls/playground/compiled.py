@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from linnix_ls.playground import bpf_syscall
+from linnix_ls.playground import bpf_syscall, btf
 from linnix_ls.playground.c_source import CSource
 from linnix_ls.playground.check_worker import bcc_module, bcc_programs, compiled_object
 from linnix_ls.playground.dialect import numbered
@@ -143,7 +143,7 @@ def compile_bcc(bcc: Any, request: dict[str, Any]) -> Compiled:
     try:
         try:
             module = bcc_module(bcc, text + layouts, request)
-        except Exception:  # noqa: BLE001 - libbcc raises bare Exception
+        except Exception:  # libbcc raises no other
             # That type may be unknown at the end of the file: then it is not told what it carries.
             if not records:
                 raise
@@ -242,20 +242,26 @@ def compile_libbpf(
         result = compiled_object(request)
     if result.returncode:
         raise CompileError("clang")
-    opened = library.open_for_life(result.stdout)
+    try:
+        opened = library.open_for_life(result.stdout)
+    except OSError as error:
+        raise CompileError(f"libbpf: {error.strerror}") from error
     infos, maps = opened.programs(), opened.maps()
     targets = {info.name: _section_target(info.section, info.type) for info in infos}
     before_loading(
         [Program(info.name, info.type, info.code, targets[info.name]) for info in infos],
         [MapSize(*each) for each in maps],
     )
-    opened.load()
+    try:
+        opened.load()
+    except OSError as error:
+        raise CompileError(f"libbpf: {error.strerror}") from error
     types = btf.Types.of_object(result.stdout)
     programs = []
-    for info in opened.loaded_programs():
+    for info, fd in opened.loaded_programs():
         attach = (0, 0)
         if info.type == TRACING:
-            attach = (_BPF_TRACE_RAW_TP, bpf_syscall.program_info(info.fd).attach_btf_id)
+            attach = (_BPF_TRACE_RAW_TP, bpf_syscall.program_info(fd).attach_btf_id)
         programs.append(Program(info.name, info.type, info.code, targets[info.name], attach))
     opened.unload_programs()
     found = []

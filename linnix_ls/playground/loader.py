@@ -108,8 +108,8 @@ class ProbeLoader:
         self, dialect: Dialect, name: str, source: str, *, ttl_s: float = 600.0
     ) -> ProbeHandle:
         """See the protocol."""
-        n_running = sum(probe.problem is None for probe in self._probes.values())
-        if n_running + self._n_starting >= MAX_PROBES or self._host.n_probes >= MAX_PROBES_IN_ALL:
+        n_probes = len(self._probes) + self._n_starting
+        if n_probes >= MAX_PROBES or self._host.n_probes >= MAX_PROBES_IN_ALL:
             raise ProbeRefused(
                 f"{MAX_PROBES} probes of a client run at a time, {MAX_PROBES_IN_ALL} of all",
                 kind="limit",
@@ -173,8 +173,9 @@ class ProbeLoader:
         probe = self._find(probe_id)
         del self._probes[probe_id]
         probe.end_trial()
-        await probe.worker.kill()
-        probe.close()
+        async with probe.lock:
+            await probe.worker.kill()
+            probe.close()
         self._host.n_probes -= 1
         self._audit("probe_unload", probe, probe.source, "unloaded", probe.worker)
 
@@ -241,12 +242,16 @@ class ProbeLoader:
         try:
             await self._let_through(worker)
         except BaseException:
-            await old.order("let_through")  # if the new one had come so far
+            probe.forget_pending()
+            with contextlib.suppress(PlaygroundError):  # it has ended by itself
+                await old.order("let_through")  # if the new one had come so far
             raise
         probe.run(worker, source)
-        with contextlib.suppress(PlaygroundError):  # it had ended by itself
-            await old.order("stop")  # with the last of its events
-        await old.kill()
+        try:
+            with contextlib.suppress(PlaygroundError):
+                await old.order("stop")  # with the last of its events
+        finally:
+            await old.kill()
 
     async def _try(self, probe: _Probe, before: _Before, trial_s: float) -> None:
         """Watch the new generation, and go back if it fails."""
@@ -402,6 +407,8 @@ class _Probe:
         if generation == self.generation:
             self.problem, self.ended_why = message, why
             self.last = reading or self.last
+            if why == "time" or self.trial is None or self.trial.done():
+                self.close()  # nothing will go on with its maps
 
     def reading(self, since_event: int) -> ProbeReading:
         last = self.last or {}
@@ -435,14 +442,19 @@ class _Probe:
 
     def close(self) -> None:
         """Let go of the descriptors."""
-        fds = {fd for _, fd in self.maps.values()}
-        if self.gate_fd is not None:
-            fds.add(self.gate_fd)
-        if self.pending is not None:
-            fds |= {self.pending.gate_fd, *(fd for _, fd in self.pending.maps.values())}
-        for fd in fds:
+        self.forget_pending()
+        for _, fd in self.maps.values():
             os.close(fd)
-        self.maps, self.gate_fd, self.pending = {}, None, None
+        if self.gate_fd is not None:
+            os.close(self.gate_fd)
+        self.maps, self.gate_fd = {}, None
+
+    def forget_pending(self) -> None:
+        """A worker that was attached does not become the probe."""
+        pending, self.pending = self.pending, None
+        if pending is not None:
+            for fd in (pending.gate_fd, *(fd for _, fd in pending.maps.values())):
+                os.close(fd)
 
 
 @dataclass
@@ -569,10 +581,13 @@ class _Worker:
             await self._listening
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
-        with contextlib.suppress(ConnectionError, ValueError):
+        assert self._process is not None and self._process.stdin is not None
+        try:
             while line := await reader.readline():
                 self._on_message(json.loads(line))
-        assert self._process is not None and self._process.stdin is not None
+        except (ConnectionError, ValueError):  # it speaks no more, or more than anyone can read
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.stdin.close()
         self._writer.close()
         status = await self._process.wait()
