@@ -118,7 +118,8 @@ class Types:
         if found.kind == _FLOAT:
             return ctypes.c_double if found.size == 8 else ctypes.c_float
         if found.kind == _ARRAY:
-            return self._layout(found.numbers[0]) * found.numbers[2]
+            array: type[Any] = self._layout(found.numbers[0]) * found.numbers[2]
+            return array
         if found.kind in (_STRUCT, _UNION) and not found.has_bit_fields:
             return self._record(found)
         raise _NoLayout
