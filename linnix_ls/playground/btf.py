@@ -67,7 +67,7 @@ class Types:
     @classmethod
     def of_object(cls, content: bytes) -> Types:
         """Of an object file's content; none where it has no .BTF."""
-        elf = ELFFile(io.BytesIO(content))  # type: ignore[no-untyped-call]
+        elf = ELFFile(io.BytesIO(content))
         section = elf.get_section_by_name(".BTF")
         return cls(list(_parsed(section.data())) if section else [])
 
@@ -150,7 +150,7 @@ class Types:
 
 def license_of(content: bytes) -> bytes:
     """What an object says of its licence."""
-    elf = ELFFile(io.BytesIO(content))  # type: ignore[no-untyped-call]
+    elf = ELFFile(io.BytesIO(content))
     section = elf.get_section_by_name("license")
     return section.data().split(b"\0")[0] if section else b""
 

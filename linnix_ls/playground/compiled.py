@@ -21,7 +21,7 @@ from linnix_ls.playground.dialect import numbered
 from linnix_ls.playground.policy import PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT, TRACING, MapSize
 
 # Kinds of maps, of enum bpf_map_type.
-PERF_BUFFER, RING_BUFFER = 4, 27
+PERF_BUFFER, STACK_TRACES, RING_BUFFER = 4, 7, 27
 MAP_TYPES = {
     1: "hash",
     2: "array",

@@ -26,7 +26,7 @@ from linnix_ls.playground.policy import PERF_EVENT
 MAX_PLACES = 64  # that a probe is attached at over all its generations
 _LINE_BYTES = 64  # one cache line for each mark, or CPUs would slow each other down
 _CPU_NUMBER = 8  # bpf_get_smp_processor_id()
-_MAP_FD, _MAP_VALUE = 1, 2  # BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE
+_MAP_FD, _MAP_VALUE, _FUNCTION = 1, 2, 4  # BPF_PSEUDO_MAP_FD, …_MAP_VALUE, …_FUNC
 _LOAD_64 = 0x18
 
 
@@ -95,6 +95,15 @@ def _map_value(register: int, fd: int) -> tuple[bytes, bytes]:
     return (
         _instruction(_LOAD_64, register, _MAP_VALUE, immediate=fd),
         _instruction(0),
+    )
+
+
+def has_callbacks(code: bytes) -> bool:
+    """Whether it hands functions of its own to helpers (bpf_loop): the kernel wants to know their
+    types, which is not told with bytecode alone."""
+    return any(
+        code[at] == _LOAD_64 and code[at + 1] >> 4 == _FUNCTION
+        for at in range(0, len(code) - 15, 8)
     )
 
 

@@ -199,7 +199,7 @@ class ProbeLoader:
         Raises:
             ProbeRefused: why not. What ran goes on.
         """
-        asked = await make_request(self._host.cache, probe.dialect, probe.name, source)
+        asked = await make_request(self._host.cache, probe.dialect, source)
         number = probe.last_generation + 1
         worker = _Worker(number, probe.take, probe.on_end)
         request = asdict(asked) | {

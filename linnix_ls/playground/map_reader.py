@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import struct
 from itertools import islice
 from typing import Any
 
 from linnix_ls.playground import bpf_syscall
-from linnix_ls.playground.compiled import MAP_TYPES, PER_CPU, PERF_BUFFER, RING_BUFFER, ProbeMap
+from linnix_ls.playground.compiled import (
+    MAP_TYPES,
+    PER_CPU,
+    PERF_BUFFER,
+    RING_BUFFER,
+    STACK_TRACES,
+    ProbeMap,
+)
 from linnix_ls.playground.plain import read, total
 
 MAX_ENTRIES = 200
@@ -29,7 +38,7 @@ def read_map(each: ProbeMap, n_cpus: int) -> dict[str, Any]:
             if len(entries) < MAX_ENTRIES and n_bytes < MAX_TEXT_BYTES:
                 values = _values(each, key, n_cpus)
                 if values:
-                    entry = (read(each.key, key), total(values))
+                    entry = (_key(each, key), total(values))
                     n_bytes += len(json.dumps(entry))
                     entries.append(entry)
                     if each.type in PER_CPU:
@@ -47,13 +56,24 @@ def read_map(each: ProbeMap, n_cpus: int) -> dict[str, Any]:
     }
 
 
+def _key(each: ProbeMap, key: bytes) -> Any:
+    return read(ctypes.c_uint32 if each.type == STACK_TRACES else each.key, key)
+
+
 def _values(each: ProbeMap, key: bytes, n_cpus: int) -> list[Any]:
     size = each.size.value_size
     if each.type not in PER_CPU:
         raw = bpf_syscall.lookup(each.fd, key, size)
-        return [] if raw is None else [read(each.value, raw)]
+        if raw is None:
+            return []
+        return [_addresses(raw) if each.type == STACK_TRACES else read(each.value, raw)]
     stride = (size + 7) // 8 * 8
     raw = bpf_syscall.lookup(each.fd, key, stride * n_cpus)
     if raw is None:
         return []
     return [read(each.value, raw[at : at + size]) for at in range(0, stride * n_cpus, stride)]
+
+
+def _addresses(raw: bytes) -> list[int]:
+    """Of a stack, innermost first; what it did not fill is zero."""
+    return [address for (address,) in struct.iter_unpack("<Q", raw[: len(raw) // 8 * 8]) if address]

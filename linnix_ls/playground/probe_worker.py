@@ -46,7 +46,7 @@ from linnix_ls.playground.compiled import (
     compile_libbpf,
 )
 from linnix_ls.playground.dialect import Dialect
-from linnix_ls.playground.gate import MAX_PLACES, Gate, with_maps
+from linnix_ls.playground.gate import MAX_PLACES, Gate, has_callbacks, with_maps
 from linnix_ls.playground.map_reader import read_map
 from linnix_ls.playground.plain import read
 from linnix_ls.tracer.bcc_worker import import_bcc
@@ -114,6 +114,7 @@ class _Probe:
             old = before.get(each.name)
             if old and each.type in KEPT and old["definition"] == each.definition:
                 fds[each.fd] = old["fd"]
+                os.close(each.fd)  # who made it does not use it again
                 each.fd = old["fd"]
                 self.kept.append(each.name)
         return fds
@@ -121,6 +122,12 @@ class _Probe:
     def _load(self, fds: dict[int, int], predecessor: int) -> None:
         places: dict[str, int] = {}
         for program in self._compiled.programs:
+            if has_callbacks(program.code):
+                raise _Refused(
+                    "limit",
+                    f"{program.name} passes a function to a helper (bpf_loop and the like), which"
+                    " can be checked, and not run here: write a loop instead",
+                )
             target = str(program.target)
             places[target] = places.get(target, 0) + 1
             code = self.gate.in_front_of(

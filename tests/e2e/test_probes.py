@@ -389,6 +389,49 @@ async def test_nothing_is_left_when_the_owner_is_killed(cache):
     await until_nothing_remains(written, map_name)
 
 
+async def test_an_agent_runs_probes_and_ends_them_with_their_client(tmp_path):
+    path = tmp_path / "agent.sock"
+    map_name = f"m{secrets.token_hex(4)}"
+    agent = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "linnix_ls.cli.main", "agent", "--socket", str(path)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+
+        async def listens():
+            return path.is_socket()
+
+        await until(listens)
+        reader, writer = await asyncio.open_unix_connection(path, limit=64 << 20)
+
+        async def ask(method, **params):
+            request = {"id": 1, "method": method, "params": params}
+            writer.write(json.dumps(request).encode() + b"\n")
+            while (answer := json.loads(await reader.readline())).get("id") != 1:
+                pass
+            return answer["result"]
+
+        source = SENDER.replace("counts", map_name)
+        handle = await ask("probe_load", dialect="bcc", name="x", source=source, ttl_s=60)
+        await ask("probe_replace", probe_id=handle["id"], source=f"{source}\n", trial_s=0)
+        with subprocess.Popen(["/bin/true"]) as process:
+            pass
+
+        async def found():
+            reading = await ask("probe_read", probe_id=handle["id"], since_event=0)
+            return [e for e in reading["events"] if e["fields"]["pid"] == process.pid]
+
+        (event,) = await until(found)
+        assert event["generation"] == 2
+        assert n_remaining([], map_name) == 1
+        writer.close()
+        await until_nothing_remains([], map_name)
+    finally:
+        agent.terminate()
+        await agent.wait()
+
+
 async def test_loading_and_unloading_leaves_nothing(client, written):
     map_name = f"m{secrets.token_hex(4)}"
     source = SENDER.replace("counts", map_name)
