@@ -122,9 +122,12 @@ class Probes:
         document = self._open.get(uri)
         if document is None:
             return
+        before = document.diagnostics
         for change in changes:
             if isinstance(change, types.TextDocumentContentChangePartial):
                 document.diagnostics = [_moved(each, change) for each in document.diagnostics]
+        if document.diagnostics != before:
+            self._publish(uri, document.diagnostics)
         self._check(uri, after_s=PAUSE_S)
 
     def saved(self, uri: str) -> None:

@@ -33,11 +33,12 @@ _N_ACCESS_BITS_LATER = 16
 _NET_TCP = 0b11
 _SCOPES = 0b11  # abstract unix sockets, signals
 
-SYSTEM_FOLDERS = (
+SYSTEM_PATHS = (
     *("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin"),
     *("/etc/alternatives", "/etc/ld.so.cache"),
     *("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events", "/sys/kernel/btf"),
-    *("/sys/devices/system/cpu", "/proc/version"),
+    # Which helpers and symbols there are; without addresses.
+    *("/sys/devices/system/cpu", "/proc/version", "/proc/kallsyms"),
 )
 
 
@@ -91,7 +92,7 @@ def confine(user: User | None, readable: Iterable[str]) -> None:
     """
     parent = os.getppid()
     _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-    is_fenced = _fence((*SYSTEM_FOLDERS, *readable))
+    is_fenced = _fence((*SYSTEM_PATHS, *readable))
     if user is not None and (user.uid, user.gid) != (os.geteuid(), os.getegid()):
         _checked(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
         os.setgroups([])

@@ -798,6 +798,7 @@ class TestCapabilities:
             assert sorted(capabilities["executeCommandProvider"]["commands"]) == [
                 "linnix.dismiss",
                 "linnix.explain",
+                "linnix.playground.showLog",
                 "linnix.reproduce",
                 "linnix.stopProcess",
                 "linnix.tryFix",
