@@ -279,10 +279,11 @@ async def run_agent(
         if exit_when_idle_s is not None:
             leave_if_idle_for(exit_when_idle_s)
 
+    from linnix_ls.playground.loader import ProbeHost
     from linnix_ls.playground.permission import Client
     from linnix_ls.playground.service import Service
 
-    service = Service(cache_dir())
+    service = Service(cache_dir(), ProbeHost(cache_dir()).open)
     server = FeedServer(
         hub,
         path or default_socket_path(),

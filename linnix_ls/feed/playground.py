@@ -29,6 +29,12 @@ class RemotePlayground:
         )
         return protocol.PROBE_HANDLE.validate_python(answer)
 
+    async def replace(self, probe_id: str, source: str, *, trial_s: float) -> ProbeHandle:
+        answer = await self._ask_of(
+            "probe_replace", probe_id=probe_id, source=source, trial_s=trial_s
+        )
+        return protocol.PROBE_HANDLE.validate_python(answer)
+
     async def read(self, probe_id: str, since_event: int) -> ProbeReading:
         answer = await self._ask_of("probe_read", probe_id=probe_id, since_event=since_event)
         return protocol.PROBE_READING.validate_python(answer)

@@ -67,7 +67,9 @@ FIRST_METHODS = frozenset(
 )
 METHODS = FIRST_METHODS | {"watch_tag", "unwatch_tag", "runs", "run", "stack"}
 # Of agents that have a playground, too.
-PLAYGROUND_METHODS = frozenset({"probe_check", "probe_load", "probe_read", "probe_unload"})
+PLAYGROUND_METHODS = frozenset(
+    {"probe_check", "probe_load", "probe_replace", "probe_read", "probe_unload"}
+)
 
 _SO_PEERGROUPS = 59  # socket(7) has no name for it in Python
 _MAX_GROUPS = 65536

@@ -108,6 +108,12 @@ class _ProbeLoad(_ProbeCheck):
     ttl_s: Annotated[float, Field(gt=0, strict=False)]
 
 
+class _ProbeReplace(_Params):
+    probe_id: str
+    source: _Source_text
+    trial_s: Annotated[float, Field(ge=0, le=600, strict=False)]
+
+
 class _ProbeRead(_Params):
     probe_id: str
     since_event: int
@@ -434,6 +440,11 @@ class _Connection:
     async def _probe_load(self, params: Any) -> Any:
         asked = _ProbeLoad.model_validate(params)
         handle = await self._probes.load(asked.dialect, asked.name, asked.source, ttl_s=asked.ttl_s)
+        return protocol.PROBE_HANDLE.dump_python(handle, mode="json")
+
+    async def _probe_replace(self, params: Any) -> Any:
+        asked = _ProbeReplace.model_validate(params)
+        handle = await self._probes.replace(asked.probe_id, asked.source, trial_s=asked.trial_s)
         return protocol.PROBE_HANDLE.dump_python(handle, mode="json")
 
     async def _probe_read(self, params: Any) -> Any:

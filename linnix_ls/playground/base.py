@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from linnix_ls.playground.dialect import Dialect
 
@@ -94,12 +94,18 @@ class ProbeHandle:
         id: for `Playground.read` and `unload`; of this connection only.
         programs: their names.
         ttl_s: it is detached after this, whoever asks for it.
+        generation: 1, and one more with each exchange that came about, or was taken back.
+        kept_maps, new_maps: what became of the maps of the generation before, and which began
+            empty.
     """
 
     id: str
     name: str
     programs: tuple[str, ...]
     ttl_s: float
+    generation: int = 1
+    kept_maps: tuple[str, ...] = ()
+    new_maps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,7 @@ class ProgramReading:
     attached_to: str
     run_count: int
     run_time_ns: int
+    n_instructions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,26 +124,37 @@ class MapReading:
     """What a map holds.
 
     Attributes:
-        entries: (key, value) in words, at most 200.
-        n_entries: of all.
-        is_histogram: keys are slots of powers of two.
+        entries: (key, value), at most 200: numbers, text in which every character shows, lists,
+            objects by field. Where each CPU has a value of its own, all of them together.
+        n_entries: of all; at most 100,000 are counted.
+        is_histogram: keys are slots of powers of two, or of the probe's own steps.
+        per_cpu: of each entry the value of each CPU, where they have one.
     """
 
     name: str
     type: str
-    entries: tuple[tuple[str, str], ...]
+    entries: tuple[tuple[Any, Any], ...]
     n_entries: int
     is_histogram: bool = False
+    per_cpu: tuple[list[Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeEvent:
-    """One record of a ring or perf buffer. `fields`: by name, values in words or numbers."""
+    """One record of a ring or perf buffer.
+
+    Attributes:
+        sequence: from 1 without gaps over all generations; what has been dropped is in `n_lost`.
+        ktime_ns: the record's own, where a field says it; else when it was read.
+        fields: by name, like a map's values; ``{"raw": hexadecimal}`` where the source does not
+            tell what the record is.
+    """
 
     sequence: int
     ktime_ns: int
     map: str
-    fields: dict[str, int | str]
+    fields: dict[str, Any]
+    generation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +166,8 @@ class ProbeReading:
         n_lost: events that were not kept, or dropped by the kernel.
         cpu_share: of one CPU, over the last second.
         problem: why it runs no more, in words; None while it does.
+        note: what was done about it without being asked, such as going back to the last good
+            source, and why.
     """
 
     programs: tuple[ProgramReading, ...]
@@ -158,6 +178,8 @@ class ProbeReading:
     age_s: float
     ttl_s: float
     problem: str | None = None
+    generation: int = 1
+    note: str | None = None
 
 
 class Playground(Protocol):
@@ -170,6 +192,12 @@ class Playground(Protocol):
 
     async def load(self, dialect: Dialect, name: str, source: str, *, ttl_s: float) -> ProbeHandle:
         """Attach it. Needs a permission of its own."""
+        ...
+
+    async def replace(self, probe_id: str, source: str, *, trial_s: float) -> ProbeHandle:
+        """Exchange a probe's source while it runs: no hit is missed, none counted twice. If the
+        new one cannot run, the old one goes on (and this raises); if it fails within `trial_s`,
+        the old one comes back, which its next reading says."""
         ...
 
     async def read(self, probe_id: str, since_event: int) -> ProbeReading: ...

@@ -32,6 +32,20 @@ _LOOPS = ("for_statement", "while_statement", "do_statement")
 _BCC_MAP = re.compile(r"^[ \t]*(BPF_[A-Z_]+)\s*\(\s*(\w+)", re.MULTILINE)
 _NO_MAPS = frozenset({"BPF_PROG", "BPF_KPROBE", "BPF_KRETPROBE", "BPF_CORE_READ"})
 _LIBBPF_MAP = re.compile(r"\}\s*(\w+)\s+SEC\s*\(\s*\"\.maps\"\s*\)")
+# What sends a record, by the names of BCC's methods and of the helpers, with where it stands among
+# the arguments; and what reserves one in a ring buffer, whose map stands first.
+_SENDS = re.compile(
+    r"\b(?:(?P<map>\w+)\s*\.\s*(?P<method>perf_submit|ringbuf_output|ringbuf_submit)"
+    r"|(?P<helper>bpf_perf_event_output|bpf_ringbuf_output|bpf_ringbuf_submit))\s*\("
+)
+_RECORD_AT = {"perf_submit": 1, "ringbuf_output": 0, "ringbuf_submit": 0}
+_HELPER_RECORD_AT = {"bpf_perf_event_output": (1, 3), "bpf_ringbuf_output": (0, 1)}
+_RESERVED = r"\b{}\s*=\s*(?:\([^()]*\)\s*)?bpf_ringbuf_reserve\s*\(\s*&?\s*(\w+)"
+_DECLARED = r"\b((?:struct|union)\s+\w+|[A-Za-z_]\w*)\s*\*?\s*\b{}\s*(?:[=;,\[])"
+_SCALARS = frozenset(
+    "u8 u16 u32 u64 s8 s16 s32 s64 __u8 __u16 __u32 __u64 __s8 __s16 __s32 __s64 int long short"
+    " char pid_t uid_t size_t".split()
+)
 _CONTEXT = re.compile(r"\b(\w+)\s*\(\s*struct\s+(\w+)\s*\*")
 
 
@@ -174,10 +188,75 @@ class CSource:
             found[match[1]] = self.text.count("\n", 0, match.start(1)) + 1
         return found
 
+    def is_histogram(self, name: str) -> bool:
+        """Whether a map is declared as one, or counted up by slots of powers of two."""
+        line = self.maps.get(name)
+        return (line is not None and "BPF_HISTOGRAM" in self.code(line)) or bool(
+            re.search(
+                rf"\b{re.escape(name)}\s*\.\s*(?:atomic_)?increment\s*\([^;]*\bbpf_log2l?\s*\(",
+                without_comments(self.text),
+            )
+        )
+
     @cached_property
     def contexts(self) -> dict[str, str]:
         """Functions, and the struct that their first argument points to."""
         return dict(_CONTEXT.findall(without_comments(self.text)))
+
+    @cached_property
+    def records(self) -> dict[str, list[str]]:
+        """Of each ring or perf buffer the types that are sent through it, where the text tells
+        them and every line of the file may use them; no typedefs of structs without a name."""
+        text = without_comments(self.text)
+        found: dict[str, list[str]] = {}
+        for match in _SENDS.finditer(text):
+            function = self.function_at(text.count("\n", 0, match.start()) + 1)
+            if function is None:
+                continue
+            body = "\n".join(map(self.code, range(function.first_line, function.last_line + 1)))
+            arguments = _arguments(text, match.end())
+            name, at = match["map"], _RECORD_AT.get(match["method"] or "")
+            if match["helper"] == "bpf_ringbuf_submit" and arguments:
+                at = 0
+                reserved = re.search(_RESERVED.format(re.escape(arguments[0].strip())), body)
+                name = reserved[1] if reserved else None
+            elif match["helper"]:
+                map_at, at = _HELPER_RECORD_AT[match["helper"]]
+                name = arguments[map_at].strip("& \t\n") if map_at < len(arguments) else None
+            if name is None or at is None or at >= len(arguments):
+                continue
+            kind = self._declared(arguments[at], body)
+            if kind and kind not in found.setdefault(name, []):
+                found[name].append(kind)
+        return found
+
+    def _declared(self, argument: str, body: str) -> str | None:
+        variable = re.search(r"(\w+)\s*$", argument)
+        declared = variable and re.search(_DECLARED.format(re.escape(variable[1])), body)
+        if not declared:
+            return None
+        kind = " ".join(declared[1].split())
+        tag = kind.split()[-1]
+        is_known = kind in _SCALARS or any(
+            re.search(rf"\b(?:struct|union)\s+{tag}\s*\{{|\}}\s*{tag}\s*;", self.code(line))
+            for line in range(1, len(self.lines) + 1)
+            if self.function_at(line) is None
+        )
+        return kind if is_known else None
+
+
+def _arguments(text: str, start: int) -> list[str]:
+    """Of a call, from behind its opening parenthesis."""
+    arguments, depth = [""], 0
+    for character in text[start : start + 500]:
+        if character == "," and not depth:
+            arguments.append("")
+            continue
+        depth += (character in "([") - (character in ")]")
+        if depth < 0:
+            return arguments
+        arguments[-1] += character
+    return []
 
 
 def _name_of(head: str) -> tuple[str, int]:

@@ -53,7 +53,7 @@ Tell = Callable[..., None]
 
 def main() -> None:
     """Check what stdin says, and tell."""
-    _limit()
+    limit()
     request = json.load(sys.stdin)
     is_bcc = request["dialect"] == Dialect.BCC
     result = open(int(sys.argv[1]), "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - for our whole life
@@ -94,7 +94,7 @@ def _import_libbpf() -> Libbpf:
         ) from error
 
 
-def _limit() -> None:
+def limit() -> None:
     # An agent is in more of a hurry than a compiler need be.
     os.setpriority(os.PRIO_PROCESS, 0, max(0, os.getpriority(os.PRIO_PROCESS, 0)))
     for what, limit in (
@@ -109,22 +109,15 @@ def _limit() -> None:
 
 
 def _check_bcc(bcc: Any, request: dict[str, Any], tell: Tell) -> None:
-    os.environ["BCC_KERNEL_SOURCE"] = request["headers"]
     lib = bcc.libbcc.lib
-
-    class Module(bcc.BPF):  # type: ignore[misc]
-        def _trace_autoload(self) -> None:
-            """Nothing is loaded by itself, and nothing attached."""
-
-    flags = [*(f"-I{folder}" for folder in request["include"]), "-Wall", "-Wno-unused-function"]
     debug_source = 8  # prints the program with the source line of each instruction
     try:
-        module = Module(text=numbered(request["source"]), debug=debug_source, cflags=flags)
+        module = bcc_module(bcc, numbered(request["source"]), request, debug_source)
     except Exception as error:  # noqa: BLE001 - libbcc raises bare Exception; stderr says more
         tell(failed=str(error))
         return
     tell(maps=_bcc_maps(module, lib))
-    for name, prog_type in _bcc_programs(module, lib, request["contexts"]):
+    for name, prog_type in bcc_programs(module, lib, request["contexts"]):
         tell(stage="load", name=name)
         code = module.dump_func(name.encode())
         told = _described(name, prog_type, code)
@@ -134,6 +127,18 @@ def _check_bcc(bcc: Any, request: dict[str, Any], tell: Tell) -> None:
             )
             told |= {"errno": loaded.errno, "log": loaded.log}
         tell(program=told)
+
+
+def bcc_module(bcc: Any, text: str, request: dict[str, Any], debug: int = 0) -> Any:
+    """BCC's module of a source: compiled, its maps made, nothing loaded and nothing attached."""
+    os.environ["BCC_KERNEL_SOURCE"] = request["headers"]
+
+    class Module(bcc.BPF):  # type: ignore[misc]
+        def _trace_autoload(self) -> None:
+            """Else it would load and attach what it knows by name."""
+
+    flags = [*(f"-I{folder}" for folder in request["include"]), "-Wall", "-Wno-unused-function"]
+    return Module(text=text, debug=debug, cflags=flags)
 
 
 def _described(name: str, prog_type: int, code: bytes) -> dict[str, Any]:
@@ -171,7 +176,7 @@ def _bcc_maps(module: Any, lib: Any) -> list[tuple[str, int, int, int, int]]:
     ]
 
 
-def _bcc_programs(module: Any, lib: Any, contexts: dict[str, str]) -> Iterator[tuple[str, int]]:
+def bcc_programs(module: Any, lib: Any, contexts: dict[str, str]) -> Iterator[tuple[str, int]]:
     for index in range(lib.bpf_num_functions(module.module)):
         name = os.fsdecode(lib.bpf_function_name(module.module, index))
         known = next(
@@ -181,18 +186,7 @@ def _bcc_programs(module: Any, lib: Any, contexts: dict[str, str]) -> Iterator[t
 
 
 def _check_libbpf(library: Libbpf, request: dict[str, Any], tell: Tell) -> None:
-    compiled = subprocess.run(
-        [
-            *("clang", "-target", "bpf", "-g", "-O2", "-Wall", "-x", "c", "-c", "-o", "-"),
-            *("-fno-crash-diagnostics", "-fno-color-diagnostics"),
-            *(f"-I{folder}" for folder in request["include"]),
-            f"-D__TARGET_ARCH_{_libbpf_architecture()}",
-            "-",
-        ],
-        input=f'#line 1 "{request["name"]}"\n{request["source"]}'.encode(errors="surrogateescape"),
-        stdout=subprocess.PIPE,
-        check=False,
-    )
+    compiled = compiled_object(request)
     if compiled.returncode:
         tell(failed="clang", status=compiled.returncode)
         return
@@ -217,6 +211,22 @@ def _check_libbpf(library: Libbpf, request: dict[str, Any], tell: Tell) -> None:
             number, log = library.load_alone(compiled.stdout, program.name, LOG_BYTES)
             told |= {"errno": number, "log": log}
         tell(program=told)
+
+
+def compiled_object(request: dict[str, Any]) -> subprocess.CompletedProcess[bytes]:
+    """clang's run over a source of libbpf's dialect; the object file is its stdout."""
+    return subprocess.run(
+        [
+            *("clang", "-target", "bpf", "-g", "-O2", "-Wall", "-x", "c", "-c", "-o", "-"),
+            *("-fno-crash-diagnostics", "-fno-color-diagnostics"),
+            *(f"-I{folder}" for folder in request["include"]),
+            f"-D__TARGET_ARCH_{_libbpf_architecture()}",
+            "-",
+        ],
+        input=f'#line 1 "{request["name"]}"\n{request["source"]}'.encode(errors="surrogateescape"),
+        stdout=subprocess.PIPE,
+        check=False,
+    )
 
 
 def _libbpf_architecture() -> str:

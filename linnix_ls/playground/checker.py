@@ -86,7 +86,7 @@ async def try_out(
             pass_fds=(result_fd,),
             start_new_session=True,
             cwd="/",
-            env=_environment(),
+            env=worker_environment(),
         )
         ended_by = None
         try:
@@ -110,7 +110,7 @@ async def try_out(
         os.close(output_fd)
 
 
-def _environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
     """Nothing of the user's that a compiler would heed (CPATH, CFLAGS, TMPDIR …)."""
     package_root = str(Path(__file__).resolve().parents[2])
     return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C", "PYTHONPATH": package_root}

@@ -1,4 +1,4 @@
-"""What is needed of libbpf.so.1, and the line table of an object file; only for `check_worker`."""
+"""What is needed of libbpf.so.1, and the line table of an object file; only for workers."""
 
 from __future__ import annotations
 
@@ -65,6 +65,35 @@ class _Object:
             each = self.lib.bpf_object__next_map(self.handle, each)
         return found
 
+    def load(self) -> None:
+        """All its maps and programs.
+
+        Raises:
+            OSError: one is refused.
+        """
+        if error := -self.lib.bpf_object__load(self.handle):
+            raise OSError(error, os.strerror(error))
+
+    def loaded_programs(self) -> list[tuple[ProgramInfo, int]]:
+        """With their bytecode as the kernel got it, and their file descriptors."""
+        fds = [self.lib.bpf_program__fd(each) for each in self.pointers()]
+        return list(zip(self.programs(), fds, strict=True))
+
+    def unload_programs(self) -> None:
+        """Let them go; the maps stay."""
+        for each in self.pointers():
+            self.lib.bpf_program__unload(each)
+
+    def loaded_maps(self) -> list[tuple[str, int, int, int, int, int, int]]:
+        """As `maps`, with flags and file descriptor."""
+        found = []
+        by_name = {each[0]: each for each in self.maps()}
+        for name, facts in by_name.items():
+            each = self.lib.bpf_object__find_map_by_name(self.handle, os.fsencode(name))
+            flags, fd = self.lib.bpf_map__map_flags(each), self.lib.bpf_map__fd(each)
+            found.append((*facts, flags, fd))
+        return found
+
 
 class Libbpf:
     """The library.
@@ -84,8 +113,12 @@ class Libbpf:
         lib.bpf_object__next_map.argtypes = [pointer, pointer]
         lib.bpf_map__name.restype = text
         lib.bpf_map__is_internal.restype = ctypes.c_bool
-        for name in ("name", "type", "key_size", "value_size", "max_entries", "is_internal"):
+        for name in "name type key_size value_size max_entries is_internal map_flags fd".split():
             getattr(lib, f"bpf_map__{name}").argtypes = [pointer]
+        lib.bpf_object__find_map_by_name.restype = pointer
+        lib.bpf_object__find_map_by_name.argtypes = [pointer, text]
+        lib.bpf_program__fd.argtypes = [pointer]
+        lib.bpf_program__unload.argtypes = [pointer]
         lib.bpf_object__load.argtypes = [pointer]
         lib.bpf_object__close.argtypes = [pointer]
         for name in ("name", "section_name"):
@@ -108,14 +141,19 @@ class Libbpf:
         Raises:
             OSError: libbpf cannot read it; it has said why on stderr.
         """
+        opened = self.open_for_life(content)
+        try:
+            yield opened
+        finally:
+            self._lib.bpf_object__close(opened.handle)
+
+    def open_for_life(self, content: bytes) -> _Object:
+        """The same, never closed."""
         handle = self._lib.bpf_object__open_mem(content, len(content), None)
         if not handle:
             error = ctypes.get_errno()
             raise OSError(error, os.strerror(error))
-        try:
-            yield _Object(self._lib, handle)
-        finally:
-            self._lib.bpf_object__close(handle)
+        return _Object(self._lib, handle)
 
     def load_alone(self, content: bytes, name: str, log_bytes: int) -> tuple[int, str]:
         """Load this program and no other of the object.

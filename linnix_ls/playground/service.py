@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from linnix_ls.errors import LinnixError, PlaygroundError, Superseded, TracerUnavailable
+from linnix_ls.errors import PlaygroundError, Superseded, TracerUnavailable
 from linnix_ls.invocation import enable_tracing
 from linnix_ls.playground import permission
 from linnix_ls.playground.base import (
@@ -37,11 +37,13 @@ MAX_WAITING = 16  # documents of a client
 
 
 class Runner(Protocol):
-    """Probes that run for one client. `close`: end them all."""
+    """Probes that run for one client, and write down what is loaded. `close`: end them all."""
 
     async def load(
         self, dialect: Dialect, name: str, source: str, *, ttl_s: float
     ) -> ProbeHandle: ...
+
+    async def replace(self, probe_id: str, source: str, *, trial_s: float) -> ProbeHandle: ...
 
     async def read(self, probe_id: str, since_event: int) -> ProbeReading: ...
 
@@ -156,22 +158,25 @@ class ClientPlayground:
         return await self._checks.run(name, request, user)
 
     async def load(self, dialect: Dialect, name: str, source: str, *, ttl_s: float) -> ProbeHandle:
-        runner = self._running()
-        try:
-            permission.require_load(self._client)
-            handle = await runner.load(dialect, name, source, ttl_s=ttl_s)
-        except LinnixError as error:
-            permission.write_down(self._client, name, source, error.message)
-            raise
-        more = {"id": handle.id, "programs": list(handle.programs), "ttl_s": ttl_s}
-        permission.write_down(self._client, name, source, "loaded", **more)
-        return handle
+        self._require_permission(name, source)
+        return await self._running().load(dialect, name, source, ttl_s=ttl_s)
+
+    async def replace(self, probe_id: str, source: str, *, trial_s: float) -> ProbeHandle:
+        self._require_permission(probe_id, source)
+        return await self._running().replace(probe_id, source, trial_s=trial_s)
 
     async def read(self, probe_id: str, since_event: int) -> ProbeReading:
         return await self._running().read(probe_id, since_event)
 
     async def unload(self, probe_id: str) -> None:
         await self._running().unload(probe_id)
+
+    def _require_permission(self, name: str, source: str) -> None:
+        try:
+            permission.require_load(self._client)
+        except PlaygroundError as error:
+            permission.write_down(self._client, name, source, error.message)
+            raise
 
     def _running(self) -> Runner:
         if self._runner is None:
@@ -199,6 +204,9 @@ class LocalPlayground:
         return await self._checks.run(name, request, None)
 
     async def load(self, dialect: Dialect, name: str, source: str, *, ttl_s: float) -> ProbeHandle:
+        raise self._no_agent()
+
+    async def replace(self, probe_id: str, source: str, *, trial_s: float) -> ProbeHandle:
         raise self._no_agent()
 
     async def read(self, probe_id: str, since_event: int) -> ProbeReading:
