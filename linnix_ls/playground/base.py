@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Protocol
 
 
 class Severity(enum.StrEnum):
@@ -22,6 +23,109 @@ class Span:
     column: int | None = None
     end_column: int | None = None
     end_line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What is told of something. `code`: C to be shown as such; `text`: paragraphs."""
+
+    code: str
+    text: str = ""
+
+
+class Sort(enum.StrEnum):
+    """What a name stands for."""
+
+    CATEGORY = "category"
+    EVENT = "event"
+    FIELD = "field"
+    MAP = "map"
+    METHOD = "method"
+    HELPER = "helper"
+    MACRO = "macro"
+    FUNCTION = "function"
+    STRUCT = "struct"
+    CONSTANT = "constant"
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One name that may stand here. `text` is what is written; `is_refused`: by the policy."""
+
+    text: str
+    sort: Sort
+    detail: str
+    described: Described | None = None
+    is_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Completions:
+    """Names for `span`. There may be more of them when it says so: ask again with the next letter."""
+
+    span: Span
+    items: tuple[Completion, ...]
+    has_more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hovered:
+    span: Span
+    described: Described
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A call being written. `active`: which parameter, from 0; None where it is one too many."""
+
+    label: str
+    parameters: tuple[str, ...]
+    active: int | None
+    described: Described
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A name in the source, by what it is. Never spans lines."""
+
+    span: Span
+    sort: Sort
+    is_definition: bool = False
+    is_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is defined. `path`: None for the source itself."""
+
+    path: str | None
+    span: Span
+
+
+class Author(Protocol):
+    """Help with writing a probe. Any text will do: half-written, or none of C. Never raises.
+
+    Args (of all):
+        has_clangd: leave out what clangd tells with our header.
+    """
+
+    def complete(
+        self, source: str, line: int, column: int, *, has_clangd: bool = False
+    ) -> Completions | None: ...
+
+    def hover(
+        self, source: str, line: int, column: int, *, has_clangd: bool = False
+    ) -> Hovered | None: ...
+
+    def signature(
+        self, source: str, line: int, column: int, *, has_clangd: bool = False
+    ) -> Signature | None: ...
+
+    def tokens(self, source: str, *, has_clangd: bool = False) -> list[Token]: ...
+
+    def definition(
+        self, source: str, line: int, column: int, *, has_clangd: bool = False
+    ) -> Place | None: ...
 
 
 @dataclass(frozen=True, slots=True)
