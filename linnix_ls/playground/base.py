@@ -61,7 +61,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Completions:
-    """Names for `span`. There may be more of them when it says so: ask again with the next letter."""
+    """Names for `span`. If `has_more`, others fit too: ask again with the next letter."""
 
     span: Span
     items: tuple[Completion, ...]

@@ -97,6 +97,8 @@ class Btf:
         self._strings_at = header + strings
         self._at = array("I", [0])
         by_name: dict[int, dict[int, int]] = {int(kind): {} for kind in _NAMED}
+        # A struct of two hundred members takes 2 ms, and completion asks at each keystroke.
+        self.members = functools.lru_cache(maxsize=256)(self._all_members)
         self._index(header + types, header + types + types_len, by_name)
         self._ids = {
             Kind(kind): {self._text(name): type_id for name, type_id in found.items()}
@@ -162,9 +164,9 @@ class Btf:
             found.append(name)
         return found
 
-    def members(self, type_id: int) -> list[Member]:
-        """Of a struct or union."""
-        return list(self._members(type_id, 0, 0))
+    def _all_members(self, type_id: int) -> tuple[Member, ...]:
+        """`members`: of a struct or union."""
+        return tuple(self._members(type_id, 0, 0))
 
     def _members(self, type_id: int, base: int, depth: int) -> Iterator[Member]:
         _, kind, count, has_bits, _ = self._head(type_id)

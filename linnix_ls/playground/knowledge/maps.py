@@ -181,7 +181,9 @@ _ARRAY = ("lookup", "update", "increment", "atomic_increment")
 
 _EACH_TYPE = (
     MapType(
-        "hash", "Values by any key. When it is full, new keys are refused: delete what is done.", _HASH
+        "hash",
+        "Values by any key. When it is full, new keys are refused.",
+        _HASH,
     ),
     MapType("array", "Values by number from 0. All are there from the start, as zeros.", _ARRAY),
     MapType(
