@@ -262,7 +262,17 @@ async def run_agent(
         if exit_when_idle_s is not None:
             leave_if_idle_for(exit_when_idle_s)
 
-    server = FeedServer(hub, path or default_socket_path(), on_idle, passed_socket())
+    from linnix_ls.playground.permission import Client
+    from linnix_ls.playground.service import Service
+
+    service = Service(cache_dir())
+    server = FeedServer(
+        hub,
+        path or default_socket_path(),
+        on_idle,
+        passed_socket(),
+        lambda peer, groups: service.open(Client(*peer, groups)),
+    )
     try:
         # The socket first: of two agents that start together, only one shall compile.
         server.bind()
