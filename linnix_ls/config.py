@@ -91,6 +91,19 @@ class FixSettings(BaseModel):
     max_copy_mb: int = Field(default=1000, ge=1)
 
 
+class PlaygroundSettings(BaseModel):
+    """Help with writing probes.
+
+    Attributes:
+        clangd: whether clangd looks after probe source too (``on``), so that nothing is told twice;
+            ``auto``: where a ``.clangd`` by ``linnix-ls playground --clangd`` is found.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    clangd: Literal["auto", "on", "off"] = "auto"
+
+
 class Settings(BaseModel):
     """What a user can set.
 
@@ -131,6 +144,7 @@ class Settings(BaseModel):
     thresholds: Thresholds = Policy()
     explain: ExplainSettings = ExplainSettings()
     fixes: FixSettings = FixSettings()
+    playground: PlaygroundSettings = PlaygroundSettings()
 
 
 def parse_settings(raw: object) -> tuple[Settings, list[str]]:

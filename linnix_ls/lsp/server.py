@@ -30,7 +30,8 @@ from linnix_ls.core.text import visible
 from linnix_ls.errors import AgentTooOld, LinnixError
 from linnix_ls.feed.base import ProcessView, StackView
 from linnix_ls.fixes.base import Outcome, Trial
-from linnix_ls.lsp import ext, from_proto, to_proto, wording
+from linnix_ls.lsp import clangd, ext, from_proto, to_proto, wording
+from linnix_ls.lsp.authoring import Authoring, LoadAuthor
 from linnix_ls.lsp.connection import Connection
 from linnix_ls.lsp.diagnostics import severity_in_history, shown_severity
 from linnix_ls.lsp.documents import Documents
@@ -43,6 +44,7 @@ from linnix_ls.lsp.protocol import LinnixProtocol
 from linnix_ls.lsp.session import RETRY_DELAYS_S, FeedSession, OpenFeed
 from linnix_ls.lsp.stdio import call_when_process_ends
 from linnix_ls.lsp.text import with_fix
+from linnix_ls.playground.base import Playground
 
 if TYPE_CHECKING:
     # Settings bring pydantic along, 0.2 s of imports that `initialize` need not wait for.
@@ -68,6 +70,7 @@ class LinnixServer(LanguageServer):
     Args:
         is_client_local: its process id means something on this machine.
         load_fixer: gives what proposes and tries fixes; without it none are offered.
+        load_author: gives what helps with writing probes; without it there is no such help.
     """
 
     protocol: LinnixProtocol
@@ -81,6 +84,7 @@ class LinnixServer(LanguageServer):
         retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
         open_notes: OpenNotes = open_no_notes,
         load_fixer: LoadFixer | None = None,
+        load_author: LoadAuthor | None = None,
     ) -> None:
         super().__init__(
             name="linnix-ls", version=__version__, protocol_cls=LinnixProtocol, max_workers=1
@@ -90,6 +94,8 @@ class LinnixServer(LanguageServer):
         self._settings: Settings | None = None
         self._load_fixer = load_fixer
         self._fixing: Fixing | None = None
+        self._load_author = load_author
+        self._authoring: Authoring | None = None
         self._connection = connection
         self._is_client_local = is_client_local
         self._documents = Documents(self._text_of_open)
@@ -152,6 +158,17 @@ class LinnixServer(LanguageServer):
                     )
                 ),
             )
+        if self._load_author:
+            self._authoring = Authoring(
+                self._load_author,
+                self._playground,
+                self.workspace.position_codec,
+                text_of=self._text_of_open,
+                uri_of=self._documents.uri,
+                has_clangd=self._has_clangd,
+                capabilities=self.client_capabilities,
+            )
+            self._offer(self._authoring, is_later=False)
         if params.process_id and params.process_id > 0 and self._is_client_local:
             client = params.client_info.name if params.client_info else "editor"
             self.session.watch_when_open(params.process_id, visible(client, 100))
@@ -178,6 +195,10 @@ class LinnixServer(LanguageServer):
                     ]
                 )
             )
+        if self._authoring:
+            self._offer(self._authoring, is_later=True)
+            for uri in self.workspace.text_documents:
+                self._authoring.opened(uri)
         await self._set_folders()
         await self._explaining.use(self._settings.explain)
         self.session.start(self._settings)
@@ -191,6 +212,8 @@ class LinnixServer(LanguageServer):
         if self._fixing:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._fixing.close(), _CLOSE_LIMIT_S)
+        if self._authoring:
+            await self._authoring.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.session.close(), _CLOSE_LIMIT_S)
         with contextlib.suppress(TimeoutError):
@@ -216,6 +239,8 @@ class LinnixServer(LanguageServer):
 
     def opened(self, uri: str) -> None:
         self._documents.opened(uri)
+        if self._authoring and self._settings:
+            self._authoring.opened(uri)
         self._show()
 
     def changed(self, params: types.DidChangeTextDocumentParams) -> None:
@@ -235,7 +260,7 @@ class LinnixServer(LanguageServer):
         line = params.position.line
         shown = self.presenter.at(params.text_document.uri, line, line)
         if not shown:
-            return None
+            return await self._authoring.hover(params) if self._authoring else None
         formats = get_capability(self.client_capabilities, "text_document.hover.content_format")
         kind = formats[0] if formats else types.MarkupKind.PlainText
         return to_proto.hover(
@@ -535,6 +560,26 @@ class LinnixServer(LanguageServer):
 
     async def unwatch_tag(self, params: Any) -> None:
         await self.session.unwatch_tag(ext.structure(params, ext.UnwatchTagParams).value)
+
+    def _offer(self, authoring: Authoring, *, is_later: bool) -> None:
+        """Help with probes: to a client that can be told so later, for probes alone; to others now,
+        when they are told what there is at all."""
+        registrations = authoring.registrations()
+        for method, (answer, options) in authoring.features().items():
+            if (method in registrations) is is_later:
+                self.feature(method, options)(_answering_null_on_bugs(answer))
+        if is_later and registrations:
+            self.client_register_capability(
+                types.RegistrationParams(registrations=list(registrations.values()))
+            )
+
+    async def _playground(self) -> Playground | None:
+        return (await self.session.feed()).playground
+
+    def _has_clangd(self, path: str) -> bool:
+        return clangd.is_attached(
+            self._settings.playground.clangd if self._settings else "auto", path
+        )
 
     # -- session.Listener ------------------------------------------------------------------
 
@@ -857,6 +902,7 @@ class ServerOptions(TypedDict, total=False):
     retry_delays_s: Sequence[float]
     open_notes: OpenNotes
     load_fixer: LoadFixer | None
+    load_author: LoadAuthor | None
 
 
 def build_server(

@@ -11,10 +11,10 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from linnix_ls.playground.base import (
+    MAX_AUTHORED_CHARS,
     Completion,
     Completions,
     Described,
@@ -31,7 +31,6 @@ from linnix_ls.playground.knowledge.btf import Btf, Kind
 from linnix_ls.playground.knowledge.helpers import Helper, read_helpers
 from linnix_ls.playground.knowledge.tracepoints import Event, Tracepoints
 from linnix_ls.playground.probe_text import (
-    MAX_CHARS,
     Call,
     Chain,
     FunctionDefinition,
@@ -180,7 +179,7 @@ class ProbeAuthor:
     def complete(
         self, source: str, line: int, column: int, *, has_clangd: bool = False
     ) -> Completions | None:
-        if len(source) > MAX_CHARS:
+        if len(source) > MAX_AUTHORED_CHARS:
             return None
         text = probe_text(source)
         offset = text.offset(line, column)
@@ -382,7 +381,7 @@ class ProbeAuthor:
     def hover(
         self, source: str, line: int, column: int, *, has_clangd: bool = False
     ) -> Hovered | None:
-        if len(source) > MAX_CHARS:
+        if len(source) > MAX_AUTHORED_CHARS:
             return None
         text = probe_text(source)
         offset = text.offset(line, column)
@@ -508,7 +507,7 @@ class ProbeAuthor:
     def signature(
         self, source: str, line: int, column: int, *, has_clangd: bool = False
     ) -> Signature | None:
-        if len(source) > MAX_CHARS:
+        if len(source) > MAX_AUTHORED_CHARS:
             return None
         text = probe_text(source)
         offset = text.offset(line, column)
@@ -534,7 +533,7 @@ class ProbeAuthor:
 
     def tokens(self, source: str, *, has_clangd: bool = False) -> list[Token]:
         """In order. None where clangd is: editors show those of one server."""
-        if len(source) > MAX_CHARS or has_clangd:
+        if len(source) > MAX_AUTHORED_CHARS or has_clangd:
             return []
         text = probe_text(source)
         found = sorted(
@@ -600,7 +599,7 @@ class ProbeAuthor:
         self, source: str, line: int, column: int, *, has_clangd: bool = False
     ) -> Place | None:
         """In this text (clangd's business, if it is there), else in the product's own probes."""
-        if len(source) > MAX_CHARS:
+        if len(source) > MAX_AUTHORED_CHARS:
             return None
         text = probe_text(source)
         offset = text.offset(line, column)
@@ -618,11 +617,6 @@ class ProbeAuthor:
             if (span := _defined_in(other, word)) is not None:
                 return Place(path, span)
         return None
-
-    @cached_property
-    def is_complete(self) -> bool:
-        """Whether nothing is missing that an agent could tell."""
-        return self._points.has_all_names
 
 
 def load(told: bytes | None = None) -> ProbeAuthor:
@@ -745,11 +739,12 @@ def _brief(text: str) -> str:
     return first if len(first) <= _BRIEF_CHARS else first[: _BRIEF_CHARS - 1] + "…"
 
 
-def _signature(label: str, parameters: Sequence[str], index: int, text: str) -> Signature:
-    is_open = bool(parameters) and parameters[-1].endswith("...")
-    last = len(parameters) - 1
-    active = index if index <= last else last if is_open else None
-    return Signature(label, tuple(parameters), active, Described("", text))
+def _signature(label: str, parameters: Sequence[str], index: int, text: str) -> Signature | None:
+    """None where there are more arguments than it takes."""
+    last = max(0, len(parameters) - 1)
+    if index > last and not (parameters and parameters[-1].endswith("...")):
+        return None
+    return Signature(label, tuple(parameters), min(index, last), Described("", text))
 
 
 def _defined_in(text: ProbeText, word: str) -> Span | None:

@@ -17,7 +17,6 @@ from linnix_ls.playground.base import Span
 from linnix_ls.playground.dialect import Dialect, dialect_of, without_comments
 from linnix_ls.playground.knowledge.maps import MACROS, TYPES_BY_CONSTANT
 
-MAX_CHARS = 256 << 10  # a probe is a hundred lines; what is longer is something else
 _MAX_HEAD_CHARS = 600
 _MAX_LOOK_BACK_CHARS = 2000
 _MAX_STEPS = 40
