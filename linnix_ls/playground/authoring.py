@@ -28,7 +28,7 @@ from linnix_ls.playground.base import (
 from linnix_ls.playground.dialect import Dialect
 from linnix_ls.playground.knowledge import maps, tracepoints
 from linnix_ls.playground.knowledge.btf import Btf, Kind
-from linnix_ls.playground.knowledge.helpers import Helper, read_helpers
+from linnix_ls.playground.knowledge.helpers import Helper, as_bcc_has_them, read_helpers
 from linnix_ls.playground.knowledge.tracepoints import Event, Tracepoints
 from linnix_ls.playground.probe_text import (
     Call,
@@ -93,13 +93,13 @@ class _Records:
 
     def __init__(self, text: ProbeText, btf: Btf | None, product: Sequence[ProbeText]) -> None:
         self._texts = (text, *product)
-        self._btf = btf
+        self.btf = btf
 
     def find(self, name: str) -> _Record | None:
         own, *others = self._texts
         if name in own.records:
             return _Record(own, name)
-        if self._btf and (found := self._btf.find(name)) is not None:
+        if self.btf and (found := self.btf.find(name)) is not None:
             return _Record(None, found)
         return next((_Record(each, name) for each in others if name in each.records), None)
 
@@ -107,7 +107,7 @@ class _Records:
         if record.text is not None:
             found = record.text.fields(record.text.records[str(record.key)])
             return [_Field(each.name, each.declaration, "", None) for each in found]
-        if self._btf is None:
+        if self.btf is None:
             return []
         return [
             _Field(
@@ -118,14 +118,14 @@ class _Records:
                 if each.size is not None
                 else "",
                 None
-                if (inner := self._btf.record(each.type_id)) is None
+                if (inner := self.btf.record(each.type_id)) is None
                 else _Record(None, inner[0]),
             )
-            for each in self._btf.members(int(record.key))
+            for each in self.btf.members(int(record.key))
         ]
 
     def _kernel_record(self, type_id: int) -> _Record | None:
-        inner = self._btf.record(type_id) if self._btf else None
+        inner = self.btf.record(type_id) if self.btf else None
         return _Record(None, inner[0]) if inner else None
 
     def field(self, record: _Record, name: str) -> _Field | None:
@@ -167,9 +167,10 @@ class ProbeAuthor:
         kernel: Kernel,
         product: dict[str, ProbeText],
     ) -> None:
-        self._points = points
-        self._helpers = helpers
-        self._btf = btf
+        self.points = points
+        self.helpers = helpers
+        self._helpers_of = {Dialect.LIBBPF: helpers, Dialect.BCC: as_bcc_has_them(helpers)}
+        self.btf = btf
         self._kernel = kernel
         self._product = product
         points.raw  # noqa: B018 - sorted now, and not at the first keystroke
@@ -210,21 +211,21 @@ class ProbeAuthor:
             if not slash:
                 return [
                     Completion(f"{kind}/{each}/", Sort.CATEGORY, self._n_events(each))
-                    for each in self._points.categories
+                    for each in self.points.categories
                 ]
             return [
                 Completion(f"{kind}/{category}/{each}", Sort.EVENT, "tracepoint")
-                for each in self._points.events(category)
+                for each in self.points.events(category)
             ]
         if kind in _RAW:
             return [
                 Completion(f"{kind}/{each}", Sort.EVENT, "raw tracepoint")
-                for each in self._points.raw
+                for each in self.points.raw
             ]
         if kind == "iter":
             return [Completion(f"iter/{each}", Sort.EVENT, "iterator") for each in _ITERATORS]
-        if self._btf and kind in self._function_sections():
-            names = self._btf.names(Kind.FUNC, target, MAX_ITEMS + 1)
+        if self.btf and kind in self._function_sections():
+            names = self.btf.names(Kind.FUNC, target, MAX_ITEMS + 1)
             return [Completion(f"{kind}/{each}", Sort.FUNCTION, "of the kernel") for each in names]
         return []
 
@@ -239,7 +240,7 @@ class ProbeAuthor:
         return found + (["fentry", "fexit"] if self._kernel.has_trampolines else [])
 
     def _n_events(self, category: str) -> str:
-        n_events = len(self._points.events(category))
+        n_events = len(self.points.events(category))
         return "1 event" if n_events == 1 else f"{n_events} events"
 
     def _at(
@@ -258,7 +259,7 @@ class ProbeAuthor:
         if re.search(r"\b(?:struct|union)\Z", before):
             kind = Kind.UNION if before.endswith("union") else Kind.STRUCT
             own = [name for name in text.records if name.startswith(prefix)]
-            names = self._btf.names(kind, prefix, MAX_ITEMS + 1) if self._btf else []
+            names = self.btf.names(kind, prefix, MAX_ITEMS + 1) if self.btf else []
             return [
                 Completion(each, Sort.STRUCT, "of the kernel" if each in names else "of this file")
                 for each in dict.fromkeys([*own, *names])
@@ -280,7 +281,7 @@ class ProbeAuthor:
         for function in text.functions:
             if not function.macro:
                 yield Completion(function.name, Sort.FUNCTION, "of this file")
-        for helper in self._helpers.values():
+        for helper in self._helpers_of[text.dialect].values():
             yield Completion(
                 helper.name,
                 Sort.HELPER,
@@ -320,11 +321,11 @@ class ProbeAuthor:
             return
         if is_plain and chain.base == "ctx" and _is_raw(function):
             assert function is not None
-            for index, each in enumerate(self._points.raw_arguments(function.arguments[0]) or ()):
+            for index, each in enumerate(self.points.raw_arguments(function.arguments[0]) or ()):
                 name = f"args[{index}]"
                 yield _Field(name, each, f"A u64 that is to be cast: {each}.", None), Sort.FIELD
             return
-        records = _Records(text, self._btf, list(self._product.values()))
+        records = _Records(text, self.btf, list(self._product.values()))
         record = records.of(chain, text, offset)
         if record is not None:
             for found_field in records.fields(record):
@@ -334,7 +335,7 @@ class ProbeAuthor:
         """The tracepoint whose record is `args` there."""
         if function is None or function.macro != "TRACEPOINT_PROBE" or len(function.arguments) < 2:
             return None
-        return self._points.event(*function.arguments[:2])
+        return self.points.event(*function.arguments[:2])
 
     def _as_argument(
         self, text: ProbeText, call: Call, start: int, *, has_clangd: bool
@@ -344,15 +345,15 @@ class ProbeAuthor:
         if callee == "TRACEPOINT_PROBE" and index == 0:
             return [
                 Completion(each, Sort.CATEGORY, self._n_events(each))
-                for each in self._points.categories
+                for each in self.points.categories
             ]
         if callee == "TRACEPOINT_PROBE" and index == 1:
             return [
                 Completion(each, Sort.EVENT, "tracepoint")
-                for each in self._points.events(call.arguments[0])
+                for each in self.points.events(call.arguments[0])
             ]
         if callee == "RAW_TRACEPOINT_PROBE" and index == 0:
-            return [Completion(each, Sort.EVENT, "raw tracepoint") for each in self._points.raw]
+            return [Completion(each, Sort.EVENT, "raw tracepoint") for each in self.points.raw]
         if callee == "__uint" and index == 1 and call.arguments[0] == "type":
             return [
                 Completion(each.constant, Sort.CONSTANT, each.text, Described("", each.text))
@@ -367,7 +368,7 @@ class ProbeAuthor:
             ]
         if callee in _CORE_READS and index >= 1 and not has_clangd:
             chain = Chain(call.arguments[0], call.arguments[1:-1])
-            records = _Records(text, self._btf, list(self._product.values()))
+            records = _Records(text, self.btf, list(self._product.values()))
             record = records.of(chain, text, start)
             if record is not None:
                 return [
@@ -413,25 +414,29 @@ class ProbeAuthor:
         word = text.code[start:end]
         before = text.code[max(0, start - 200) : start].rstrip()
         if before.endswith(("->", ".")):
-            return None if has_clangd else self._described_member(text, start, word)
+            found_member = self._described_member(text, start, word)
+            if has_clangd and found_member:  # it knows the type, and no text of what macros make
+                is_method = word in maps.METHODS and before.endswith(".")
+                return Described("", found_member.text) if is_method else None
+            return found_member
         call = text.call(start)
         if call and call.callee == "TRACEPOINT_PROBE" and call.index < 2:
             if call.index == 0:
                 n_events = self._n_events(word)
                 return (
                     Described("", f"{word}: a category of tracepoints, with {n_events}.")
-                    if word in self._points.categories
+                    if word in self.points.categories
                     else None
                 )
             return self._described_event(call.arguments[0], word, is_bcc=True)
         if call and call.callee == "RAW_TRACEPOINT_PROBE" and call.index == 0:
             return self._described_raw(word)
-        if helper := self._helpers.get(word):
+        if helper := self._helpers_of[text.dialect].get(word):
             if has_clangd:  # it has prototype and text
                 return Described("", _refusal(helper)) if helper.refused else None
             return _described_helper(helper)
         if macro := maps.MACROS.get(word) or maps.HEADS.get(word):
-            return None if has_clangd else Described(macro.signature, macro.text)
+            return Described(macro.signature, macro.text)
         if word in maps.TYPES_BY_CONSTANT:
             return Described("", f"{word}: {maps.TYPES_BY_CONSTANT[word].text}")
         if has_clangd:
@@ -452,26 +457,26 @@ class ProbeAuthor:
         return None
 
     def _described_record(self, text: ProbeText, name: str) -> Described | None:
-        records = _Records(text, self._btf, list(self._product.values()))
+        records = _Records(text, self.btf, list(self._product.values()))
         record = records.find(name)
         if record is None:
             return None
         fields = records.fields(record)
         shown = [f"    {each.declaration};" for each in fields[:20]]
         more = [f"    /* and {len(fields) - 20} more */"] if len(fields) > 20 else []
-        size = self._btf.size(int(record.key)) if self._btf and record.text is None else None
+        size = self.btf.size(int(record.key)) if self.btf and record.text is None else None
         lines = [f"struct {name} {{", *shown, *more, "};"]
         return Described("\n".join(lines), f"{size} bytes, in this kernel." if size else "")
 
     def _described_event(self, category: str, name: str, *, is_bcc: bool) -> Described | None:
-        event = self._points.event(category, name)
+        event = self.points.event(category, name)
         if event is None:
             return None
         if not event.fields:
             return Described(
                 f"{category}:{name}",
                 "Its fields cannot be read here: that takes an agent, or root."
-                if not self._points.has_all_names
+                if not self.points.has_all_names
                 else "It has no fields.",
             )
         lines = [
@@ -494,7 +499,7 @@ class ProbeAuthor:
         return Described("\n".join(lines), "\n\n".join(texts) if event.print_format else "")
 
     def _described_raw(self, name: str) -> Described | None:
-        arguments = self._points.raw_arguments(name)
+        arguments = self.points.raw_arguments(name)
         if arguments is None:
             return None
         lines = [f"ctx->args[{index}]  /* {each} */" for index, each in enumerate(arguments)]
@@ -523,7 +528,7 @@ class ProbeAuthor:
             return _signature(label, arguments, call.index, method.text)
         if macro := maps.MACROS.get(call.callee) or maps.HEADS.get(call.callee):
             return _signature(macro.signature, macro.parameters, call.index, macro.text)
-        helper = self._helpers.get(call.callee)
+        helper = self._helpers_of[text.dialect].get(call.callee)
         if has_clangd or helper is None or helper.arguments is None:
             return None
         described = f"{_refusal(helper)}\n\n{helper.text}" if helper.refused else helper.text
@@ -568,13 +573,13 @@ class ProbeAuthor:
                 sort = Sort.FIELD
             elif word in text.maps:
                 sort = Sort.MAP
-            elif word in self._helpers:
+            elif word in self.helpers:
                 sort = Sort.HELPER
             elif word in maps.MACROS or word in maps.HEADS:
                 sort = Sort.MACRO
             else:
                 continue
-            helper = self._helpers.get(word) if sort is Sort.HELPER else None
+            helper = self.helpers.get(word) if sort is Sort.HELPER else None
             span = text.span(start, match.end())
             yield Token(span, sort, start in definitions, bool(helper and helper.refused))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from linnix_ls.playground.knowledge.btf import Btf
@@ -20,6 +20,10 @@ _BLOCK = re.compile(r"Start of BPF helper function descriptions:(.*?)\*/", re.DO
 _PROTOTYPE = re.compile(r"^ \* (?P<type>[\w ]+?[ *]+)(?P<name>bpf_\w+)\((?P<arguments>.*)\)\s*$")
 _NUMBERED = re.compile(r"\bFN\((\w+)(?:,\s*(\d+))?")
 _ROLE = re.compile(r"\*\*(.+?)\*\*|(?<![\w*])\*(\w[^*\n]*?)\*(?![\w*])")
+
+
+# BCC adds the size of the text by itself.
+_IN_BCC = {"bpf_trace_printk": ("const char *fmt", "...")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +80,18 @@ def read_helpers(
     return helpers
 
 
+def as_bcc_has_them(helpers: dict[str, Helper]) -> dict[str, Helper]:
+    """With the arguments that they take in BCC's dialect."""
+    return helpers | {
+        name: replace(helpers[name], arguments=arguments)
+        for name, arguments in _IN_BCC.items()
+        if name in helpers
+    }
+
+
 def _with_callers(helper: Helper, callers: Mapping[str, Iterable[str]]) -> Helper:
-    who = tuple(sorted(kind for kind, names in callers.items() if helper.name in names))
-    return Helper(
-        helper.name,
-        helper.number,
-        helper.return_type,
-        helper.arguments,
-        helper.text,
-        helper.refused,
-        who,
-    )
+    who = sorted(kind for kind, names in callers.items() if helper.name in names)
+    return replace(helper, callers=tuple(who))
 
 
 def parse_header(text: str) -> dict[str, Helper]:
