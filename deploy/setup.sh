@@ -110,7 +110,7 @@ missing_packages() {
     [ "$profile" != model ] || command -v c++ >/dev/null || echo g++
     [ "$profile" = test ] || return 0
     # Chromium and fonts: VS Code is looked at in it.
-    for package in gcc g++ libc6-dev make neovim emacs-nox chromium fonts-dejavu-core; do
+    for package in gcc g++ libc6-dev libbpf-dev make neovim emacs-nox chromium fonts-dejavu-core; do
         is_installed "$package" || echo "$package"
     done
     has_eglot || echo elpa-eglot
@@ -126,6 +126,8 @@ dash dash
 cargo cargo rustc
 ctest cmake
 gdb gdb
+clang clang
+clangd clangd
 strace strace
 llvm-symbolizer llvm
 PROGRAMS
