@@ -10,9 +10,11 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict, Unpack
 from urllib.parse import unquote
 
@@ -34,11 +36,12 @@ from linnix_ls.lsp import clangd, ext, from_proto, to_proto, wording
 from linnix_ls.lsp.authoring import Authoring, LoadAuthor
 from linnix_ls.lsp.connection import Connection
 from linnix_ls.lsp.diagnostics import severity_in_history, shown_severity
-from linnix_ls.lsp.documents import Documents
+from linnix_ls.lsp.documents import Documents, uri_of_path
 from linnix_ls.lsp.explaining import Explaining, OpenNotes, open_no_notes
 from linnix_ls.lsp.fixing import RULES, TRY_FIX, Fixing, LoadFixer, as_diff
 from linnix_ls.lsp.notices import Notices
 from linnix_ls.lsp.presenter import Presenter
+from linnix_ls.lsp.probes import SHOW_LOG, LoadChecker, Probes
 from linnix_ls.lsp.progress import cancellable_progress
 from linnix_ls.lsp.protocol import LinnixProtocol
 from linnix_ls.lsp.session import RETRY_DELAYS_S, FeedSession, OpenFeed
@@ -54,6 +57,8 @@ logger = logging.getLogger(__name__)
 
 _CONFIGURATION_LIMIT_S = 2.0
 _CLOSE_LIMIT_S = 0.5
+_FEED_LIMIT_S = 5.0  # what is checked without it, is checked again when it is there
+_MAX_SAID_CHARS = 2_000
 _MAX_PAGES = 40  # of a run that is told of; a storm goes on meanwhile
 _PROGRESS_TOKEN = "linnix-loading"  # noqa: S105 - an LSP progress token
 
@@ -71,6 +76,7 @@ class LinnixServer(LanguageServer):
         is_client_local: its process id means something on this machine.
         load_fixer: gives what proposes and tries fixes; without it none are offered.
         load_author: gives what helps with writing probes; without it there is no such help.
+        load_checker: gives what checks probe source; without it none is.
     """
 
     protocol: LinnixProtocol
@@ -85,6 +91,7 @@ class LinnixServer(LanguageServer):
         open_notes: OpenNotes = open_no_notes,
         load_fixer: LoadFixer | None = None,
         load_author: LoadAuthor | None = None,
+        load_checker: LoadChecker | None = None,
     ) -> None:
         super().__init__(
             name="linnix-ls", version=__version__, protocol_cls=LinnixProtocol, max_workers=1
@@ -96,6 +103,9 @@ class LinnixServer(LanguageServer):
         self._fixing: Fixing | None = None
         self._load_author = load_author
         self._authoring: Authoring | None = None
+        self._load_checker = load_checker
+        self._probes: Probes | None = None
+        self._log_folder: tempfile.TemporaryDirectory[str] | None = None
         self._connection = connection
         self._is_client_local = is_client_local
         self._documents = Documents(self._text_of_open)
@@ -169,6 +179,17 @@ class LinnixServer(LanguageServer):
                 capabilities=self.client_capabilities,
             )
             self._offer(self._authoring, is_later=False)
+        if self._load_checker:
+            self._probes = Probes(
+                self._load_checker,
+                self._playground,
+                self.workspace.position_codec,
+                text_of=self._text_of_open,
+                text_at=self._documents.text,
+                publish=self.presenter.show_probe,
+                progress=lambda title: cancellable_progress(self, title),
+                with_related=self.presenter.with_related,
+            )
         if params.process_id and params.process_id > 0 and self._is_client_local:
             client = params.client_info.name if params.client_info else "editor"
             self.session.watch_when_open(params.process_id, visible(client, 100))
@@ -202,6 +223,8 @@ class LinnixServer(LanguageServer):
         await self._set_folders()
         await self._explaining.use(self._settings.explain)
         self.session.start(self._settings)
+        if self._probes:
+            self._probes.enable(self._settings.playground.enable)
         self._is_started.set()
 
     async def stop(self) -> None:
@@ -209,11 +232,12 @@ class LinnixServer(LanguageServer):
         self._unwatch_client()
         if self._notice_timer:
             self._notice_timer.cancel()
-        if self._fixing:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._fixing.close(), _CLOSE_LIMIT_S)
-        if self._authoring:
-            await self._authoring.close()
+        for helper in (self._fixing, self._probes, self._authoring):
+            if helper:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(helper.close(), _CLOSE_LIMIT_S)
+        if self._log_folder:
+            self._log_folder.cleanup()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.session.close(), _CLOSE_LIMIT_S)
         with contextlib.suppress(TimeoutError):
@@ -226,6 +250,8 @@ class LinnixServer(LanguageServer):
         self._settings = settings = await self._read_settings(pushed)
         await self._explaining.use(settings.explain)
         self._want_notes(list(self.session.findings.values()))
+        if self._probes:
+            self._probes.enable(settings.playground.enable)
         if not settings.notifications:
             self._notices.forget_waiting()
         self._show()
@@ -241,17 +267,27 @@ class LinnixServer(LanguageServer):
         self._documents.opened(uri)
         if self._authoring and self._settings:
             self._authoring.opened(uri)
+        if self._probes:
+            self._probes.opened(uri)
         self._show()
 
     def changed(self, params: types.DidChangeTextDocumentParams) -> None:
         for change in params.content_changes:
             if isinstance(change, types.TextDocumentContentChangePartial):
                 self.presenter.edited(params.text_document.uri, change)
+        if self._probes:
+            self._probes.changed(params.text_document.uri, params.content_changes)
         if self.presenter.is_shown_in(params.text_document.uri):
             self._show()
 
+    def saved(self, uri: str) -> None:
+        if self._probes:
+            self._probes.saved(uri)
+
     def closed(self, uri: str) -> None:
         self._documents.closed(uri)
+        if self._probes:
+            self._probes.closed(uri)
         self._show()
 
     # -- requests --------------------------------------------------------------------------
@@ -275,6 +311,8 @@ class LinnixServer(LanguageServer):
         if only and not any(str(each) in ("", "quickfix") for each in only):
             return []
         actions: list[types.CodeAction] = []
+        if self._probes:
+            actions += self._probes.code_actions(params.text_document.uri, params.range)
         for each in self.presenter.at(
             params.text_document.uri, params.range.start.line, params.range.end.line
         ):
@@ -316,7 +354,7 @@ class LinnixServer(LanguageServer):
         """Of all files that have some, and of those that the client thinks have."""
         before = {each.uri: each.value for each in params.previous_result_ids}
         reports: list[types.WorkspaceDocumentDiagnosticReport] = []
-        for uri in self.presenter.by_uri() | before:
+        for uri in self.presenter.diagnostics() | before:
             items = self._diagnostics_in(uri)
             known_as, version = to_proto.result_id(items), self._version_of_open(uri)
             if before.get(uri) == known_as:
@@ -471,6 +509,40 @@ class LinnixServer(LanguageServer):
             return self._not_tried("stopped; nothing of it is left")
         return self._told(shown.finding, task.result())
 
+    async def show_log(self, *arguments: Any) -> dict[str, str] | None:
+        """All that the compiler or the verifier said; shown, unless it is for a client that does
+        that."""
+        if len(arguments) != 1:
+            raise ext.WrongParams(f"expected one argument, not {len(arguments)}")
+        wanted = ext.structure(arguments[0], ext.LogArgument)
+        log = self._probes.log(wanted.uri, wanted.log) if self._probes else None
+        if log is None:
+            self._say(
+                "this log is of an earlier text; there is a newer one", types.MessageType.Info
+            )
+            return None
+        if not wanted.quiet:
+            await self._show_text(f"verifier-{wanted.log}.log", log)
+        return {"log": log}
+
+    async def _show_text(self, name: str, text: str) -> None:
+        """In an editor of the client's where it can, to be read only; else what matters of it, the
+        end, in a message."""
+        if get_capability(self.client_capabilities, "window.show_document.support"):
+            if self._log_folder is None:
+                self._log_folder = tempfile.TemporaryDirectory(prefix="linnix-ls-")
+            path = Path(self._log_folder.name, name)
+            if not path.exists():
+                path.write_text(text, encoding="utf-8")
+                path.chmod(0o400)  # an editor that heeds it does not offer to change it
+            with contextlib.suppress(JsonRpcException):
+                shown = await self.window_show_document_async(
+                    types.ShowDocumentParams(uri=uri_of_path(str(path)))
+                )
+                if shown.success:
+                    return
+        self._say(text[-_MAX_SAID_CHARS:], types.MessageType.Info)
+
     async def status(self, _params: Any) -> dict[str, Any]:
         status = await self.session.current_status()
         return ext.status_object(status, self._explaining.status_object())
@@ -573,9 +645,6 @@ class LinnixServer(LanguageServer):
                 types.RegistrationParams(registrations=list(registrations.values()))
             )
 
-    async def _playground(self) -> Playground | None:
-        return (await self.session.feed()).playground
-
     def _has_clangd(self, path: str) -> bool:
         return clangd.is_attached(
             self._settings.playground.clangd if self._settings else "auto", path
@@ -611,6 +680,8 @@ class LinnixServer(LanguageServer):
 
     def feed_settled(self) -> None:
         self._progress_texts.put_nowait(None)
+        if self._probes:
+            self._probes.check_all()  # by who is there now
 
     def tell(self, text: str, *, is_problem: bool) -> None:
         """Into the client's log, if there is room: it is news that can be lost, not an answer."""
@@ -640,6 +711,13 @@ class LinnixServer(LanguageServer):
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             logger.error("a task failed", exc_info=error)
+
+    async def _playground(self) -> Playground | None:
+        try:
+            feed = await asyncio.wait_for(self.session.feed(), _FEED_LIMIT_S)
+        except (LinnixError, TimeoutError):
+            return None
+        return feed.playground
 
     def _text_of_open(self, uri: str) -> str | None:
         document = self.workspace.text_documents.get(unquote(uri))
@@ -671,8 +749,7 @@ class LinnixServer(LanguageServer):
         )
 
     def _diagnostics_in(self, uri: str) -> list[types.Diagnostic]:
-        placed = self.presenter.by_uri().get(uri, [])
-        return [each.diagnostic for each in placed if each.diagnostic]
+        return self.presenter.diagnostics().get(uri, [])
 
     def _refresh_client(self) -> None:
         """Have the client ask again for what is made of diagnostics. One request of a kind at a
@@ -903,6 +980,7 @@ class ServerOptions(TypedDict, total=False):
     open_notes: OpenNotes
     load_fixer: LoadFixer | None
     load_author: LoadAuthor | None
+    load_checker: LoadChecker | None
 
 
 def build_server(
@@ -916,6 +994,7 @@ def build_server(
         types.INITIALIZED: lambda _: server.run(server.start()),
         types.TEXT_DOCUMENT_DID_OPEN: lambda params: server.opened(params.text_document.uri),
         types.TEXT_DOCUMENT_DID_CHANGE: server.changed,
+        types.TEXT_DOCUMENT_DID_SAVE: lambda params: server.saved(params.text_document.uri),
         types.TEXT_DOCUMENT_DID_CLOSE: lambda params: server.closed(params.text_document.uri),
         types.WORKSPACE_DID_CHANGE_CONFIGURATION: lambda params: server.run(
             server.change_settings(params.settings)
@@ -950,6 +1029,7 @@ def build_server(
         to_proto.DISMISS: server.dismiss,
         to_proto.STOP_PROCESS: server.stop_process,
         TRY_FIX: server.try_fix,
+        SHOW_LOG: server.show_log,
     }
     for command, act in commands.items():
         server.command(command)(_answering_null_on_bugs(_with_request_errors(act)))

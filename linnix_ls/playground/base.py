@@ -295,7 +295,9 @@ class ServedPlayground(Playground, Protocol):
 
 
 class DocumentChecker(Protocol):
-    """Checks what an editor has, by whoever can."""
+    """Checks what an editor has, by whoever can. `close` ends what is under way."""
+
+    async def close(self) -> None: ...
 
     async def check(self, path: str, text: str, playground: Playground | None) -> Checked:
         """Of a document that is called `path`. Without a `playground`, as far as it goes without

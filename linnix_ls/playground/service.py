@@ -33,6 +33,7 @@ from linnix_ls.playground.sandbox import User, landlock_version
 
 # Compilers take a CPU and some 300 MB each, whoever asks for them.
 MAX_CHECKS_AT_ONCE = 2
+MAIN_FILE = "probe.bpf.c"
 MAX_WAITING = 16  # documents of a client
 
 
@@ -61,26 +62,27 @@ class Checks:
         self._one_at_a_time = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[Checked]] = {}
 
-    async def run(self, request: Request, user: User | None) -> Checked:
-        """
+    async def run(self, name: str, request: Request, user: User | None) -> Checked:
+        """Of the document of that name.
+
         Raises:
             Superseded: there is a newer text of the same name.
         """
-        if before := self._tasks.pop(request.name, None):
+        if before := self._tasks.pop(name, None):
             before.cancel()
         if len(self._tasks) >= MAX_WAITING:
             raise PlaygroundError("too many documents are being checked", fix="try again later")
         task = asyncio.create_task(self._run(request, user))
-        self._tasks[request.name] = task
+        self._tasks[name] = task
         try:
             return await task
         except asyncio.CancelledError:
-            if self._tasks.get(request.name) is not task:
+            if self._tasks.get(name) is not task:
                 raise Superseded("there is a newer text") from None
             raise
         finally:
-            if self._tasks.get(request.name) is task:
-                del self._tasks[request.name]
+            if self._tasks.get(name) is task:
+                del self._tasks[name]
 
     async def _run(self, request: Request, user: User | None) -> Checked:
         async with self._one_at_a_time, self._at_once:
@@ -97,9 +99,10 @@ class Checks:
 
 
 async def make_request(
-    cache: Path, dialect: Dialect, name: str, source: str, *, may_load: bool = True
+    cache: Path, dialect: Dialect, source: str, *, may_load: bool = True
 ) -> Request:
-    """
+    """What the compiler is told; of the file's name nothing: it may be anything.
+
     Raises:
         PlaygroundError: the source is too large, or nothing can be compiled on this machine.
     """
@@ -114,8 +117,10 @@ async def make_request(
         raise PlaygroundError(error.message, fix=error.fix) from error
     except OSError as error:
         raise PlaygroundError(f"headers of this kernel cannot be made: {error}") from error
+    # C has no word for it, and C strings end there.
+    source = source.replace("\0", "\N{REPLACEMENT CHARACTER}")
     contexts = CSource(source).contexts
-    return Request(dialect, name, source, headers, include, contexts, may_load)
+    return Request(dialect, MAIN_FILE, source, headers, include, contexts, may_load)
 
 
 class Service:
@@ -148,8 +153,8 @@ class ClientPlayground:
                 "this kernel cannot fence in a compiler (landlock), so the agent checks no source"
                 " of users"
             )
-        request = await make_request(self._cache, dialect, name, source)
-        return await self._checks.run(request, user)
+        request = await make_request(self._cache, dialect, source)
+        return await self._checks.run(name, request, user)
 
     async def load(self, dialect: Dialect, name: str, source: str, *, ttl_s: float) -> ProbeHandle:
         runner = self._running()
@@ -194,10 +199,8 @@ class LocalPlayground:
         self._checks = Checks()
 
     async def check(self, dialect: Dialect, name: str, source: str) -> Checked:
-        request = await make_request(
-            self._cache, dialect, name, source, may_load=self.is_privileged
-        )
-        return await self._checks.run(request, None)
+        request = await make_request(self._cache, dialect, source, may_load=self.is_privileged)
+        return await self._checks.run(name, request, None)
 
     async def load(self, dialect: Dialect, name: str, source: str, *, ttl_s: float) -> ProbeHandle:
         raise self._no_agent()
