@@ -127,6 +127,7 @@ dash dash
 cargo cargo rustc
 ctest cmake
 gdb gdb
+clangd clangd
 strace strace
 llvm-symbolizer llvm
 PROGRAMS

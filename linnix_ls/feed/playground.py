@@ -42,6 +42,9 @@ class RemotePlayground:
     async def unload(self, probe_id: str) -> None:
         await self._ask_of("probe_unload", probe_id=probe_id)
 
+    async def knowledge(self) -> str:
+        return str(await self._ask_of("probe_knowledge"))
+
     async def _ask_of(self, method: str, **params: Any) -> Any:
         request = protocol.encode({"id": 0, "method": method, "params": params})
         # The agent would hang up, and everything else that it does for us were gone as well.

@@ -68,7 +68,14 @@ FIRST_METHODS = frozenset(
 METHODS = FIRST_METHODS | {"watch_tag", "unwatch_tag", "runs", "run", "stack"}
 # Of agents that have a playground, too.
 PLAYGROUND_METHODS = frozenset(
-    {"probe_check", "probe_load", "probe_replace", "probe_read", "probe_unload"}
+    {
+        "probe_check",
+        "probe_load",
+        "probe_replace",
+        "probe_read",
+        "probe_unload",
+        "probe_knowledge",
+    }
 )
 
 _SO_PEERGROUPS = 59  # socket(7) has no name for it in Python

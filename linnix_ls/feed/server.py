@@ -455,6 +455,10 @@ class _Connection:
     async def _probe_unload(self, params: Any) -> None:
         await self._probes.unload(_ProbeId.model_validate(params).probe_id)
 
+    async def _probe_knowledge(self, params: Any) -> str:
+        _Params.model_validate(params)
+        return await self._probes.knowledge()
+
     async def _record_inputs(self, params: Any) -> None:
         _Params.model_validate(params)
         await self._feed.record_inputs()

@@ -32,7 +32,8 @@ from linnix_ls.core.text import visible
 from linnix_ls.errors import AgentTooOld, LinnixError
 from linnix_ls.feed.base import ProcessView, StackView
 from linnix_ls.fixes.base import Outcome, Trial
-from linnix_ls.lsp import ext, from_proto, to_proto, wording
+from linnix_ls.lsp import clangd, ext, from_proto, to_proto, wording
+from linnix_ls.lsp.authoring import Authoring, LoadAuthor
 from linnix_ls.lsp.connection import Connection
 from linnix_ls.lsp.diagnostics import severity_in_history, shown_severity
 from linnix_ls.lsp.documents import Documents, uri_of_path
@@ -74,6 +75,7 @@ class LinnixServer(LanguageServer):
     Args:
         is_client_local: its process id means something on this machine.
         load_fixer: gives what proposes and tries fixes; without it none are offered.
+        load_author: gives what helps with writing probes; without it there is no such help.
         load_checker: gives what checks probe source; without it none is.
     """
 
@@ -88,6 +90,7 @@ class LinnixServer(LanguageServer):
         retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
         open_notes: OpenNotes = open_no_notes,
         load_fixer: LoadFixer | None = None,
+        load_author: LoadAuthor | None = None,
         load_checker: LoadChecker | None = None,
     ) -> None:
         super().__init__(
@@ -98,6 +101,8 @@ class LinnixServer(LanguageServer):
         self._settings: Settings | None = None
         self._load_fixer = load_fixer
         self._fixing: Fixing | None = None
+        self._load_author = load_author
+        self._authoring: Authoring | None = None
         self._load_checker = load_checker
         self._probes: Probes | None = None
         self._log_folder: tempfile.TemporaryDirectory[str] | None = None
@@ -163,6 +168,17 @@ class LinnixServer(LanguageServer):
                     )
                 ),
             )
+        if self._load_author:
+            self._authoring = Authoring(
+                self._load_author,
+                self._playground,
+                self.workspace.position_codec,
+                text_of=self._text_of_open,
+                uri_of=self._documents.uri,
+                has_clangd=self._has_clangd,
+                capabilities=self.client_capabilities,
+            )
+            self._offer(self._authoring, is_later=False)
         if self._load_checker:
             self._probes = Probes(
                 self._load_checker,
@@ -200,6 +216,10 @@ class LinnixServer(LanguageServer):
                     ]
                 )
             )
+        if self._authoring:
+            self._offer(self._authoring, is_later=True)
+            for uri in self.workspace.text_documents:
+                self._authoring.opened(uri)
         await self._set_folders()
         await self._explaining.use(self._settings.explain)
         self.session.start(self._settings)
@@ -212,7 +232,7 @@ class LinnixServer(LanguageServer):
         self._unwatch_client()
         if self._notice_timer:
             self._notice_timer.cancel()
-        for helper in (self._fixing, self._probes):
+        for helper in (self._fixing, self._probes, self._authoring):
             if helper:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(helper.close(), _CLOSE_LIMIT_S)
@@ -245,6 +265,8 @@ class LinnixServer(LanguageServer):
 
     def opened(self, uri: str) -> None:
         self._documents.opened(uri)
+        if self._authoring and self._settings:
+            self._authoring.opened(uri)
         if self._probes:
             self._probes.opened(uri)
         self._show()
@@ -274,7 +296,7 @@ class LinnixServer(LanguageServer):
         line = params.position.line
         shown = self.presenter.at(params.text_document.uri, line, line)
         if not shown:
-            return None
+            return await self._authoring.hover(params) if self._authoring else None
         formats = get_capability(self.client_capabilities, "text_document.hover.content_format")
         kind = formats[0] if formats else types.MarkupKind.PlainText
         return to_proto.hover(
@@ -613,6 +635,23 @@ class LinnixServer(LanguageServer):
     async def unwatch_tag(self, params: Any) -> None:
         await self.session.unwatch_tag(ext.structure(params, ext.UnwatchTagParams).value)
 
+    def _offer(self, authoring: Authoring, *, is_later: bool) -> None:
+        """Help with probes: to a client that can be told so later, for probes alone; to others now,
+        when they are told what there is at all."""
+        registrations = authoring.registrations()
+        for method, (answer, options) in authoring.features().items():
+            if (method in registrations) is is_later:
+                self.feature(method, options)(_answering_null_on_bugs(answer))
+        if is_later and registrations:
+            self.client_register_capability(
+                types.RegistrationParams(registrations=list(registrations.values()))
+            )
+
+    def _has_clangd(self, path: str) -> bool:
+        return clangd.is_attached(
+            self._settings.playground.clangd if self._settings else "auto", path
+        )
+
     # -- session.Listener ------------------------------------------------------------------
 
     def findings_changed(self, changed: Sequence[Finding]) -> None:
@@ -942,6 +981,7 @@ class ServerOptions(TypedDict, total=False):
     retry_delays_s: Sequence[float]
     open_notes: OpenNotes
     load_fixer: LoadFixer | None
+    load_author: LoadAuthor | None
     load_checker: LoadChecker | None
 
 

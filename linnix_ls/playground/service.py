@@ -27,6 +27,7 @@ from linnix_ls.playground.checker import Request, try_out
 from linnix_ls.playground.diagnosis import diagnose
 from linnix_ls.playground.dialect import Dialect
 from linnix_ls.playground.headers import header_folders
+from linnix_ls.playground.knowledge import root
 from linnix_ls.playground.permission import Client
 from linnix_ls.playground.sandbox import User, landlock_version
 
@@ -178,6 +179,9 @@ class ClientPlayground:
             permission.write_down(self._client, name, source, error.message)
             raise
 
+    async def knowledge(self) -> str:
+        return await asyncio.to_thread(root.knowledge)
+
     def _running(self) -> Runner:
         if self._runner is None:
             raise PlaygroundError("this agent runs no probes of its clients")
@@ -213,6 +217,9 @@ class LocalPlayground:
         raise self._no_agent()
 
     async def unload(self, probe_id: str) -> None:
+        raise self._no_agent()
+
+    async def knowledge(self) -> str:
         raise self._no_agent()
 
     def _no_agent(self) -> PlaygroundError:
