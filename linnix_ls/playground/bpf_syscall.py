@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 _SYS_BPF = {"x86_64": 321, "aarch64": 280, "ppc64le": 361, "s390x": 351, "riscv64": 280}
 _BPF_PROG_LOAD = 5
+_BPF_ENABLE_STATS = 32
 
 
 class _LoadAttributes(ctypes.Structure):
@@ -91,6 +92,15 @@ def _try(
     if fd >= 0:
         return fd, 0, ""
     return None, ctypes.get_errno(), os.fsdecode(log.value)
+
+
+def enable_statistics() -> int | None:
+    """While the fd is open, the kernel counts how often and how long programs run."""
+    kind = ctypes.c_uint32(0)  # BPF_STATS_RUN_TIME
+    libc = ctypes.CDLL(None, use_errno=True)
+    number = _SYS_BPF[platform.machine()]
+    fd: int = libc.syscall(number, _BPF_ENABLE_STATS, ctypes.byref(kind), ctypes.sizeof(kind))
+    return fd if fd >= 0 else None
 
 
 def helpers_in(instructions: bytes) -> set[int]:
