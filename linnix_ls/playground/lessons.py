@@ -32,7 +32,7 @@ from typing import Any, Literal
 from linnix_ls import invocation
 from linnix_ls.errors import LinnixError, UsageError
 from linnix_ls.playground import headers
-from linnix_ls.playground.base import Problem, Severity
+from linnix_ls.playground.base import Checked, Problem, Severity
 from linnix_ls.playground.c_source import CSource
 from linnix_ls.playground.checker import Request, try_out
 from linnix_ls.playground.diagnosis import diagnose
@@ -234,7 +234,7 @@ async def check_answer(
             if attempt.is_loaded:
                 outcomes.insert(0, Outcome(_TAKEN, is_passed=True, expected="it loads", seen="it does"))
         except NotLoaded as error:
-            problems = await attempt.problems()
+            problems = (await attempt.checked()).problems
             outcomes.append(_not_loaded(lesson, problems, str(error)))
         except TimeoutError:
             limit = f"within {CHECK_LIMIT_S:.0f} s"
@@ -441,13 +441,13 @@ class Attempt:
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
 
-    async def problems(self) -> tuple[Problem, ...]:
-        """What is wrong with the source, as the editor tells it."""
+    async def checked(self) -> Checked:
+        """What is wrong with the source, as the editor tells it, and which programs load."""
         tree, include = self._headers
         request = Request(
             dialect_of(self.source), PROBE, self.source, tree, include, self._contexts
         )
-        return diagnose(request, await try_out(request)).problems
+        return diagnose(request, await try_out(request))
 
     @property
     def _contexts(self) -> dict[str, str]:
