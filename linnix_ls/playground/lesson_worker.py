@@ -41,7 +41,7 @@ class _Probe:
         os.environ["BCC_KERNEL_SOURCE"] = headers
         from linnix_ls.tracer.bcc_worker import import_bcc
 
-        bcc = import_bcc()
+        bcc: Any = import_bcc()
         lib = bcc.libbcc.lib
         clock = [
             name

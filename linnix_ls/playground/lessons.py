@@ -27,7 +27,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from linnix_ls import invocation
 from linnix_ls.errors import LinnixError, UsageError
@@ -229,10 +229,11 @@ async def check_answer(
     async with Attempt(lesson, source, cache, dice) as attempt:
         try:
             async with asyncio.timeout(CHECK_LIMIT_S):
-                async for outcome in lesson.check(attempt):
-                    outcomes.append(outcome)
+                outcomes += [outcome async for outcome in lesson.check(attempt)]
             if attempt.is_loaded:
-                outcomes.insert(0, Outcome(_TAKEN, is_passed=True, expected="it loads", seen="it does"))
+                outcomes.insert(
+                    0, Outcome(_TAKEN, is_passed=True, expected="it loads", seen="it does")
+                )
         except NotLoaded as error:
             problems = (await attempt.checked()).problems
             outcomes.append(_not_loaded(lesson, problems, str(error)))
@@ -371,7 +372,7 @@ class Attempt:
     is_loaded: bool = False
     _things: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
-    async def __aenter__(self) -> Attempt:
+    async def __aenter__(self) -> Self:
         require_permission(self.lesson.number)
         await self._things.__aenter__()
         return self

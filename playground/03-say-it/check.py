@@ -31,7 +31,11 @@ async def check(attempt: Attempt):
         n_named == len(names),
         f"all {len(names)}, one of them {names[0]}",
         f"{n_named} of them in {len(records)} records",
-        "parents-name" if has_parents and not n_named else "no-name" if _has_ids(records, pids) else "begin",
+        "parents-name"
+        if has_parents and not n_named
+        else "no-name"
+        if _has_ids(records, pids)
+        else "begin",
     )
     true = set(zip(names, pids, [runner.pid] * len(names), strict=True))
     n_right = len(true & set(records))

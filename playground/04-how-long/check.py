@@ -15,9 +15,7 @@ async def check(attempt: Attempt):
         slots = {slot: n for slot, n in probe.numbers("lived_ms").items() if n}
         n_born = len(probe.rows("born"))
     # bpf_log2l() is the number of bits: 32 to 63 ms are slot 6.
-    slot_bounds = [
-        (_slot(at_least_ns), _slot(at_most_ns)) for at_least_ns, at_most_ns in bounds_ns
-    ]
+    slot_bounds = [(_slot(at_least_ns), _slot(at_most_ns)) for at_least_ns, at_most_ns in bounds_ns]
     n_counted = sum(slots.values())
     is_early = any(slot < min(low for low, _ in slot_bounds) for slot in slots)
     is_in_ns = bool(slots) and min(slots) > 20
