@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -32,6 +33,7 @@ from linnix_ls.feed.remote import RemoteFeed
 from linnix_ls.feed.server import FeedServer
 from linnix_ls.invocation import enable_tracing, python
 from linnix_ls.locate.base import Examiner, Reading
+from linnix_ls.playground.base import DocumentChecker
 from linnix_ls.tracer.base import Tracer
 from linnix_ls.tracer.bcc import BccTracer, has_bpf_permission
 
@@ -157,6 +159,17 @@ async def open_notes(
     return ModelNotes(writer, text_of, on_note=on_note, on_problem=on_problem, when=settings.when)
 
 
+async def load_checker(text_at: Callable[[str], str | None]) -> DocumentChecker:
+    """What checks probe source, imported only when there is some: it brings parsers."""
+    documents: Any = await asyncio.to_thread(
+        importlib.import_module, "linnix_ls.playground.documents"
+    )
+    service: Any = importlib.import_module("linnix_ls.playground.service")
+    local = service.LocalPlayground(cache_dir(), is_privileged=has_bpf_permission())
+    checker: DocumentChecker = documents.Documents(text_at, local)
+    return checker
+
+
 def _examiner_maker(tracer: Tracer) -> Callable[[LocalFeed], Examiner]:
     from linnix_ls.locate.examiner import Examiner  # takes 50 ms, and a client does without
     from linnix_ls.locate.turns import Turns
@@ -262,7 +275,17 @@ async def run_agent(
         if exit_when_idle_s is not None:
             leave_if_idle_for(exit_when_idle_s)
 
-    server = FeedServer(hub, path or default_socket_path(), on_idle, passed_socket())
+    from linnix_ls.playground.permission import Client
+    from linnix_ls.playground.service import Service
+
+    service = Service(cache_dir())
+    server = FeedServer(
+        hub,
+        path or default_socket_path(),
+        on_idle,
+        passed_socket(),
+        lambda peer, groups: service.open(Client(*peer, groups)),
+    )
     try:
         # The socket first: of two agents that start together, only one shall compile.
         server.bind()

@@ -91,6 +91,19 @@ class FixSettings(BaseModel):
     max_copy_mb: int = Field(default=1000, ge=1)
 
 
+class PlaygroundSettings(BaseModel):
+    """Help with probe source (``*.bpf.c``).
+
+    Attributes:
+        enable: compile probe source that is opened, show it to the kernel's verifier where an agent
+            allows that, and say what is wrong with it. Nothing is attached by that.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    enable: bool = True
+
+
 class Settings(BaseModel):
     """What a user can set.
 
@@ -131,6 +144,7 @@ class Settings(BaseModel):
     thresholds: Thresholds = Policy()
     explain: ExplainSettings = ExplainSettings()
     fixes: FixSettings = FixSettings()
+    playground: PlaygroundSettings = PlaygroundSettings()
 
 
 def parse_settings(raw: object) -> tuple[Settings, list[str]]:

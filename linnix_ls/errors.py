@@ -51,6 +51,15 @@ class AlreadyServing(AgentError):
     """Another agent listens at that place: use it."""
 
 
+class PlaygroundError(LinnixError):
+    """A probe of the user's is not checked, loaded or read, for a reason that is no fault of its
+    source."""
+
+
+class Superseded(PlaygroundError):
+    """A newer text of the same document is being checked in its place."""
+
+
 class TraceFileError(LinnixError):
     """A recorded trace cannot be read."""
 

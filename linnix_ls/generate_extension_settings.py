@@ -22,8 +22,8 @@ from linnix_ls.thresholds import GROUPS
 MANIFEST = Path(__file__).parents[1] / "vscode-extension" / "package.json"
 
 # Of an untrusted workspace nothing counts that names a program, a file that is loaded, a folder to
-# look into, a socket or a server, nor what decides where source is sent.
-_RESTRICTED = ("path", "interpreter", "agent_socket", "watch_folders", "explain.")
+# look into, a socket or a server, nor what decides where source is sent or who compiles it.
+_RESTRICTED = ("path", "interpreter", "agent_socket", "watch_folders", "explain.", "playground.")
 
 _STRINGS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
 

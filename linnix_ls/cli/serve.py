@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from linnix_ls.explain.base import Notes
     from linnix_ls.feed.base import Feed
     from linnix_ls.fixes.base import Fixer
+    from linnix_ls.playground.base import DocumentChecker
 
 # Of malloc.h.
 _M_TRIM_THRESHOLD = -1
@@ -86,6 +87,12 @@ async def load_fixer() -> Fixer:
     return cast("Fixer", fixer)
 
 
+async def load_checker(text_at: Callable[[str], str | None]) -> DocumentChecker:
+    """`app.load_checker`, imported when probe source is opened."""
+    app = await asyncio.to_thread(importlib.import_module, "linnix_ls.app")
+    return cast("DocumentChecker", await app.load_checker(text_at))
+
+
 def _serve_stdio() -> int:
     if os.isatty(0):
         print(
@@ -114,6 +121,7 @@ async def _serve_streams(source: BinaryIO, sink: BinaryIO) -> int:
         on_started=end_on_signals,
         open_notes=open_notes,
         load_fixer=load_fixer,
+        load_checker=load_checker,
     )
     # asyncio.run still waits for worker threads; the client does not wait for us.
     exit_within(0.3, exit_code)
@@ -133,5 +141,6 @@ def _serve_tcp(address: str) -> int:
             on_listening=say_where,
             open_notes=open_notes,
             load_fixer=load_fixer,
+            load_checker=load_checker,
         )
     )

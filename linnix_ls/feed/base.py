@@ -19,6 +19,7 @@ from linnix_ls.core.findings import Finding
 from linnix_ls.core.history import RunDetail, RunSummary
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.policy import Policy
+from linnix_ls.playground.base import Playground
 
 
 class FeedState(enum.StrEnum):
@@ -239,6 +240,11 @@ class Feed(Protocol):
         ...
 
     async def dismiss(self, finding_id: str) -> None: ...
+
+    @property
+    def playground(self) -> Playground | None:
+        """The agent's; None where there is no agent, or it has none."""
+        ...
 
     async def record_inputs(self) -> None:
         """From now on, `InputsSeen` changes tell what the engine is told."""

@@ -643,6 +643,10 @@ class LocalFeed:
             raise AgentError(f"there is no finding {finding_id}")
         self.receive((Dismissed(time.monotonic_ns(), finding_id),))
 
+    @property
+    def playground(self) -> None:
+        return None
+
     async def record_inputs(self) -> None:
         self._is_recording = True
 

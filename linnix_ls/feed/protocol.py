@@ -13,7 +13,7 @@ import json
 import os
 import socket
 import struct
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -29,9 +29,11 @@ from linnix_ls.feed.base import (
     StackView,
     StatusChanged,
 )
+from linnix_ls.playground.base import Checked, ProbeHandle, ProbeReading
 
 PROTOCOL = 1
 MAX_REQUEST_BYTES = 1 << 20
+ID_BYTES = 32  # what a request's number may need of that
 # A recording of a fork storm is large; a client trusts its agent, so the limit is only a limit.
 MAX_MESSAGE_BYTES = 64 << 20
 
@@ -43,6 +45,9 @@ RUNS: TypeAdapter[tuple[RunSummary, ...]] = TypeAdapter(tuple[RunSummary, ...])
 RUN: TypeAdapter[RunDetail | None] = TypeAdapter(RunDetail | None)
 STACK: TypeAdapter[StackView] = TypeAdapter(StackView)
 KEY: TypeAdapter[ProcessKey] = TypeAdapter(ProcessKey)
+CHECKED: TypeAdapter[Checked] = TypeAdapter(Checked)
+PROBE_HANDLE: TypeAdapter[ProbeHandle] = TypeAdapter(ProbeHandle)
+PROBE_READING: TypeAdapter[ProbeReading] = TypeAdapter(ProbeReading)
 
 # What agents knew before they said it in their hello.
 FIRST_METHODS = frozenset(
@@ -61,6 +66,11 @@ FIRST_METHODS = frozenset(
     }
 )
 METHODS = FIRST_METHODS | {"watch_tag", "unwatch_tag", "runs", "run", "stack"}
+# Of agents that have a playground, too.
+PLAYGROUND_METHODS = frozenset({"probe_check", "probe_load", "probe_read", "probe_unload"})
+
+_SO_PEERGROUPS = 59  # socket(7) has no name for it in Python
+_MAX_GROUPS = 65536
 
 
 def encode(message: dict[str, Any]) -> bytes:
@@ -68,11 +78,27 @@ def encode(message: dict[str, Any]) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
-def peer_credentials(connection: socket.socket) -> tuple[int, int]:
-    """(pid, uid) of the other end, by the kernel's word (unix(7), SO_PEERCRED)."""
+class Peer(NamedTuple):
+    """Who is at the other end of a socket."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+def peer_credentials(connection: socket.socket) -> Peer:
+    """By the kernel's word (unix(7), SO_PEERCRED)."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid, uid, _gid = struct.unpack("3i", raw)
-    return pid, uid
+    return Peer(*struct.unpack("3i", raw))
+
+
+def peer_groups(connection: socket.socket) -> frozenset[int]:
+    """The supplementary groups of the other end; none where the kernel does not tell."""
+    try:
+        raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * _MAX_GROUPS)
+    except OSError:
+        return frozenset()
+    return frozenset(struct.unpack(f"{len(raw) // 4}I", raw))
 
 
 def is_trusted_server(uid: int) -> bool:

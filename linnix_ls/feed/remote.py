@@ -35,6 +35,8 @@ from linnix_ls.feed.base import (
     StopOutcome,
     hand_out,
 )
+from linnix_ls.feed.playground import RemotePlayground
+from linnix_ls.playground.base import Playground
 from linnix_ls.revision import revision
 from linnix_ls.thresholds import changed
 
@@ -44,6 +46,8 @@ CONNECT_TIMEOUT_S = 5.0
 HELLO_TIMEOUT_S = 20.0
 SERVICE = "linnix-ls-agent.service"
 REQUEST_TIMEOUT_S = 15.0
+# Longer than the agent gives a compiler, which may have to wait for its turn.
+PROBE_TIMEOUT_S = 60.0
 
 
 class RemoteFeed:
@@ -58,6 +62,7 @@ class RemoteFeed:
         self._restart = _restart_command(self.agent_pid)
         self._methods = frozenset(first["hello"].get("methods", protocol.FIRST_METHODS))
         self._reader, self._writer = reader, writer
+        self._playground = RemotePlayground(self._request)
         self._sequence = snapshot.sequence
         self._status = replace(snapshot.status, hint=self._hint)
         self._findings: dict[str, Finding] = {f.id: f for f in snapshot.findings}
@@ -92,7 +97,7 @@ class RemoteFeed:
             raise AgentError(f"no agent at {path}: {reason}") from error
         try:
             connection: socket.socket = writer.get_extra_info("socket")
-            _pid, uid = protocol.peer_credentials(connection)
+            uid = protocol.peer_credentials(connection).uid
             if not protocol.is_trusted_server(uid):
                 raise AgentError(f"the agent at {path} belongs to user {uid}: not trusted")
             first = json.loads(await asyncio.wait_for(reader.readline(), hello_timeout_s))
@@ -192,6 +197,10 @@ class RemoteFeed:
     async def record_inputs(self) -> None:
         await self._request("record_inputs")
 
+    @property
+    def playground(self) -> Playground | None:
+        return self._playground if "probe_check" in self._methods else None
+
     async def close(self) -> None:
         self._is_closing = True
         self._callbacks.clear()
@@ -214,7 +223,8 @@ class RemoteFeed:
         self._replies[request_id] = reply
         self._writer.write(protocol.encode({"id": request_id, "method": method, "params": params}))
         try:
-            return await asyncio.wait_for(reply, REQUEST_TIMEOUT_S)
+            timeout_s = PROBE_TIMEOUT_S if method.startswith("probe_") else REQUEST_TIMEOUT_S
+            return await asyncio.wait_for(reply, timeout_s)
         except TimeoutError:
             raise AgentError(f"the agent did not answer to {method}") from None
         finally:

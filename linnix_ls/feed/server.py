@@ -21,6 +21,8 @@ from linnix_ls.errors import AgentError, AlreadyServing, LinnixError
 from linnix_ls.feed import protocol
 from linnix_ls.feed.base import FeedChange
 from linnix_ls.feed.local import Hub, LocalFeed
+from linnix_ls.playground.base import MAX_SOURCE_BYTES, ServedPlayground
+from linnix_ls.playground.dialect import Dialect
 from linnix_ls.revision import revision
 from linnix_ls.thresholds import Thresholds
 
@@ -92,6 +94,33 @@ class _FindingId(_Params):
     finding_id: str
 
 
+_Dialect = Annotated[Dialect, Strict(False)]
+_Source_text = Annotated[str, Field(max_length=MAX_SOURCE_BYTES)]
+
+
+class _ProbeCheck(_Params):
+    dialect: _Dialect
+    name: Annotated[str, Field(max_length=4096)]
+    source: _Source_text
+
+
+class _ProbeLoad(_ProbeCheck):
+    ttl_s: Annotated[float, Field(gt=0, strict=False)]
+
+
+class _ProbeRead(_Params):
+    probe_id: str
+    since_event: int
+
+
+class _ProbeId(_Params):
+    probe_id: str
+
+
+# By who asks: the peer, and the groups that it is in.
+OpenPlayground = Callable[[protocol.Peer, frozenset[int]], ServedPlayground]
+
+
 class FeedServer:
     """Listens for clients.
 
@@ -100,6 +129,7 @@ class FeedServer:
         on_idle: called when the last client has gone.
         listener: a socket that listens already, which its opener keeps: `path` is then nothing to
             make or to take away.
+        open_playground: gives a client's; None: there is none here.
     """
 
     def __init__(
@@ -108,7 +138,9 @@ class FeedServer:
         path: Path,
         on_idle: Callable[[], None],
         listener: socket.socket | None = None,
+        open_playground: OpenPlayground | None = None,
     ) -> None:
+        self._open_playground = open_playground
         self._hub = hub
         self._path = path
         self._on_idle = on_idle
@@ -211,7 +243,8 @@ class FeedServer:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        _pid, uid = protocol.peer_credentials(writer.get_extra_info("socket"))
+        connection = writer.get_extra_info("socket")
+        peer = protocol.peer_credentials(connection)
         if len(self._clients) >= MAX_CLIENTS:
             message = f"the agent has {MAX_CLIENTS} clients already"
             writer.write(protocol.encode({"error": {"message": message, "fix": None}}))
@@ -219,13 +252,20 @@ class FeedServer:
             return
         self._clients.add(task)
         self.has_had_clients = True
-        feed = self._hub.open(uid)
+        feed = self._hub.open(peer.uid)
+        playground = (
+            self._open_playground(peer, protocol.peer_groups(connection))
+            if self._open_playground
+            else None
+        )
         try:
-            await _Connection(feed, reader, writer).serve()
+            await _Connection(feed, playground, reader, writer).serve()
         except (ConnectionError, asyncio.LimitOverrunError, ValueError):
             pass  # gone, or not one of ours
         finally:
             self._clients.discard(task)
+            if playground:
+                await playground.close()
             await feed.close()
             writer.close()
             if not self._clients:
@@ -247,9 +287,15 @@ def _is_served(path: Path) -> bool:
 
 class _Connection:
     def __init__(
-        self, feed: LocalFeed, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        feed: LocalFeed,
+        playground: ServedPlayground | None,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
         self._feed = feed
+        self._playground = playground
+        self._methods = protocol.METHODS | (protocol.PLAYGROUND_METHODS if playground else set())
         self._reader = reader
         self._writer = writer
         self._requests: set[asyncio.Task[None]] = set()
@@ -260,7 +306,7 @@ class _Connection:
             "version": __version__,
             "revision": revision(),
             "pid": os.getpid(),
-            "methods": sorted(protocol.METHODS),
+            "methods": sorted(self._methods),
         }
         snapshot = protocol.SNAPSHOT.dump_python(self._feed.snapshot(), mode="json")
         self._send({"hello": hello, "snapshot": snapshot})
@@ -290,7 +336,7 @@ class _Connection:
         try:
             request = _Request.model_validate_json(line)
             request_id = request.id
-            if request.method not in protocol.METHODS:
+            if request.method not in self._methods:
                 raise AgentError(f"there is no method {request.method!r}")
             result = await getattr(self, f"_{request.method}")(request.params)
             if isinstance(result, bytes):  # JSON already, where there may be much of it
@@ -374,6 +420,29 @@ class _Connection:
 
     async def _dismiss(self, params: Any) -> None:
         await self._feed.dismiss(_FindingId.model_validate(params).finding_id)
+
+    @property
+    def _probes(self) -> ServedPlayground:
+        assert self._playground is not None  # else there are no such methods
+        return self._playground
+
+    async def _probe_check(self, params: Any) -> Any:
+        asked = _ProbeCheck.model_validate(params)
+        checked = await self._probes.check(asked.dialect, asked.name, asked.source)
+        return protocol.CHECKED.dump_python(checked, mode="json")
+
+    async def _probe_load(self, params: Any) -> Any:
+        asked = _ProbeLoad.model_validate(params)
+        handle = await self._probes.load(asked.dialect, asked.name, asked.source, ttl_s=asked.ttl_s)
+        return protocol.PROBE_HANDLE.dump_python(handle, mode="json")
+
+    async def _probe_read(self, params: Any) -> Any:
+        asked = _ProbeRead.model_validate(params)
+        reading = await self._probes.read(asked.probe_id, asked.since_event)
+        return protocol.PROBE_READING.dump_python(reading, mode="json")
+
+    async def _probe_unload(self, params: Any) -> None:
+        await self._probes.unload(_ProbeId.model_validate(params).probe_id)
 
     async def _record_inputs(self, params: Any) -> None:
         _Params.model_validate(params)

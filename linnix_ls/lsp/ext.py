@@ -139,6 +139,15 @@ class StopArgument:
 
 
 @attrs.frozen
+class LogArgument:
+    """`log`: as a diagnostic's `data.log_id` has it; `quiet`: it is only returned."""
+
+    uri: str = attrs.field(validator=attrs.validators.instance_of(str))
+    log: str = attrs.field(validator=attrs.validators.instance_of(str))
+    quiet: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+
+
+@attrs.frozen
 class TryFixArgument:
     """`patch`: as the code action has it; `confirmed` for a model's patch."""
 

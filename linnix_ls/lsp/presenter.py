@@ -1,4 +1,5 @@
-"""Shows findings in the client: works out what it should know and tells it what is new.
+"""Shows findings in the client: works out what it should know and tells it what is new. With them
+go the diagnostics of probe source (`probes`), which a file may have as well.
 
 Sends nothing while the client is not keeping up, and then whatever is true by the time it has
 caught up, so news never piles up. Not here: requests (`server`), rules (`diagnostics`).
@@ -62,12 +63,13 @@ class Presenter:
         self._codec = codec
         self._notify = notify
         self._is_congested = is_congested
-        self._with_related = with_related
+        self.with_related = with_related
         self._is_pushing = is_pushing
         self._refresh = refresh
         self._loop = asyncio.get_running_loop()
         self._shown: list[Shown] = []
         self._lines: dict[str, int] = {}
+        self._of_probes: dict[str, list[types.Diagnostic]] = {}
         self._diagnostics: Publications[types.Diagnostic] = Publications()
         self._findings: Publications[tuple[Finding, Severity]] = Publications()
         self._status: Publications[FeedStatus] = Publications()
@@ -97,6 +99,24 @@ class Presenter:
                 placed.setdefault(each.uri, []).append(each)
         return placed
 
+    def diagnostics(self) -> dict[str, list[types.Diagnostic]]:
+        """All of both kinds, by URI."""
+        listed = {
+            uri: [each.diagnostic for each in placed if each.diagnostic]
+            for uri, placed in self.by_uri().items()
+        }
+        for uri, of_probe in self._of_probes.items():
+            listed[uri] = [*listed.get(uri, []), *of_probe]
+        return listed
+
+    def show_probe(self, uri: str, diagnostics: list[types.Diagnostic]) -> None:
+        """Show these of that document's source, and no others."""
+        self._of_probes.pop(uri, None)
+        if diagnostics:
+            self._of_probes[uri] = diagnostics
+        self._diagnostics.want(self.diagnostics())
+        self.flush()
+
     def show(self, findings: Sequence[Finding], settings: Settings) -> None:
         """Show these and only these."""
         self._lines = {
@@ -109,12 +129,7 @@ class Presenter:
             for finding in findings
             if (severity := shown_severity(finding, settings))
         ]
-        self._diagnostics.want(
-            {
-                uri: [each.diagnostic for each in placed if each.diagnostic]
-                for uri, placed in self.by_uri().items()
-            }
-        )
+        self._diagnostics.want(self.diagnostics())
         self._findings.want(
             {each.finding.id: [(each.finding, each.severity)] for each in self._shown}
         )
@@ -188,9 +203,7 @@ class Presenter:
         where = to_proto.line_range(
             self._documents.lines(location.path), first, first + n_more, self._codec
         )
-        related = (
-            to_proto.related_information(finding, self._locate) if self._with_related else None
-        )
+        related = to_proto.related_information(finding, self._locate) if self.with_related else None
         return Shown(
             finding,
             severity,

@@ -10,9 +10,11 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict, Unpack
 from urllib.parse import unquote
 
@@ -33,16 +35,18 @@ from linnix_ls.fixes.base import Outcome, Trial
 from linnix_ls.lsp import ext, from_proto, to_proto, wording
 from linnix_ls.lsp.connection import Connection
 from linnix_ls.lsp.diagnostics import severity_in_history, shown_severity
-from linnix_ls.lsp.documents import Documents
+from linnix_ls.lsp.documents import Documents, uri_of_path
 from linnix_ls.lsp.explaining import Explaining, OpenNotes, open_no_notes
 from linnix_ls.lsp.fixing import RULES, TRY_FIX, Fixing, LoadFixer, as_diff
 from linnix_ls.lsp.notices import Notices
 from linnix_ls.lsp.presenter import Presenter
+from linnix_ls.lsp.probes import SHOW_LOG, LoadChecker, Probes
 from linnix_ls.lsp.progress import cancellable_progress
 from linnix_ls.lsp.protocol import LinnixProtocol
 from linnix_ls.lsp.session import RETRY_DELAYS_S, FeedSession, OpenFeed
 from linnix_ls.lsp.stdio import call_when_process_ends
 from linnix_ls.lsp.text import with_fix
+from linnix_ls.playground.base import Playground
 
 if TYPE_CHECKING:
     # Settings bring pydantic along, 0.2 s of imports that `initialize` need not wait for.
@@ -52,6 +56,8 @@ logger = logging.getLogger(__name__)
 
 _CONFIGURATION_LIMIT_S = 2.0
 _CLOSE_LIMIT_S = 0.5
+_FEED_LIMIT_S = 5.0  # what is checked without it, is checked again when it is there
+_MAX_SAID_CHARS = 2_000
 _MAX_PAGES = 40  # of a run that is told of; a storm goes on meanwhile
 _PROGRESS_TOKEN = "linnix-loading"  # noqa: S105 - an LSP progress token
 
@@ -68,6 +74,7 @@ class LinnixServer(LanguageServer):
     Args:
         is_client_local: its process id means something on this machine.
         load_fixer: gives what proposes and tries fixes; without it none are offered.
+        load_checker: gives what checks probe source; without it none is.
     """
 
     protocol: LinnixProtocol
@@ -81,6 +88,7 @@ class LinnixServer(LanguageServer):
         retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
         open_notes: OpenNotes = open_no_notes,
         load_fixer: LoadFixer | None = None,
+        load_checker: LoadChecker | None = None,
     ) -> None:
         super().__init__(
             name="linnix-ls", version=__version__, protocol_cls=LinnixProtocol, max_workers=1
@@ -90,6 +98,9 @@ class LinnixServer(LanguageServer):
         self._settings: Settings | None = None
         self._load_fixer = load_fixer
         self._fixing: Fixing | None = None
+        self._load_checker = load_checker
+        self._probes: Probes | None = None
+        self._log_folder: tempfile.TemporaryDirectory[str] | None = None
         self._connection = connection
         self._is_client_local = is_client_local
         self._documents = Documents(self._text_of_open)
@@ -152,6 +163,17 @@ class LinnixServer(LanguageServer):
                     )
                 ),
             )
+        if self._load_checker:
+            self._probes = Probes(
+                self._load_checker,
+                self._playground,
+                self.workspace.position_codec,
+                text_of=self._text_of_open,
+                text_at=self._documents.text,
+                publish=self.presenter.show_probe,
+                progress=lambda title: cancellable_progress(self, title),
+                with_related=self.presenter.with_related,
+            )
         if params.process_id and params.process_id > 0 and self._is_client_local:
             client = params.client_info.name if params.client_info else "editor"
             self.session.watch_when_open(params.process_id, visible(client, 100))
@@ -181,6 +203,8 @@ class LinnixServer(LanguageServer):
         await self._set_folders()
         await self._explaining.use(self._settings.explain)
         self.session.start(self._settings)
+        if self._probes:
+            self._probes.enable(self._settings.playground.enable)
         self._is_started.set()
 
     async def stop(self) -> None:
@@ -188,9 +212,12 @@ class LinnixServer(LanguageServer):
         self._unwatch_client()
         if self._notice_timer:
             self._notice_timer.cancel()
-        if self._fixing:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._fixing.close(), _CLOSE_LIMIT_S)
+        for helper in (self._fixing, self._probes):
+            if helper:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(helper.close(), _CLOSE_LIMIT_S)
+        if self._log_folder:
+            self._log_folder.cleanup()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.session.close(), _CLOSE_LIMIT_S)
         with contextlib.suppress(TimeoutError):
@@ -203,6 +230,8 @@ class LinnixServer(LanguageServer):
         self._settings = settings = await self._read_settings(pushed)
         await self._explaining.use(settings.explain)
         self._want_notes(list(self.session.findings.values()))
+        if self._probes:
+            self._probes.enable(settings.playground.enable)
         if not settings.notifications:
             self._notices.forget_waiting()
         self._show()
@@ -216,17 +245,27 @@ class LinnixServer(LanguageServer):
 
     def opened(self, uri: str) -> None:
         self._documents.opened(uri)
+        if self._probes:
+            self._probes.opened(uri)
         self._show()
 
     def changed(self, params: types.DidChangeTextDocumentParams) -> None:
         for change in params.content_changes:
             if isinstance(change, types.TextDocumentContentChangePartial):
                 self.presenter.edited(params.text_document.uri, change)
+        if self._probes:
+            self._probes.changed(params.text_document.uri, params.content_changes)
         if self.presenter.is_shown_in(params.text_document.uri):
             self._show()
 
+    def saved(self, uri: str) -> None:
+        if self._probes:
+            self._probes.saved(uri)
+
     def closed(self, uri: str) -> None:
         self._documents.closed(uri)
+        if self._probes:
+            self._probes.closed(uri)
         self._show()
 
     # -- requests --------------------------------------------------------------------------
@@ -250,6 +289,8 @@ class LinnixServer(LanguageServer):
         if only and not any(str(each) in ("", "quickfix") for each in only):
             return []
         actions: list[types.CodeAction] = []
+        if self._probes:
+            actions += self._probes.code_actions(params.text_document.uri, params.range)
         for each in self.presenter.at(
             params.text_document.uri, params.range.start.line, params.range.end.line
         ):
@@ -291,7 +332,7 @@ class LinnixServer(LanguageServer):
         """Of all files that have some, and of those that the client thinks have."""
         before = {each.uri: each.value for each in params.previous_result_ids}
         reports: list[types.WorkspaceDocumentDiagnosticReport] = []
-        for uri in self.presenter.by_uri() | before:
+        for uri in self.presenter.diagnostics() | before:
             items = self._diagnostics_in(uri)
             known_as, version = to_proto.result_id(items), self._version_of_open(uri)
             if before.get(uri) == known_as:
@@ -446,6 +487,40 @@ class LinnixServer(LanguageServer):
             return self._not_tried("stopped; nothing of it is left")
         return self._told(shown.finding, task.result())
 
+    async def show_log(self, *arguments: Any) -> dict[str, str] | None:
+        """All that the compiler or the verifier said; shown, unless it is for a client that does
+        that."""
+        if len(arguments) != 1:
+            raise ext.WrongParams(f"expected one argument, not {len(arguments)}")
+        wanted = ext.structure(arguments[0], ext.LogArgument)
+        log = self._probes.log(wanted.uri, wanted.log) if self._probes else None
+        if log is None:
+            self._say(
+                "this log is of an earlier text; there is a newer one", types.MessageType.Info
+            )
+            return None
+        if not wanted.quiet:
+            await self._show_text(f"verifier-{wanted.log}.log", log)
+        return {"log": log}
+
+    async def _show_text(self, name: str, text: str) -> None:
+        """In an editor of the client's where it can, to be read only; else what matters of it, the
+        end, in a message."""
+        if get_capability(self.client_capabilities, "window.show_document.support"):
+            if self._log_folder is None:
+                self._log_folder = tempfile.TemporaryDirectory(prefix="linnix-ls-")
+            path = Path(self._log_folder.name, name)
+            if not path.exists():
+                path.write_text(text, encoding="utf-8")
+                path.chmod(0o400)  # an editor that heeds it does not offer to change it
+            with contextlib.suppress(JsonRpcException):
+                shown = await self.window_show_document_async(
+                    types.ShowDocumentParams(uri=uri_of_path(str(path)))
+                )
+                if shown.success:
+                    return
+        self._say(text[-_MAX_SAID_CHARS:], types.MessageType.Info)
+
     async def status(self, _params: Any) -> dict[str, Any]:
         status = await self.session.current_status()
         return ext.status_object(status, self._explaining.status_object())
@@ -566,6 +641,8 @@ class LinnixServer(LanguageServer):
 
     def feed_settled(self) -> None:
         self._progress_texts.put_nowait(None)
+        if self._probes:
+            self._probes.check_all()  # by who is there now
 
     def tell(self, text: str, *, is_problem: bool) -> None:
         """Into the client's log, if there is room: it is news that can be lost, not an answer."""
@@ -595,6 +672,13 @@ class LinnixServer(LanguageServer):
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             logger.error("a task failed", exc_info=error)
+
+    async def _playground(self) -> Playground | None:
+        try:
+            feed = await asyncio.wait_for(self.session.feed(), _FEED_LIMIT_S)
+        except (LinnixError, TimeoutError):
+            return None
+        return feed.playground
 
     def _text_of_open(self, uri: str) -> str | None:
         document = self.workspace.text_documents.get(unquote(uri))
@@ -626,8 +710,7 @@ class LinnixServer(LanguageServer):
         )
 
     def _diagnostics_in(self, uri: str) -> list[types.Diagnostic]:
-        placed = self.presenter.by_uri().get(uri, [])
-        return [each.diagnostic for each in placed if each.diagnostic]
+        return self.presenter.diagnostics().get(uri, [])
 
     def _refresh_client(self) -> None:
         """Have the client ask again for what is made of diagnostics. One request of a kind at a
@@ -857,6 +940,7 @@ class ServerOptions(TypedDict, total=False):
     retry_delays_s: Sequence[float]
     open_notes: OpenNotes
     load_fixer: LoadFixer | None
+    load_checker: LoadChecker | None
 
 
 def build_server(
@@ -870,6 +954,7 @@ def build_server(
         types.INITIALIZED: lambda _: server.run(server.start()),
         types.TEXT_DOCUMENT_DID_OPEN: lambda params: server.opened(params.text_document.uri),
         types.TEXT_DOCUMENT_DID_CHANGE: server.changed,
+        types.TEXT_DOCUMENT_DID_SAVE: lambda params: server.saved(params.text_document.uri),
         types.TEXT_DOCUMENT_DID_CLOSE: lambda params: server.closed(params.text_document.uri),
         types.WORKSPACE_DID_CHANGE_CONFIGURATION: lambda params: server.run(
             server.change_settings(params.settings)
@@ -904,6 +989,7 @@ def build_server(
         to_proto.DISMISS: server.dismiss,
         to_proto.STOP_PROCESS: server.stop_process,
         TRY_FIX: server.try_fix,
+        SHOW_LOG: server.show_log,
     }
     for command, act in commands.items():
         server.command(command)(_answering_null_on_bugs(_with_request_errors(act)))

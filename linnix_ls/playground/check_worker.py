@@ -6,24 +6,26 @@ LLVM may abort here, libbcc may exit, the verifier may take long: that ends this
 nothing else. The request is a JSON object on stdin (`checker.Request`); what is known so far
 leaves as JSON lines on RESULT_FD, so that of a process that dies is known where. Compilers print
 to stderr, which whoever started this reads as well. Programs that load are let go at the end.
+What this process may do is in `sandbox`; it is confined before it sees any source.
 """
 
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import os
 import resource
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from linnix_ls.playground import bpf_syscall, policy
+from linnix_ls.playground import bpf_syscall, policy, sandbox
 from linnix_ls.playground.dialect import Dialect, numbered
 from linnix_ls.playground.policy import KPROBE, PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT
+from linnix_ls.tracer.bcc_worker import import_bcc
 
 CPU_LIMIT_S = 20
 MEMORY_LIMIT_BYTES = 4 << 30  # of addresses: LLVM maps much more than it uses
@@ -51,22 +53,27 @@ def main() -> None:
     """Check what stdin says, and tell."""
     _limit()
     request = json.load(sys.stdin)
+    is_bcc = request["dialect"] == Dialect.BCC
+    # Libraries first, from wherever they are: they are ours.
+    library = import_bcc() if is_bcc else importlib.import_module("linnix_ls.playground.libbpf")
+    user = sandbox.User(*request["user"]) if request["user"] else None
+    own = (sys.prefix, sys.base_prefix, str(Path(__file__).parents[1]))
+    sandbox.confine(user, (*own, request["headers"], *request["include"]))
     result = open(int(sys.argv[1]), "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - for our whole life
 
     def tell(**fields: Any) -> None:
         print(json.dumps(fields), file=result, flush=True)
 
     tell(stage="compile")
-    check = _check_libbpf if request["dialect"] == Dialect.LIBBPF else _check_bcc
-    check(request, tell)
+    (_check_bcc if is_bcc else _check_libbpf)(library, request, tell)
     tell(stage="done")
     # Not through the destructors of libraries that we do not know.
     os._exit(0)
 
 
 def _limit() -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    # An agent is in more of a hurry than a compiler need be.
+    os.setpriority(os.PRIO_PROCESS, 0, max(0, os.getpriority(os.PRIO_PROCESS, 0)))
     for what, limit in (
         (resource.RLIMIT_CPU, CPU_LIMIT_S),
         (resource.RLIMIT_AS, MEMORY_LIMIT_BYTES),
@@ -78,11 +85,8 @@ def _limit() -> None:
         resource.setrlimit(what, (bound, bound))
 
 
-def _check_bcc(request: dict[str, Any], tell: Tell) -> None:
+def _check_bcc(bcc: Any, request: dict[str, Any], tell: Tell) -> None:
     os.environ["BCC_KERNEL_SOURCE"] = request["headers"]
-    from linnix_ls.tracer.bcc_worker import import_bcc
-
-    bcc = import_bcc()
     lib = bcc.libbcc.lib
 
     class Module(bcc.BPF):  # type: ignore[misc]
@@ -101,7 +105,7 @@ def _check_bcc(request: dict[str, Any], tell: Tell) -> None:
         tell(stage="load", name=name)
         code = module.dump_func(name.encode())
         told = _described(name, prog_type, code)
-        if not told["refused"]:
+        if request["may_load"] and not told["refused"]:
             loaded = bpf_syscall.load(
                 prog_type, code, lib.bpf_module_license(module.module), name.encode(), LOG_BYTES
             )
@@ -153,7 +157,7 @@ def _bcc_programs(module: Any, lib: Any, contexts: dict[str, str]) -> Iterator[t
         yield name, known or _BCC_CONTEXTS.get(contexts.get(name, ""), TRACEPOINT)
 
 
-def _check_libbpf(request: dict[str, Any], tell: Tell) -> None:
+def _check_libbpf(libbpf: Any, request: dict[str, Any], tell: Tell) -> None:
     compiled = subprocess.run(
         [
             *("clang", "-target", "bpf", "-g", "-O2", "-Wall", "-x", "c", "-c", "-o", "-"),
@@ -169,8 +173,6 @@ def _check_libbpf(request: dict[str, Any], tell: Tell) -> None:
     if compiled.returncode:
         tell(failed="clang", status=compiled.returncode)
         return
-    from linnix_ls.playground import libbpf
-
     library = libbpf.Libbpf()
     try:
         with library.open(compiled.stdout) as opened:
@@ -189,9 +191,9 @@ def _check_libbpf(request: dict[str, Any], tell: Tell) -> None:
         tell(stage="load", name=program.name)
         told = _described(program.name, program.type, program.code)
         told |= {"section": program.section, "lines": lines.get(program.name, [])}
-        if not told["refused"]:
-            error, log = library.load_alone(compiled.stdout, program.name, LOG_BYTES)
-            told |= {"errno": error, "log": log}
+        if request["may_load"] and not told["refused"]:
+            number, log = library.load_alone(compiled.stdout, program.name, LOG_BYTES)
+            told |= {"errno": number, "log": log}
         tell(program=told)
 
 

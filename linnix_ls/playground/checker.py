@@ -9,14 +9,15 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from linnix_ls.invocation import python
 from linnix_ls.playground.dialect import Dialect
 from linnix_ls.playground.policy import MapSize
+from linnix_ls.playground.sandbox import User
 
 TIME_LIMIT_S = 30.0
 MAX_OUTPUT_BYTES = 16 << 20
@@ -31,6 +32,7 @@ class Request:
         headers: a tree for BCC (`tracer.kernel_headers`).
         include: folders with headers.
         contexts: of the programs that are functions with one: the struct that it points to.
+        may_load: whether the kernel is asked; else source is only compiled.
     """
 
     dialect: Dialect
@@ -39,6 +41,7 @@ class Request:
     headers: str
     include: tuple[str, ...] = ()
     contexts: dict[str, str] = field(default_factory=dict)
+    may_load: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +68,16 @@ class Trial:
     took_s: float
 
 
-async def try_out(request: Request, *, time_limit_s: float = TIME_LIMIT_S) -> Trial:
-    """Let a child check it. Cancelling this ends the child."""
+async def try_out(
+    request: Request, user: User | None = None, *, time_limit_s: float = TIME_LIMIT_S
+) -> Trial:
+    """Let a child check it, as that user (None: as we are). Cancelling this ends the child."""
     began_s = time.monotonic()
     result_fd = os.memfd_create("linnix-result")
     output_fd = os.memfd_create("linnix-output")
     try:
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "linnix_ls.playground.check_worker", str(result_fd)),
+            *(*python("linnix_ls.playground.check_worker"), str(result_fd)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=output_fd,
@@ -83,16 +88,7 @@ async def try_out(request: Request, *, time_limit_s: float = TIME_LIMIT_S) -> Tr
         )
         ended_by = None
         try:
-            asked = json.dumps(
-                {
-                    "dialect": request.dialect,
-                    "name": request.name,
-                    "source": request.source,
-                    "headers": request.headers,
-                    "include": request.include,
-                    "contexts": request.contexts,
-                }
-            )
+            asked = json.dumps(asdict(request) | {"user": user})
             await asyncio.wait_for(child.communicate(asked.encode()), time_limit_s)
         except TimeoutError:
             ended_by = "time"

@@ -59,7 +59,8 @@ _BACKEND: tuple[tuple[re.Pattern[str], str, str], ...] = (
     ),
     (
         re.compile(
-            r"only integer returns supported|pass by value not supported|aggregate returns|return by value|multiple return"
+            r"only integer returns supported|pass by value not supported|aggregate returns"
+            r"|return by value|multiple return"
         ),
         "structs cannot be passed or returned by value",
         "pass a pointer",
@@ -138,8 +139,8 @@ def _problem(said: _Open, source: CSource) -> Problem:
         severity = Severity.ERROR
         message = (
             f"there is no function {undeclared['name']}() here. Fix: define it, use"
-            f" __builtin_{undeclared['name']}() if the compiler has it, or a BPF helper: a probe has"
-            " no C library"
+            f" __builtin_{undeclared['name']}() if the compiler has it, or a BPF helper: a probe"
+            " has no C library"
         )
     elif said.level != "warning":
         message = _backend_words(said.text) or said.text

@@ -22,7 +22,8 @@ _EXTERN = re.compile(
     r"(?:failed to find BTF for extern|extern \(func ksym\)|extern) '(?P<name>\w+)'"
 )
 _TARGET = re.compile(
-    r"failed to find kernel BTF type ID of '(?P<name>[^']+)'|failed to determine tracepoint '(?P<name2>[^']+)'"
+    r"failed to find kernel BTF type ID of '(?P<name>[^']+)'"
+    r"|failed to determine tracepoint '(?P<name2>[^']+)'"
 )
 _CORE = re.compile(r"CO-RE relocat\w+.*?\[\d+\] struct (?P<type>\w+)\.?(?P<field>\w*)")
 
@@ -32,6 +33,9 @@ def diagnose(request: Request, trial: Trial) -> Checked:
     source = CSource(request.source)
     is_bcc = request.dialect is Dialect.BCC
     problems = clang_output.problems(trial.output, source, request.name, is_bcc=is_bcc)
+    if not request.may_load:
+        # Who may not look at tracepoints has no structs of them, either.
+        problems = [each for each in problems if "struct tracepoint__" not in each.message]
     tables = _tables(trial.output) if is_bcc else {}
     missing = targets.problems(source, targets.this_kernel())
     missing_at = {problem.span.line for problem in missing}
@@ -51,12 +55,15 @@ def diagnose(request: Request, trial: Trial) -> Checked:
                 problems.append(refused)
     has_error = any(problem.severity is Severity.ERROR for problem in problems)
     if not has_error:
-        problems += _map_problems(source, trial)
+        problems += _map_problems(source, trial) if request.may_load else []
         problems += _section_problems(source, trial)
         has_error = any(problem.severity is Severity.ERROR for problem in problems)
-    if trial.stage != "done" or trial.failed or trial.ended_by:
-        if not has_error:
-            problems.append(_unknown_end(source, trial))
+    # BCC makes the maps when it has compiled, and fails where it may not.
+    has_failed = trial.failed and request.may_load
+    is_cut_short = trial.stage != "done" or has_failed or trial.ended_by
+    if is_cut_short and not has_error:
+        problems.append(_unknown_end(source, trial))
+    problems = list(dict.fromkeys(problems))  # what a macro says twice
     problems.sort(key=lambda problem: (problem.span.line, problem.span.column or 0))
     programs = tuple(
         ProgramReport(
@@ -210,10 +217,10 @@ def _extern_problems(source: CSource, output: str, known_lines: set[int]) -> lis
 
 
 def _map_problems(source: CSource, trial: Trial) -> list[Problem]:
-    found = []
-    for refused in _MAP_REFUSED.finditer(trial.output):
-        found.append(_map_problem(source, refused["map"], refused["error"], trial.output))
-    return found
+    return [
+        _map_problem(source, refused["map"], refused["error"], trial.output)
+        for refused in _MAP_REFUSED.finditer(trial.output)
+    ]
 
 
 def _section_problems(source: CSource, trial: Trial) -> list[Problem]:
@@ -229,8 +236,8 @@ def _section_problems(source: CSource, trial: Trial) -> list[Problem]:
                 function.attached_at if function else source.whole(1),
                 Severity.ERROR,
                 "attach/section-name",
-                f'no kind of program is called SEC("{section}"). Fix: spell it as one that there is,'
-                ' such as SEC("tracepoint/sched/sched_process_exec")',
+                f'no kind of program is called SEC("{section}"). Fix: spell it as one that there'
+                ' is, such as SEC("tracepoint/sched/sched_process_exec")',
                 program=told["name"],
             )
         )

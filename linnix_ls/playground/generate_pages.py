@@ -15,7 +15,7 @@ from linnix_ls.config import cache_dir
 from linnix_ls.playground.c_source import CSource
 from linnix_ls.playground.checker import Request, Trial, try_out
 from linnix_ls.playground.diagnosis import diagnose
-from linnix_ls.playground.dialect import Dialect, dialect_of
+from linnix_ls.playground.dialect import dialect_of
 from linnix_ls.playground.headers import header_folders
 from linnix_ls.playground.verifier.log import read_log
 from linnix_ls.playground.verifier.rules import Rule, catalogue
@@ -45,7 +45,8 @@ def page(rule: Rule, trial: Trial | None, request: Request | None) -> str:
     parts += ["```", *listing, "```", ""]
     for related in problem.related:
         parts.append(f"- line {related.span.line}: {related.message}")
-    parts += ["", f"The kernel ({platform.release().split('-')[0]}) says:", "", "```", *said, "```", ""]
+    kernel = platform.release().split("-", 1)[0]
+    parts += ["", f"The kernel ({kernel}) says:", "", "```", *said, "```", ""]
     return "\n".join(parts)
 
 
@@ -59,9 +60,7 @@ async def _trial_of(rule: Rule) -> tuple[Trial, Request] | None:
     source = CSource(rule.example)
     headers, include = header_folders(cache_dir())
     dialect = dialect_of(rule.example)
-    request = Request(
-        dialect, "example.bpf.c", rule.example, headers, include, source.contexts
-    )
+    request = Request(dialect, "example.bpf.c", rule.example, headers, include, source.contexts)
     return await try_out(request), request
 
 
@@ -69,7 +68,13 @@ async def _write() -> None:
     FOLDER.mkdir(exist_ok=True)
     for old in FOLDER.glob("*.md"):
         old.unlink()
-    index = ["# What the verifier refuses", "", "Written by `make generate`. Each page has an example, what the kernel says of it, and what we make of that.", ""]
+    index = [
+        "# What the verifier refuses",
+        "",
+        "Written by `make generate`. Each page has an example, what the kernel says of it, and what"
+        " we make of that.",
+        "",
+    ]
     for rule in catalogue():
         found = await _trial_of(rule)
         text = page(rule, *found) if found else page(rule, None, None)

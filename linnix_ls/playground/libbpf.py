@@ -9,7 +9,7 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from elftools.elf.elffile import ELFFile
 
@@ -138,7 +138,7 @@ def line_table(content: bytes) -> dict[str, list[tuple[int, str, int, int]]]:
 
     Source: Documentation/bpf/btf.rst (.BTF.ext). Empty where the object has none.
     """
-    elf = ELFFile(io.BytesIO(content))  # type: ignore[no-untyped-call]
+    elf: Any = ELFFile(io.BytesIO(content))  # what it is typed as knows no symbols
     btf, extended = elf.get_section_by_name(".BTF"), elf.get_section_by_name(".BTF.ext")
     symbols = elf.get_section_by_name(".symtab")
     if not (btf and extended and symbols):

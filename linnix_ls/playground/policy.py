@@ -61,7 +61,10 @@ _WORD = re.compile(
     + "|".join(re.escape(refused.name) for refused in REFUSED_HELPERS.values())
     + r"|bpf_send_signal_task)\b"
 )
-_FIX = "a probe of the playground only looks. Fix: record it in a map or ring buffer, and act in user space"
+_FIX = (
+    "a probe of the playground only looks. Fix: record it in a map or ring buffer, and act in user"
+    " space"
+)
 
 
 def source_problems(source: CSource) -> list[Problem]:
@@ -82,9 +85,9 @@ def source_problems(source: CSource) -> list[Problem]:
                     f"{match[0]}() {does}: {_FIX}",
                 )
             )
-        if kind := _CHANGES_RETURNS.search(source.lines[line - 1]):
-            if code.strip():
-                found.append(_type_problem(source, line, kind[0].split('"')[1]))
+        kind = _CHANGES_RETURNS.search(source.lines[line - 1])
+        if kind and code.strip():
+            found.append(_type_problem(source, line, kind[0].split('"')[1]))
     return found
 
 

@@ -117,7 +117,7 @@ def _missing(kind: str, target: str, kernel: Kernel) -> str | None:
         )
     if kind in _TRAMPOLINES and not kernel.has_trampolines:
         return (
-            f"this kernel cannot attach {kind.split('.')[0]} programs to its functions."
+            f"this kernel cannot attach {kind.split('.', maxsplit=1)[0]} programs to its functions."
             " Fix: use a tracepoint"
         )
     if kind in _TRACEPOINTS and kernel.tracepoints is not None and target:
@@ -126,9 +126,9 @@ def _missing(kind: str, target: str, kernel: Kernel) -> str | None:
             return _none_like(
                 "tracepoint", target, (t.replace(":", "/", 1) for t in kernel.tracepoints)
             )
-    if kind in _RAW and kernel.raw_tracepoints is not None and target:
-        if target not in kernel.raw_tracepoints:
-            return _none_like("tracepoint", target, kernel.raw_tracepoints)
+    raw = kernel.raw_tracepoints
+    if kind in _RAW and raw is not None and target and target not in raw:
+        return _none_like("tracepoint", target, raw)
     return None
 
 

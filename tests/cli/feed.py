@@ -90,6 +90,10 @@ class ToldFeed:
         self.stopped.append((key, tree))
         return StopOutcome.STOPPED
 
+    @property
+    def playground(self):
+        return None
+
     async def record_inputs(self):
         self.is_recording = True
 

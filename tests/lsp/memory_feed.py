@@ -190,6 +190,10 @@ class MemoryFeed:
         self.calls.append(("dismiss", finding_id))
         self.clears(self.findings[finding_id])
 
+    @property
+    def playground(self):
+        return None
+
     async def record_inputs(self):
         pass
 

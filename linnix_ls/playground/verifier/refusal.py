@@ -140,10 +140,10 @@ class _Explanation:
                 None,
             )
         head = self.function.head.line if self.function else 1
-        if place in ("function", "named") or (line is None and place != "calls"):
-            return self._named_in_function() or (line if place == "named" else None) or head
         if place == "calls":
             return self._call_of_own() or head
+        if line is None or place in ("function", "named"):
+            return self._named_in_function() or (line if place == "named" else None) or head
         if self.steps and self.steps[-1].text == "exit" and line == head:
             return self._return_of_path() or line
         if place == "loop":
@@ -288,10 +288,9 @@ class _Explanation:
             assigned = re.search(
                 r"\b([A-Za-z_]\w*)\s*(?:[-+*/%&|^]|<<|>>)?=(?!=)", self.source.code(line)
             )
-            if assigned and (line != self.line or assigned[1] in used):
-                if assigned[1] in used:
-                    return assigned[1]
-                # By another name since then: a parameter of a function, a copy of it.
+            # By another name since then: a parameter of a function, a copy of it.
+            if assigned and assigned[1] in used:
+                return assigned[1]
         pointer = re.search(
             r"(?:^|[^\w)\]\s])\s*\*\s*([A-Za-z_]\w*)\b|\b([A-Za-z_]\w*)\s*(?:->|\[)",
             self.source.code(self.line),
@@ -327,7 +326,7 @@ class _Explanation:
         return f"{said}. Fix: {rule.fix.format_map(words)}"
 
     def _fact(self, name: str) -> str:
-        if name in self.facts and name not in ("map",):
+        if name in self.facts and name != "map":
             return self.facts[name]
         known = self._known() or ""
         match name:
@@ -364,8 +363,8 @@ class _Explanation:
                     "the result of this function" if self.register == "R0" else "a value used here"
                 )
             case "helper":
-                helper = self._helper()
-                return f"{helper}()" if helper else "the function"
+                called = self._helper()
+                return f"{called}()" if called else "the function"
             case "map":
                 found = _MAP.search(known) or _MAP.search(self._last_map())
                 return f"`{found[1]}`" if found else "the map"
