@@ -1,4 +1,4 @@
-"""Lesson 6's parents: N children, with a pause of PAUSE_S before each. It says which pids they had."""
+"""Lesson 6's parents: N children, with a pause of PAUSE_S before each; and which pids they had."""
 
 import json
 import os
