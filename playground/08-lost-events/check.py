@@ -1,5 +1,7 @@
 """Lesson 8: a burst that no small buffer holds. What is seen and what is lost must add up."""
 
+from itertools import pairwise
+
 from linnix_ls.playground.lessons import Attempt, Outcome
 
 _RING_BUFFER = 27  # of enum bpf_map_type
@@ -40,9 +42,7 @@ async def check(attempt: Attempt):
         f"{n_seen} seen and {n_lost} lost",
         "counts-all" if n_lost == n_calls else "ignores-failure" if is_ring else "begin",
     )
-    n_late = sum(
-        later < earlier - _LATE_NS for earlier, later in zip(times_ns, times_ns[1:], strict=False)
-    )
+    n_late = sum(later < earlier - _LATE_NS for earlier, later in pairwise(times_ns))
     yield Outcome(
         "in the order in which they happened",
         bool(times_ns) and n_late == 0 and n_others == 0,
