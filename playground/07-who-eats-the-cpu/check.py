@@ -50,5 +50,9 @@ def _on_cpu_ns(pid):
 
 async def _has_left_the_cpu(pid):
     """It waits for a word of us now; its last turn counts when it is over."""
-    while Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2][0] != "S":
-        await asyncio.sleep(0.01)  # noqa: ASYNC110 - /proc tells nobody of a change
+    while _state(pid) != "S":  # noqa: ASYNC110 - /proc tells nobody of a change
+        await asyncio.sleep(0.01)
+
+
+def _state(pid):
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2][0]
