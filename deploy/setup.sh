@@ -110,7 +110,8 @@ missing_packages() {
     [ "$profile" != model ] || command -v c++ >/dev/null || echo g++
     [ "$profile" = test ] || return 0
     # Chromium and fonts: VS Code is looked at in it.
-    for package in gcc g++ libc6-dev make neovim emacs-nox chromium fonts-dejavu-core; do
+    # clang and libbpf: what compiles and loads probes of libbpf's dialect.
+    for package in gcc g++ libc6-dev make clang libbpf-dev neovim emacs-nox chromium fonts-dejavu-core; do
         is_installed "$package" || echo "$package"
     done
     has_eglot || echo elpa-eglot

@@ -12,18 +12,20 @@ What this process may do is in `sandbox`; it is confined before it sees any sour
 from __future__ import annotations
 
 import ctypes
-import importlib
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from linnix_ls.errors import TracerUnavailable
 from linnix_ls.playground import bpf_syscall, policy, sandbox
 from linnix_ls.playground.dialect import Dialect, numbered
+from linnix_ls.playground.libbpf import Libbpf, line_table
 from linnix_ls.playground.policy import KPROBE, PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT
 from linnix_ls.tracer.bcc_worker import import_bcc
 
@@ -54,21 +56,42 @@ def main() -> None:
     _limit()
     request = json.load(sys.stdin)
     is_bcc = request["dialect"] == Dialect.BCC
-    # Libraries first, from wherever they are: they are ours.
-    library = import_bcc() if is_bcc else importlib.import_module("linnix_ls.playground.libbpf")
-    user = sandbox.User(*request["user"]) if request["user"] else None
-    own = (sys.prefix, sys.base_prefix, str(Path(__file__).parents[1]))
-    sandbox.confine(user, (*own, request["headers"], *request["include"]))
     result = open(int(sys.argv[1]), "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - for our whole life
 
     def tell(**fields: Any) -> None:
         print(json.dumps(fields), file=result, flush=True)
 
+    try:
+        # Libraries first, from wherever they are: they are ours.
+        library = import_bcc() if is_bcc else _import_libbpf()
+    except TracerUnavailable as error:
+        tell(missing=[error.message, error.fix])
+        return
+    user = sandbox.User(*request["user"]) if request["user"] else None
+    own = (sys.prefix, sys.base_prefix, str(Path(__file__).parents[1]))
+    sandbox.confine(user, (*own, request["headers"], *request["include"]))
     tell(stage="compile")
     (_check_bcc if is_bcc else _check_libbpf)(library, request, tell)
     tell(stage="done")
     # Not through the destructors of libraries that we do not know.
     os._exit(0)
+
+
+def _import_libbpf() -> Libbpf:
+    """With clang, which compiles for it."""
+    fix = "apt-get install clang libbpf-dev   (Fedora: clang libbpf-devel)"
+    if shutil.which("clang") is None:
+        raise TracerUnavailable(
+            "clang, which compiles probes of libbpf's dialect, is not installed",
+            fix=fix,
+            cause="no_clang",
+        )
+    try:
+        return Libbpf()
+    except OSError as error:
+        raise TracerUnavailable(
+            f"libbpf is not there: {error}", fix=fix, cause="no_libbpf"
+        ) from error
 
 
 def _limit() -> None:
@@ -157,7 +180,7 @@ def _bcc_programs(module: Any, lib: Any, contexts: dict[str, str]) -> Iterator[t
         yield name, known or _BCC_CONTEXTS.get(contexts.get(name, ""), TRACEPOINT)
 
 
-def _check_libbpf(libbpf: Any, request: dict[str, Any], tell: Tell) -> None:
+def _check_libbpf(library: Libbpf, request: dict[str, Any], tell: Tell) -> None:
     compiled = subprocess.run(
         [
             *("clang", "-target", "bpf", "-g", "-O2", "-Wall", "-x", "c", "-c", "-o", "-"),
@@ -173,7 +196,6 @@ def _check_libbpf(libbpf: Any, request: dict[str, Any], tell: Tell) -> None:
     if compiled.returncode:
         tell(failed="clang", status=compiled.returncode)
         return
-    library = libbpf.Libbpf()
     try:
         with library.open(compiled.stdout) as opened:
             programs, maps = opened.programs(), opened.maps()
@@ -186,7 +208,7 @@ def _check_libbpf(libbpf: Any, request: dict[str, Any], tell: Tell) -> None:
         > policy.MAX_MAP_BYTES
     ):
         return
-    lines = libbpf.line_table(compiled.stdout)
+    lines = line_table(compiled.stdout)
     for program in programs:
         tell(stage="load", name=program.name)
         told = _described(program.name, program.type, program.code)

@@ -54,6 +54,7 @@ class Trial:
         failed: what the compiler's front end says when it gives up; None if it did not.
         programs: as `check_worker` tells them.
         output: what it printed to stderr.
+        missing: what it needs and this machine has not, and what to do about it; or None.
         ended_by: a signal's name, ``status N``, or ``time`` when it was ended for taking too long;
             None when it ended well.
     """
@@ -66,6 +67,7 @@ class Trial:
     output: str
     ended_by: str | None
     took_s: float
+    missing: tuple[str, str | None] | None = None
 
 
 async def try_out(
@@ -120,6 +122,7 @@ def _content(fd: int) -> str:
 
 def _trial(result: str, output: str, ended_by: str | None, took_s: float) -> Trial:
     stage, loading, failed = "start", None, None
+    missing: tuple[str, str | None] | None = None
     programs: list[dict[str, Any]] = []
     maps: list[MapSize] = []
     for line in result.splitlines():
@@ -130,7 +133,10 @@ def _trial(result: str, output: str, ended_by: str | None, took_s: float) -> Tri
         stage = told.get("stage", stage)
         loading = told.get("name", loading)
         failed = told.get("failed", failed)
+        missing = tuple(told["missing"]) if "missing" in told else missing
         maps += [MapSize(*each) for each in told.get("maps", ())]
         if "program" in told:
             programs.append(told["program"])
-    return Trial(stage, loading, failed, tuple(programs), tuple(maps), output, ended_by, took_s)
+    return Trial(
+        stage, loading, failed, tuple(programs), tuple(maps), output, ended_by, took_s, missing
+    )

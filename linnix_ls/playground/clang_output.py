@@ -25,6 +25,7 @@ _FLAG = re.compile(r" \[-W[\w=-]+\]$")
 _UNDECLARED = re.compile(
     r"implicit(?:ly)? declar(?:ation of function|ing library function) '(?P<name>\w+)'"
 )
+_NO_LIBBPF_HEADER = re.compile(r"^'bpf/\w+\.h' file not found")
 # Of BCC's own rewriting, not of the user's source.
 _NOT_THEIRS = re.compile(
     r"macro redefined|__HAVE_BUILTIN_BSWAP|unused variable '__bpf_|-Wframe-address"
@@ -144,6 +145,8 @@ def _problem(said: _Open, source: CSource) -> Problem:
         )
     elif said.level != "warning":
         message = _backend_words(said.text) or said.text
+        if _NO_LIBBPF_HEADER.search(said.text):
+            message += ". Fix: apt-get install libbpf-dev   (Fedora: libbpf-devel)"
     return Problem(
         _span(source, said.line, said.column),
         severity,

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from linnix_ls.playground import clang_output, policy, targets
-from linnix_ls.playground.base import Checked, Problem, ProgramReport, Severity
+from linnix_ls.playground.base import Checked, Problem, ProgramReport, Severity, Span
 from linnix_ls.playground.c_source import CSource
 from linnix_ls.playground.checker import Request, Trial
 from linnix_ls.playground.dialect import Dialect
@@ -60,6 +60,9 @@ def diagnose(request: Request, trial: Trial) -> Checked:
         has_error = any(problem.severity is Severity.ERROR for problem in problems)
     # BCC makes the maps when it has compiled, and fails where it may not.
     has_failed = trial.failed and request.may_load
+    if trial.missing:
+        problems.append(_missing(*trial.missing))
+        has_error = True  # that says why there is nothing more
     is_cut_short = trial.stage != "done" or has_failed or trial.ended_by
     if is_cut_short and not has_error:
         problems.append(_unknown_end(source, trial))
@@ -76,6 +79,12 @@ def diagnose(request: Request, trial: Trial) -> Checked:
         for told in trial.programs
     )
     return Checked(tuple(problems), programs, trial.took_s)
+
+
+def _missing(what: str, fix: str | None) -> Problem:
+    """No fault of the source's."""
+    message = f"not compiled: {what}" + (f". Fix: {fix}" if fix else "")
+    return Problem(Span(1), Severity.INFORMATION, "check/no-compiler", message)
 
 
 def _follows(refused: Problem, problems: list[Problem], source: CSource) -> bool:
