@@ -37,6 +37,7 @@ from linnix_ls.playground.c_source import CSource
 from linnix_ls.playground.checker import Request, try_out
 from linnix_ls.playground.diagnosis import diagnose
 from linnix_ls.playground.dialect import dialect_of
+from linnix_ls.playground.permission import Client, write_down
 
 PROBE = "probe.bpf.c"
 _TAKEN = "the kernel takes the probe"
@@ -434,6 +435,8 @@ class Attempt:
             process.stdin.write(asked.encode() + b"\n")
             probe = Probe(process, result)
             await probe.answer()
+            us = Client(os.getpid(), os.geteuid(), os.getegid(), frozenset(os.getgroups()))
+            write_down(us, f"lesson {self.lesson.number}", self.source, "loaded")
             self.is_loaded = True
             yield probe
         finally:
