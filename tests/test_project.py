@@ -243,8 +243,9 @@ def test_the_wheel_contains_probes_and_pages(wheel):
         ("playground", "linnix_ls/lessons"),
         ("docs/findings", "linnix_ls/docs/findings"),
     ):
-        for path in (ROOT / folder).iterdir():
-            assert f"{inside}/{path.name}" in names
+        files = (path for path in (ROOT / folder).rglob("*") if path.is_file())
+        for path in files:
+            assert f"{inside}/{path.relative_to(ROOT / folder)}" in names
 
 
 @pytest.mark.e2e

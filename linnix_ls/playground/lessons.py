@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import os
 import random
 import re
+import runpy
 import signal
 import sys
 import tempfile
@@ -160,12 +160,9 @@ class Lesson:
 
     @cached_property
     def check(self) -> Callable[[Attempt], AsyncIterator[Outcome]]:
-        path = self.folder / "check.py"
-        spec = importlib.util.spec_from_file_location(f"linnix_lesson_{self.number}", path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        check: Callable[[Attempt], AsyncIterator[Outcome]] = module.check
+        # Not as a module: that would leave bytecode in the folder.
+        names = runpy.run_path(str(self.folder / "check.py"))
+        check: Callable[[Attempt], AsyncIterator[Outcome]] = names["check"]
         return check
 
 

@@ -1,4 +1,4 @@
-"""Lesson 7's processes: `spin` uses SECONDS of CPU time; `blink` sleeps for a millisecond each time,
+"""Lesson 7's processes: `spin` uses SECONDS of CPU time; `blink` sleeps for 1 ms at a time,
 that long, on the same CPU; `sleep` sleeps once, that long."""
 
 import os

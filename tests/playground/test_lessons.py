@@ -47,6 +47,7 @@ def results(request):
 
 @pytest.mark.e2e
 @pytest.mark.ebpf
+@pytest.mark.timeout(300)  # the first one waits for all; a minute on two cores that are free
 @pytest.mark.parametrize(("lesson", "answer"), ANSWERS)
 def test_only_the_reference_passes_and_each_mistake_gets_its_own_hint(lesson, answer, results):
     result = results[lesson.number, answer]
