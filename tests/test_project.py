@@ -238,9 +238,14 @@ def wheel(tmp_path_factory):
 @pytest.mark.e2e
 def test_the_wheel_contains_probes_and_pages(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    for folder, inside in (("bpf", "linnix_ls/bpf"), ("docs/findings", "linnix_ls/docs/findings")):
-        for path in (ROOT / folder).iterdir():
-            assert f"{inside}/{path.name}" in names
+    for folder, inside in (
+        ("bpf", "linnix_ls/bpf"),
+        ("playground", "linnix_ls/lessons"),
+        ("docs/findings", "linnix_ls/docs/findings"),
+    ):
+        files = (path for path in (ROOT / folder).rglob("*") if path.is_file())
+        for path in files:
+            assert f"{inside}/{path.relative_to(ROOT / folder)}" in names
 
 
 @pytest.mark.e2e

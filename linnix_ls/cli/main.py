@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from linnix_ls.cli import agent, doctor, explain, model, replay, run
+    from linnix_ls.cli import agent, doctor, explain, model, playground, replay, run
 
     parser = argparse.ArgumentParser(
         prog="linnix-ls",
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     transport.add_argument("--tcp", metavar="HOST:PORT", help="speak LSP on a TCP port")
     parser.set_defaults(run=_serve)
     subparsers = parser.add_subparsers(title="subcommands", metavar="SUBCOMMAND")
-    for module in (run, replay, explain, model, doctor, agent):
+    for module in (run, replay, explain, model, playground, doctor, agent):
         module.register(subparsers)
     return parser
 

@@ -6,21 +6,17 @@ Not here: fetching (`models.sources`) and keeping them (`models.store`).
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from linnix_ls.cli.screen import wants_colour, write_all
+from linnix_ls.cli.screen import plain_table, print_out, write_all
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
     from linnix_ls.models.base import InstalledModel
     from linnix_ls.models.catalog import Recommended
@@ -100,16 +96,16 @@ def _list(args: argparse.Namespace) -> int:
             }
         )
         return 0
-    _print(_installed_table(models, in_use))
-    _print("")
-    _print(_catalog_table(catalog.CATALOG, models, ram_bytes, best))
+    print_out(_installed_table(models, in_use))
+    print_out("")
+    print_out(_catalog_table(catalog.CATALOG, models, ram_bytes, best))
     return 0
 
 
 def _installed_table(
     models: Iterable[InstalledModel], in_use: InstalledModel | None
 ) -> RenderableType:
-    table = _table("Installed", ("", "name", "size", "writes?", "licence", "from"))
+    table = plain_table("Installed", ("", "name", "size", "writes?", "licence", "from"))
     for model in models:
         is_chosen = in_use is not None and model.name == in_use.name
         table.add_row(
@@ -134,7 +130,7 @@ def _catalog_table(
     best: Recommended | None,
 ) -> RenderableType:
     title = f"To install, for {ram_bytes / 2**30:.0f} GB of RAM"
-    table = _table(title, ("", "name", "download", "memory", "licence", ""))
+    table = plain_table(title, ("", "name", "download", "memory", "licence", ""))
     names = {model.name for model in installed}
     for model in recommended:
         fits = model.fits(ram_bytes)
@@ -165,16 +161,16 @@ def _install(args: argparse.Namespace) -> int:
     is_new = model not in before
     facts = f"{_size(model.size_bytes)}, licence {model.licence or 'not said'}"
     state = "installed" if is_new else "installed already"
-    _print(f"{_visible(model.name)}: {state} ({_visible(facts)}, from {_visible(model.source)})")
+    print_out(f"{_visible(model.name)}: {state} ({_visible(facts)}, from {_visible(model.source)})")
     if not model.is_instruct:
-        _print("It is a base model, not taught to answer: it cannot write notes.")
+        print_out("It is a base model, not taught to answer: it cannot write notes.")
     elif model.n_parameters and model.n_parameters < SMALL_BELOW_PARAMETERS:
-        _print("It is small: what it writes seldom passes the checks, and then is not shown.")
+        print_out("It is small: what it writes seldom passes the checks, and then is not shown.")
     if args.use:
         return _use(argparse.Namespace(name=model.name))
     in_use = store.in_use()
     if model.is_instruct and in_use is None:
-        _print(f"To let it write: linnix-ls model use {model.name}")
+        print_out(f"To let it write: linnix-ls model use {model.name}")
     return 0
 
 
@@ -182,9 +178,9 @@ def _use(args: argparse.Namespace) -> int:
     from linnix_ls.models import store
 
     model = store.use(args.name)
-    _print(f"{_visible(model.name)} writes the notes from now on")
+    print_out(f"{_visible(model.name)} writes the notes from now on")
     if _llama_cpp_version() is None:
-        _print(f"llama-cpp-python, which runs it, is missing; {_HOW_TO_INSTALL_LLAMA}")
+        print_out(f"llama-cpp-python, which runs it, is missing; {_HOW_TO_INSTALL_LLAMA}")
     return 0
 
 
@@ -193,9 +189,9 @@ def _remove(args: argparse.Namespace) -> int:
 
     model = store.remove(args.name)
     if store.is_ours(model):
-        _print(f"{_visible(model.name)}: removed, {_size(model.size_bytes)} are free again")
+        print_out(f"{_visible(model.name)}: removed, {_size(model.size_bytes)} are free again")
     else:
-        _print(f"{_visible(model.name)}: removed; its file stays at {_visible(model.path)}")
+        print_out(f"{_visible(model.name)}: removed; its file stays at {_visible(model.path)}")
     return 0
 
 
@@ -243,9 +239,9 @@ def _status(args: argparse.Namespace) -> int:
         ]
     rows.append(("llama.cpp", f"llama-cpp-python {version}" if version else "missing"))
     rows.append(("notes", "none: the rules alone explain" if missing else "by the model"))
-    _print("".join(f"{label:<10} {_visible(text)}\n" for label, text in rows))
+    print_out("".join(f"{label:<10} {_visible(text)}\n" for label, text in rows))
     for what, fix in missing:
-        _print(f"\n{what}\n  fix: {_visible(fix)}")
+        print_out(f"\n{what}\n  fix: {_visible(fix)}")
     return NOTHING_TO_USE if missing else 0
 
 
@@ -276,50 +272,6 @@ def _as_json(model: InstalledModel, in_use: InstalledModel | None) -> dict[str, 
 
 def _print_json(content: dict[str, Any]) -> None:
     write_all(1, (json.dumps({"schema": SCHEMA} | content, indent=2) + "\n").encode())
-
-
-def _print(what: RenderableType) -> None:
-    """On stdout: as wide as the terminal, elsewhere as wide as a table's longest lines."""
-    from rich.console import Console
-
-    is_terminal = os.isatty(1)
-    has_colour = wants_colour(is_terminal=is_terminal)
-    console = Console(
-        file=io.StringIO(),
-        width=shutil.get_terminal_size().columns if is_terminal else 200,
-        force_terminal=has_colour,
-        color_system="standard" if has_colour else None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
-    with console.capture() as capture:
-        console.print(what, soft_wrap=isinstance(what, str))
-    lines = [line.rstrip() for line in capture.get().splitlines()]
-    write_all(1, ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
-
-
-def _table(title: str, columns: Iterable[str]) -> Table:
-    from rich.table import Table
-
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        caption_justify="left",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
-    for column in columns:
-        is_size = column in ("size", "download", "memory")
-        table.add_column(
-            column,
-            justify="right" if is_size else "left",
-            overflow="fold",
-            no_wrap=is_size or column == "name",
-        )
-    return table
 
 
 def _tell(message: str) -> None:

@@ -1,4 +1,5 @@
-"""stderr, shared with CMD: whole blocks or nothing, colours only where they are wanted.
+"""What is written to a terminal: stderr, shared with CMD, in whole blocks or not at all, and tables
+on stdout; with colours only where they are wanted.
 
 Writing happens on a thread of its own, because a reader that does not read must not keep us
 from passing signals on to CMD. Not here: what is written.
@@ -10,12 +11,16 @@ import contextlib
 import io
 import os
 import select
+import shutil
 import sys
 import termios
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
     from rich.text import Text
 
 _ERASE_LINE = "\r\x1b[K"
@@ -84,6 +89,50 @@ def render(text: Text, *, has_colour: bool) -> str:
     )
     console.print(text, end="", soft_wrap=True)
     return file.getvalue()
+
+
+def print_out(what: RenderableType) -> None:
+    """On stdout: as wide as the terminal, elsewhere as wide as a table's longest lines."""
+    from rich.console import Console
+
+    is_terminal = os.isatty(1)
+    has_colour = wants_colour(is_terminal=is_terminal)
+    console = Console(
+        file=io.StringIO(),
+        width=shutil.get_terminal_size().columns if is_terminal else 200,
+        force_terminal=has_colour,
+        color_system="standard" if has_colour else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    with console.capture() as capture:
+        console.print(what, soft_wrap=isinstance(what, str))
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    write_all(1, ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
+
+
+def plain_table(title: str, columns: Iterable[str]) -> Table:
+    from rich.table import Table
+
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        caption_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+    for column in columns:
+        is_size = column in ("size", "download", "memory")
+        table.add_column(
+            column,
+            justify="right" if is_size else "left",
+            overflow="fold",
+            no_wrap=is_size or column == "name",
+        )
+    return table
 
 
 def write_all(fd: int, content: bytes) -> None:

@@ -1,0 +1,288 @@
+"""`linnix-ls playground`: lessons in eBPF, with a probe to edit and a check that runs it.
+
+Not here: what is checked (`playground.lessons`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from linnix_ls.cli.screen import plain_table, print_out, write_all
+
+if TYPE_CHECKING:
+    from linnix_ls.playground.lesson_folder import LessonFolder
+    from linnix_ls.playground.lessons import Lesson, Result
+
+SCHEMA = "linnix-playground/1"
+NOT_PASSED = 1
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "playground",
+        help="learn eBPF: twelve lessons with a probe to edit and a check that runs it",
+        description="Lessons in eBPF. Each has a text, a probe to edit, and a check that loads"
+        " it and compares what it saw with what really happened.",
+        allow_abbrev=False,
+    )
+    _add_options(parser)
+    parser.set_defaults(run=_list)
+    commands = parser.add_subparsers(title="subcommands", metavar="SUBCOMMAND")
+    _command(commands, "list", _list, "all lessons, and how far you are")
+    for name, run, what in (
+        ("open", _open, "copy a lesson into your folder, and say where it is"),
+        ("check", _check, "load your probe, let things happen, compare"),
+        ("hint", _hint, "the next hint, of three steps: idea, place, code"),
+        ("reset", _reset, "begin a lesson anew; what you wrote is kept beside it"),
+    ):
+        _command(commands, name, run, what).add_argument("number", metavar="N", type=int)
+    commands.choices["hint"].add_argument(
+        "--solution", action="store_true", help="the whole solution instead; asks first"
+    )
+    commands.choices["hint"].add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _add_options(parser: argparse.ArgumentParser, **default: Any) -> None:
+    parser.add_argument(
+        "--folder",
+        metavar="FOLDER",
+        type=Path,
+        help="where your lessons are; default $XDG_DATA_HOME/linnix-ls/playground",
+        **default,
+    )
+    parser.add_argument("--json", action="store_true", help="for programs", **default)
+
+
+def _command(commands: Any, name: str, run: Any, what: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=what, description=what[0].upper() + what[1:] + ".", allow_abbrev=False
+    )
+    # Before the subcommand or after it: what is not given here must not undo what was given there.
+    _add_options(parser, default=argparse.SUPPRESS)
+    parser.set_defaults(run=run)
+    return parser
+
+
+# --- list, open, reset ------------------------------------------------------------------------
+
+
+def _list(args: argparse.Namespace) -> int:
+    from linnix_ls.playground.lessons import all_lessons
+
+    folder = _folder(args)
+    lessons = all_lessons()
+    progress = {lesson.number: folder.progress(lesson) for lesson in lessons}
+    if args.json:
+        _print_json(
+            folder=str(folder.path),
+            lessons=[_as_json(folder, lesson) for lesson in lessons],
+        )
+        return 0
+    table = plain_table("Lessons", ("", "N", "title", "progress", "what you learn"))
+    for lesson in lessons:
+        state = progress[lesson.number]
+        is_open = folder.is_open(lesson)
+        table.add_row(
+            "✔" if state.is_passed else "●" if is_open else "",
+            str(lesson.number),
+            lesson.title,
+            state.summary if is_open else "",
+            lesson.learn,
+        )
+    n_passed = sum(state.is_passed for state in progress.values())
+    table.caption = (
+        f"✔ {n_passed} of {len(lessons)} passed, in {_visible(str(folder.path))}\n"
+        "linnix-ls playground open N, edit, and then: check N"
+    )
+    print_out(table)
+    _tell_of_permission(lessons)
+    return 0
+
+
+def _tell_of_permission(lessons: list[Lesson]) -> None:
+    from linnix_ls.errors import LinnixError
+    from linnix_ls.playground.lessons import require_permission
+
+    try:
+        require_permission()
+    except LinnixError as error:
+        reading = ", ".join(str(each.number) for each in lessons if each.is_for_reading)
+        print_out(
+            f"\nTo check one needs root: {error.fix}\n"
+            f"Without it you can open all and read the hints; made for reading: {reading}."
+        )
+
+
+def _open(args: argparse.Namespace) -> int:
+    lesson, folder = _lesson(args), _folder(args)
+    copied = folder.open(lesson)
+    if args.json:
+        _print_json(**_as_json(folder, lesson), copied=[str(path) for path in copied])
+        return 0
+    print_out(lesson.text)
+    if not copied:
+        print_out("It was open already; nothing of yours was changed.")
+    print_out(
+        f"Edit   {_visible(str(folder.probe(lesson)))}\n"
+        f"Check  {_visible(_typed(folder, 'check', lesson, as_root=True))}\n"
+        f"Hint   {_visible(_typed(folder, 'hint', lesson))}"
+    )
+    return 0
+
+
+def _reset(args: argparse.Namespace) -> int:
+    lesson, folder = _lesson(args), _folder(args)
+    kept = folder.reset(lesson)
+    if args.json:
+        _print_json(**_as_json(folder, lesson), kept=str(kept) if kept else None)
+        return 0
+    print_out(f"Lesson {lesson.number} begins anew: {_visible(str(folder.probe(lesson)))}")
+    if kept:
+        print_out(f"What you wrote is in {_visible(str(kept))}")
+    return 0
+
+
+# --- check, hint ------------------------------------------------------------------------------
+
+
+def _check(args: argparse.Namespace) -> int:
+    """0 when all checks pass, else `NOT_PASSED`."""
+    from linnix_ls.config import cache_dir
+    from linnix_ls.errors import LinnixError
+    from linnix_ls.playground.lessons import check_answer, require_permission
+
+    lesson, folder = _lesson(args), _folder(args)
+    source = folder.source(lesson)
+    try:
+        require_permission()
+    except LinnixError as error:
+        raise LinnixError(
+            error.message, fix=_typed(folder, "check", lesson, as_root=True)
+        ) from error
+    result = asyncio.run(check_answer(lesson, source, cache_dir()))
+    folder.note(lesson, result)
+    if args.json:
+        _print_json(**_as_json(folder, lesson), **_result_as_json(result))
+    else:
+        _show(lesson, result, folder)
+    return 0 if result.is_passed else NOT_PASSED
+
+
+def _show(lesson: Lesson, result: Result, folder: LessonFolder) -> None:
+    title = f"Lesson {lesson.number}: {result.summary}"
+    table = plain_table(title, ("", "check", "expected", "seen"))
+    for outcome in result.outcomes:
+        table.add_row(
+            "✔" if outcome.is_passed else "✘",
+            _visible(outcome.name),
+            _visible(outcome.expected),
+            _visible(outcome.seen),
+            style="" if outcome.is_passed else "bold",
+        )
+    print_out(table)
+    if result.is_passed:
+        print_out("\nWell done.")
+    else:
+        print_out(f"\nA hint: {_visible(_typed(folder, 'hint', lesson))}")
+
+
+def _hint(args: argparse.Namespace) -> int:
+    from linnix_ls.errors import UsageError
+    from linnix_ls.playground.lessons import HINT_STEPS
+
+    lesson, folder = _lesson(args), _folder(args)
+    if args.solution:
+        if not args.yes and not _agrees(f"Show the solution of lesson {lesson.number}?"):
+            raise UsageError("not shown", fix="answer y, or add --yes")
+        if args.json:
+            _print_json(**_as_json(folder, lesson), solution=lesson.solution)
+        else:
+            print_out(lesson.solution)
+        return 0
+    found = folder.next_hint(lesson)
+    if args.json:
+        step, text = found or (0, None)
+        _print_json(**_as_json(folder, lesson), step=step, hint=text)
+    elif found is None:
+        print_out("All checks passed the last time. There is nothing left to hint at.")
+    else:
+        step, text = found
+        print_out(f"Hint {step} of {len(HINT_STEPS)}, {HINT_STEPS[step - 1]}: {text}")
+    return 0
+
+
+def _agrees(question: str) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    write_all(2, f"{question} [y/N] ".encode())
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+# --- what they share --------------------------------------------------------------------------
+
+
+def _folder(args: argparse.Namespace) -> LessonFolder:
+    from linnix_ls.playground.lesson_folder import LessonFolder, default_folder
+
+    return LessonFolder(args.folder or default_folder())
+
+
+def _lesson(args: argparse.Namespace) -> Lesson:
+    from linnix_ls.playground.lessons import lesson
+
+    return lesson(args.number)
+
+
+def _typed(folder: LessonFolder, what: str, lesson: Lesson, *, as_root: bool = False) -> str:
+    """The command to type. With the folder where another user, as whom it may run, would look
+    elsewhere."""
+    import os
+
+    from linnix_ls import invocation
+    from linnix_ls.playground.lesson_folder import default_folder
+
+    words = ["playground", what, str(lesson.number)]
+    needs_root = as_root and os.geteuid() != 0
+    if needs_root or folder.path != default_folder():
+        words += ["--folder", str(folder.path)]
+    return invocation.as_root(*words) if needs_root else shlex.join(["linnix-ls", *words])
+
+
+def _as_json(folder: LessonFolder, lesson: Lesson) -> dict[str, Any]:
+    return {
+        "number": lesson.number,
+        "title": lesson.title,
+        "needs": lesson.needs,
+        "is_for_reading": lesson.is_for_reading,
+        "is_open": folder.is_open(lesson),
+        "probe": str(folder.probe(lesson)),
+        "progress": asdict(folder.progress(lesson)),
+    }
+
+
+def _result_as_json(result: Result) -> dict[str, Any]:
+    return {
+        "is_passed": result.is_passed,
+        "summary": result.summary,
+        "outcomes": [asdict(outcome) for outcome in result.outcomes],
+        "problems": [asdict(problem) for problem in result.problems],
+        "took_s": round(result.took_s, 3),
+    }
+
+
+def _print_json(**content: Any) -> None:
+    text = json.dumps({"schema": SCHEMA} | content, indent=2) + "\n"
+    write_all(1, text.encode("utf-8", "backslashreplace"))
+
+
+def _visible(text: str) -> str:
+    from linnix_ls.core.text import visible
+
+    return visible(text)

@@ -1,0 +1,10 @@
+BPF_HASH(execs, u32, u64);
+
+TRACEPOINT_PROBE(sched, sched_process_exec)
+{
+    u32 pid = bpf_get_current_pid_tgid() >> 32;
+    u64 one = 1;
+
+    execs.update(&pid, &one);
+    return 0;
+}

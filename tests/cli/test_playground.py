@@ -1,0 +1,139 @@
+import json
+import os
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from linnix_ls.cli.main import main
+from linnix_ls.playground.lessons import all_lessons, lesson
+
+
+@pytest.fixture(autouse=True)
+def data_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def probe(tmp_path):
+    return tmp_path / "data/linnix-ls/playground/01-count-execs/probe.bpf.c"
+
+
+def said(capfd, *words, status=0):
+    assert main(["playground", *words]) == status
+    return capfd.readouterr()
+
+
+def told(capfd, *words, status=0):
+    return json.loads(said(capfd, *words, "--json", status=status).out)
+
+
+def test_the_list_has_all_lessons_and_how_far_one_is(capfd):
+    assert "✔ 0 of" in said(capfd).out
+    listed = told(capfd, "list")["lessons"]
+    assert [each["number"] for each in listed] == [each.number for each in all_lessons()]
+    assert not any(each["is_open"] for each in listed)
+
+
+def test_opening_prints_the_text_and_where_to_edit(capfd, probe):
+    out = said(capfd, "open", "1").out
+    assert lesson(1).text.splitlines()[0] in out
+    assert str(probe) in out
+    assert probe.read_text() == lesson(1).start
+
+
+def test_a_lesson_that_does_not_exist_is_a_wrong_call(capfd):
+    assert "there is no lesson 99" in said(capfd, "open", "99", status=2).err
+
+
+def test_hints_begin_with_the_idea_and_the_solution_is_not_shown_unasked(capfd):
+    said(capfd, "open", "1")
+    steps = [told(capfd, "hint", "1") for _ in range(3)]
+    assert [each["step"] for each in steps] == [1, 2, 3]
+    assert steps[0]["hint"] == lesson(1).hint("begin").idea
+    unasked = subprocess.run(
+        [sys.executable, "-m", "linnix_ls.cli.main", "playground", "hint", "1", "--solution"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (unasked.returncode, unasked.stdout) == (2, "")
+    assert said(capfd, "hint", "1", "--solution", "--yes").out.strip() == lesson(1).solution.strip()
+
+
+def test_a_folder_of_ones_own_is_named_in_the_commands_to_type(capfd, tmp_path):
+    folder = tmp_path / "with a space"
+    out = said(capfd, "--folder", str(folder), "open", "1").out
+    assert shlex.quote(str(folder)) in out
+    assert (folder / "01-count-execs/probe.bpf.c").is_file()
+
+
+@pytest.mark.e2e
+@pytest.mark.ebpf
+def test_from_opening_to_passing(capfd, probe):
+    said(capfd, "open", "1")
+    failed = told(capfd, "check", "1", status=1)
+    assert (failed["is_passed"], failed["summary"]) == (False, "1 of 4 checks pass")
+    probe.write_text(lesson(1).solution)
+    out = said(capfd, "check", "1").out
+    assert "Lesson 1: 4 of 4 checks pass" in out
+    assert "Well done." in out
+    assert told(capfd)["lessons"][0]["progress"]["hint"] is None
+
+
+@pytest.mark.e2e
+@pytest.mark.ebpf
+def test_what_root_writes_into_a_users_folder_is_theirs(capfd, tmp_path):
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    for path in (folder, *tmp_path.parents[:2], tmp_path):
+        os.chmod(path, 0o755)
+    os.chown(folder, 65534, 65534)
+    said(capfd, "open", "1", "--folder", str(folder))
+    told(capfd, "hint", "1", "--folder", str(folder))
+    assert {path.stat().st_uid for path in folder.rglob("*")} == {65534}
+
+
+@pytest.mark.e2e
+@pytest.mark.ebpf
+def test_a_link_to_what_the_user_may_not_read_is_not_followed_as_root(capfd, tmp_path):
+    folder = tmp_path / "theirs"
+    (folder / "01-count-execs").mkdir(parents=True)
+    secret = tmp_path / "secret"
+    secret.write_text("TOPSECRET")
+    secret.chmod(0o600)
+    for path in (*tmp_path.parents[:2], tmp_path):
+        os.chmod(path, 0o755)
+    (folder / "01-count-execs/probe.bpf.c").symlink_to(secret)
+    os.chown(folder, 65534, 65534)
+    refused = said(capfd, "check", "1", "--folder", str(folder), status=2)
+    assert "Permission denied" in refused.err
+
+
+@pytest.mark.e2e
+@pytest.mark.ebpf
+def test_without_root_the_exact_command_is_told(tmp_path):
+    tmp_path.chmod(0o777)
+    for path in tmp_path.parents[:2]:
+        os.chmod(path, 0o755)
+    folder = tmp_path / "lessons"
+    words = [sys.executable, "-m", "linnix_ls.cli.main", "playground"]
+    options = {
+        "user": 65534,
+        "group": 65534,
+        "extra_groups": [],
+        "env": {"XDG_DATA_HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        "capture_output": True,
+        "text": True,
+    }
+    subprocess.run([*words, "open", "1", "--folder", str(folder)], **options, check=False)
+    refused = subprocess.run(
+        [*words, "check", "1", "--folder", str(folder)], **options, check=False
+    )
+    assert refused.returncode == 1
+    assert f"playground check 1 --folder {folder}" in refused.stderr
+    assert "fix: sudo /" in refused.stderr
+    listed = subprocess.run([*words, "--folder", str(folder)], **options, check=False).stdout
+    assert "made for reading: 5" in listed
