@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.tree import (
@@ -85,10 +86,8 @@ def is_test_runner(argv: Sequence[str]) -> bool:
         return False
     program = argv[0].rsplit("/", 1)[-1]
     if program in _WRAPPERS:
-        words = list(argv[1:])
-        while words and _NO_COMMAND.match(words[0]):
-            del words[0]
-        return is_test_runner(words)
+        rest = dropwhile(_NO_COMMAND.match, argv[1:])
+        return is_test_runner(tuple(rest))
     script = script_argument(tuple(argv)) or ""
     if any(_TEST_RUNNERS.search(name) for name in (program, script.rsplit("/", 1)[-1])):
         return True

@@ -24,7 +24,7 @@ from linnix_ls import procfs
 
 ROOT = Path(__file__).parents[3]
 HOST = Path(__file__).with_name("host")
-PATIENCE_S = 30
+PATIENCE_S = 90
 NOBODY = 65534
 SIZE = {"width": 1280, "height": 800}
 
