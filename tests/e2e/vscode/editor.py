@@ -161,8 +161,11 @@ class Editor:
         )
         context.set_default_timeout(PATIENCE_S * 1000)
         self.page = context.new_page()
-        self.page.on("console", lambda said: self.said.append(f"{said.type}: {said.text}"))
-        self.page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
+        self.page.on(
+            "console",
+            lambda said: self.said.append(f"{said.type}: {said.text} ({said.location['url']})"),
+        )
+        self.page.on("pageerror", lambda error: self.said.append(f"error: {error.stack}"))
         self.page.goto(f"{self._address}/?folder={folder}")
         self.page.wait_for_selector(".monaco-workbench .statusbar-item")
         self._connection = until(self._connected, "the extension for tests answers")
