@@ -155,6 +155,7 @@ def window(new_editor, browser, workspace):
 def editor(window, agent, source):
     """The window, watching, with the source open and nothing found or running."""
     agent.start()
+    window.call("command", "workbench.action.closeAllEditors")
     window.call("open", source)
     window.call("command", "linnix.restart")
     is_watching(window)
