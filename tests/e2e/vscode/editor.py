@@ -24,7 +24,7 @@ from linnix_ls import procfs
 
 ROOT = Path(__file__).parents[3]
 HOST = Path(__file__).with_name("host")
-PATIENCE_S = 30
+PATIENCE_S = 90
 NOBODY = 65534
 SIZE = {"width": 1280, "height": 800}
 
@@ -161,8 +161,11 @@ class Editor:
         )
         context.set_default_timeout(PATIENCE_S * 1000)
         self.page = context.new_page()
-        self.page.on("console", lambda said: self.said.append(f"{said.type}: {said.text}"))
-        self.page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
+        self.page.on(
+            "console",
+            lambda said: self.said.append(f"{said.type}: {said.text} ({said.location['url']})"),
+        )
+        self.page.on("pageerror", lambda error: self.said.append(f"error: {error.stack}"))
         self.page.goto(f"{self._address}/?folder={folder}")
         self.page.wait_for_selector(".monaco-workbench .statusbar-item")
         self._connection = until(self._connected, "the extension for tests answers")

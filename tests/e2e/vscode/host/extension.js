@@ -122,6 +122,7 @@ const abilities = {
   terminalText: async () => {
     await vscode.commands.executeCommand("workbench.action.terminal.selectAll");
     await vscode.commands.executeCommand("workbench.action.terminal.copySelection");
+    await vscode.commands.executeCommand("notifications.clearAll"); // that there is no text yet
     return vscode.env.clipboard.readText();
   },
 
