@@ -4,7 +4,8 @@
 # system calls and the capabilities let it find runaways in C, JavaScript and Java for somebody
 # without privilege, and that it ends when idle while its socket stays. A minute.
 #
-# What this machine cannot mount for any service is named and left out.
+# What this machine cannot mount for any service is named and left out. The manager gets control
+# groups of its own: it would move everything else that runs into one of its making.
 set -eu
 
 if [ "${1:-}" != inside ]; then
@@ -12,13 +13,21 @@ if [ "${1:-}" != inside ]; then
     folder=$(mktemp -d /tmp/linnix-service.XXXXXX)
     trap 'rm -rf "$folder"' EXIT
     chmod 755 "$folder"
-    unshare --mount sh "$(readlink -f "$0")" inside "$checkout" "$folder"
-    exit
+    unshare --mount sh "$(readlink -f "$0")" inside "$checkout" "$folder" && status=0 || status=$?
+    sleep 1 # what was ended in them is gone by then
+    find /sys/fs/cgroup -depth -type d -path "*/linnix-try*" -exec rmdir {} + 2>/dev/null || true
+    exit "$status"
 fi
 checkout=$2
 folder=$3
 
 say() { printf 'try-service: %s\n' "$*"; }
+
+for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/*/; do
+    [ -e "$hierarchy/cgroup.procs" ] || continue
+    mkdir -p "$hierarchy/linnix-try"
+    echo $$ 2>/dev/null >"$hierarchy/linnix-try/cgroup.procs" || true # cpuset wants more than that
+done
 
 # systemd runs user managers only where it thinks that the machine was booted with it.
 mkdir -p /run/systemd

@@ -358,14 +358,16 @@ class TestServing:
             for feed, shell in zip(feeds, (one, two, three), strict=True):
                 await feed.watch(shell.pid, "shell")
             await feeds[2].watch(one.pid, "the first one's, too")
-            trees = []
-            for feed in feeds:
-                tree = await feed.process_tree()
-                trees.append({v.argv[1] for v in tree if v.comm == "sleep"})
-                for view in tree:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(view.key.pid, signal.SIGKILL)
-        assert trees == [{"1000.5"}, {"2000.5"}, {"1000.5", "3000.5"}]
+            trees = [await feed.process_tree() for feed in feeds]
+            # A shell that has just begun has started nothing yet.
+            while sum(view.comm == "sleep" for tree in trees for view in tree) < 4:
+                await asyncio.sleep(0.05)
+                trees = [await feed.process_tree() for feed in feeds]
+            for view in [view for tree in trees for view in tree]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(view.key.pid, signal.SIGKILL)
+        heard = [{view.argv[1] for view in tree if view.comm == "sleep"} for tree in trees]
+        assert heard == [{"1000.5"}, {"2000.5"}, {"1000.5", "3000.5"}]
         for feed in feeds:
             await feed.close()
 
