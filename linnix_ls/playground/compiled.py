@@ -149,7 +149,7 @@ def compile_bcc(bcc: Any, request: dict[str, Any]) -> Compiled:
                 raise
             records = []
             module = bcc_module(bcc, text, request)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - libbcc raises no other
         raise CompileError(str(error)) from None
     lib = bcc.libbcc.lib
     programs = [

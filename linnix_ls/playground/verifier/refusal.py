@@ -7,14 +7,14 @@ what a register is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from linnix_ls.playground.base import Problem, Related, Severity, Span
 from linnix_ls.playground.c_source import CSource, Function
 from linnix_ls.playground.verifier.log import Log, Step, read_log
 from linnix_ls.playground.verifier.origin import Origin, known_of, origin_of
-from linnix_ls.playground.verifier.rules import Match, match
+from linnix_ls.playground.verifier.rules import match
 
 _CALL = re.compile(r"^call (?P<helper>\w+)(?:#\d+)?")
 _MEMORY = re.compile(r"\*\(\w+ \*\)\(r(?P<reg>\d+) (?P<off>[+-]\d+)\)")
@@ -534,8 +534,3 @@ def _came_from(origin: Origin, rule: str) -> str:
     if origin.helper:
         return f"the value comes from here ({origin.helper}())"
     return "the value comes from here"
-
-
-def matched(messages: Sequence[str]) -> Match | None:
-    """For tests of the catalogue: the rule of messages alone."""
-    return match(messages)
