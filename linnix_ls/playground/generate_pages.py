@@ -71,8 +71,8 @@ async def _write() -> None:
     index = [
         "# What the verifier refuses",
         "",
-        "Written by `make generate`. Each page has an example, what the kernel says of it, and what"
-        " we make of that.",
+        "Written by `python -m linnix_ls.playground.generate_pages`, as root. Each page has an"
+        " example, what the kernel says of it, and what we make of that.",
         "",
     ]
     for rule in catalogue():
