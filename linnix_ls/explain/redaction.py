@@ -218,7 +218,7 @@ def _without(text: str, spans: Iterable[Span]) -> str:
             continue
         start = max(start, done)  # noqa: PLW2901 - they may overlap
         pieces.append(text[done:start])
-        if not (pieces[-1] == "" and pieces[:-1] and pieces[-2].endswith(HIDDEN)):
+        if not (pieces[-1] == "" and len(pieces) > 1 and pieces[-2].endswith(HIDDEN)):
             pieces.append("\n".join(HIDDEN if line.strip() else line
                                     for line in text[start:end].split("\n")))  # fmt: skip
         else:
@@ -351,8 +351,7 @@ def _values_after(text: str, end: int, name: str, before: str, *, is_text: bool)
     if _EXPRESSION.match(value) or not value:
         return
     if is_text:
-        words = _NAME.findall(value)
-        is_variable = bool(words) and words[-1] == value and _is_secret(value)
+        is_variable = _NAME.fullmatch(value) is not None and _is_secret(value)
         if not is_variable:
             yield at, at + len(value)
     elif re.fullmatch(r"\d{4,}", value):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -64,8 +64,11 @@ class Checks:
         self._one_at_a_time = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[Checked]] = {}
 
-    async def run(self, name: str, request: Request, user: User | None) -> Checked:
-        """Of the document of that name.
+    async def run(
+        self, name: str, make: Callable[[], Awaitable[Request]], user: User | None
+    ) -> Checked:
+        """Of the document of that name. `make` is called here: which text is the newest is decided
+        by when they came, not by how long it took to make a request of them.
 
         Raises:
             Superseded: there is a newer text of the same name.
@@ -74,7 +77,7 @@ class Checks:
             before.cancel()
         if len(self._tasks) >= MAX_WAITING:
             raise PlaygroundError("too many documents are being checked", fix="try again later")
-        task = asyncio.create_task(self._run(request, user))
+        task = asyncio.create_task(self._run(make, user))
         self._tasks[name] = task
         try:
             return await task
@@ -86,7 +89,8 @@ class Checks:
             if self._tasks.get(name) is task:
                 del self._tasks[name]
 
-    async def _run(self, request: Request, user: User | None) -> Checked:
+    async def _run(self, make: Callable[[], Awaitable[Request]], user: User | None) -> Checked:
+        request = await make()
         async with self._one_at_a_time, self._at_once:
             trial = await try_out(request, user)
             # A long log takes a while to read.
@@ -155,8 +159,9 @@ class ClientPlayground:
                 "this kernel cannot fence in a compiler (landlock), so the agent checks no source"
                 " of users"
             )
-        request = await make_request(self._cache, dialect, source)
-        return await self._checks.run(name, request, user)
+        return await self._checks.run(
+            name, lambda: make_request(self._cache, dialect, source), user
+        )
 
     async def load(self, dialect: Dialect, name: str, source: str, *, ttl_s: float) -> ProbeHandle:
         self._require_permission(name, source)
@@ -204,8 +209,11 @@ class LocalPlayground:
         self._checks = Checks()
 
     async def check(self, dialect: Dialect, name: str, source: str) -> Checked:
-        request = await make_request(self._cache, dialect, source, may_load=self.is_privileged)
-        return await self._checks.run(name, request, None)
+        return await self._checks.run(
+            name,
+            lambda: make_request(self._cache, dialect, source, may_load=self.is_privileged),
+            None,
+        )
 
     async def load(self, dialect: Dialect, name: str, source: str, *, ttl_s: float) -> ProbeHandle:
         raise self._no_agent()

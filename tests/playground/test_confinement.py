@@ -12,7 +12,7 @@ from linnix_ls.playground import sandbox
 from linnix_ls.playground.base import MAX_SOURCE_BYTES, Severity
 from linnix_ls.playground.dialect import Dialect
 from linnix_ls.playground.permission import Client
-from linnix_ls.playground.service import Service
+from linnix_ls.playground.service import Checks, Service, make_request
 from tests.lsp.client import descendants_of
 from tests.playground.checking import check_alone, errors
 
@@ -127,6 +127,26 @@ class TestClients:
         older = asyncio.create_task(client.check(Dialect.BCC, "a", GOOD))
         await asyncio.sleep(0)
         newer = asyncio.create_task(client.check(Dialect.BCC, "a", GOOD.replace("pid", "tid", 1)))
+        with pytest.raises(Superseded):
+            await older
+        assert await newer
+
+    async def test_the_newest_is_the_one_that_came_last_whichever_was_ready_first(self):
+        checks = Checks()
+        go_on = asyncio.Event()
+
+        async def slow():
+            await go_on.wait()
+            return await make_request(cache_dir(), Dialect.BCC, GOOD, may_load=False)
+
+        async def quick():
+            return await make_request(cache_dir(), Dialect.BCC, GOOD, may_load=False)
+
+        older = asyncio.create_task(checks.run("a", slow, None))
+        await asyncio.sleep(0)
+        newer = asyncio.create_task(checks.run("a", quick, None))
+        await asyncio.sleep(0)
+        go_on.set()
         with pytest.raises(Superseded):
             await older
         assert await newer

@@ -25,7 +25,7 @@ def results(request):
     asked = [
         (item.callspec.params["lesson"], item.callspec.params["answer"])
         for item in request.session.items
-        if getattr(item, "callspec", None) and "answer" in item.callspec.params
+        if item.path == request.path and "answer" in item.fixturenames
     ]
 
     async def check_all():
