@@ -158,6 +158,9 @@ RUNAWAYS = {
     "one state, and the interpreter runs": (INTERPRETING, "pure_loop", {}),
     "perl, which counts by itself": (PERL, "pure_loop", {}),
     "rounds that begin alike": (ROUNDS, "pure_loop", {}),
+    "rounds that are seen to end now and then": (
+        {**ROUNDS, "stacks": rounds("A" * 12, at="ccccccclcccc")}, "pure_loop", {"seconds": 6},
+    ),
     "compiled code of which nothing moves": (MOTIONLESS, "pure_loop", {}),
     "compiled code of which nothing moves, at a lock": (MOTIONLESS_AT_A_LOCK, "lock_spin", {}),
     "compiled code of which nothing moves, at a poll": (MOTIONLESS_AT_A_POLL, "busy_poll", {}),

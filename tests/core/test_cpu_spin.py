@@ -12,6 +12,7 @@ from tests.core.runaways import (
     MB,
     POLL,
     REGISTERS,
+    ROUNDS,
     RUNAWAYS,
     TEMPLATES,
     TIGHT_LOOP,
@@ -27,6 +28,7 @@ from tests.core.scenes import (
     going_round,
     look,
     looks,
+    rounds,
 )
 
 
@@ -298,6 +300,14 @@ def test_without_samples_no_registers_come_back():
 def test_looks_without_states_say_nothing():
     blind = tuple(look(frame(has_call=False)) for _ in range(12))
     assert causes(TIGHT_LOOP | {"stacks": blind}) == []
+
+
+def test_long_rounds_of_which_each_begins_with_something_else_convict_nobody():
+    def round_of(now_s):
+        letter = chr(0x100 + round(now_s * 10))
+        return rounds(letter * 12, at="ccccccclcccc")
+
+    assert causes(ROUNDS | {"stacks": round_of}, seconds=12) == []
 
 
 def test_a_few_looks_say_nothing():

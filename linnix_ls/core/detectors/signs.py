@@ -38,6 +38,10 @@ def _coming_back(facts: Facts) -> str:
         return facts.say(
             "in {looks} looks its variables were always the same", "distinct_states"
         ) or facts.say("its variables were always the same", "distinct_states")
+    if facts.number("distinct_conditions") is None and facts.number("distinct_rounds") == 1:
+        return facts.say(
+            "in {looks} looks its rounds always began alike", "distinct_rounds"
+        ) or facts.say("its rounds always began alike", "distinct_rounds")
     return facts.first(
         "in {looks} looks what should end the loop was always one of the same"
         " {distinct_conditions:value|values}",

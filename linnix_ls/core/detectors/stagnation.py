@@ -326,48 +326,69 @@ def _recurring_state(scene: Scene, examination: Examination) -> Stagnation | Non
     return Stagnation(_cause_of_recurrence(examination), 0.85, evidence)
 
 
+@dataclass(frozen=True, slots=True)
+class _Rounds:
+    """Of looks at one line of a loop: how many, in which states, and how often it was come back
+    to."""
+
+    n_looks: int
+    states: frozenset[int]
+    n_returns: int
+
+
 def _recurring_rounds(scene: Scene, examination: Examination) -> Stagnation | None:
     """A loop whose rounds begin alike, whatever they do: it is left for what it calls and come
-    back to with the same variables. Seen in two examinations, as objects made anew may look like
-    those before them."""
-    rounds = _rounds(scene, examination)
-    earlier = [_rounds(scene, look) for _, look in scene.history[-1:]]
-    if rounds is None or earlier in ([], [None]):
-        return None
-    n_looks, n_distinct, n_returns = rounds
-    evidence = common_evidence(examination)
-    source, window_s = f"{examination.language} stacks with local variables", examination.window_s
-    evidence.add("looks", n_looks, "looks", source, window_s)
-    evidence.add("distinct_rounds", n_distinct, "rounds", source, window_s)
-    evidence.add("returns", n_returns, "returns", source, window_s)
-    _add_advancing_words(evidence, examination)
-    return Stagnation(_cause_of_recurrence(examination), 0.75, evidence)
+    back to with the same variables. Seen in two examinations and more, as objects made anew may
+    look like those before them, and a short round may be seen to end only now and then."""
+    policy = scene.policy.spin
+    rounds_before = [_rounds(scene, look) for _, look in reversed(scene.history)]
+    for loop, now in _rounds(scene, examination).items():
+        n_looks, states, n_returns = now.n_looks, now.states, now.n_returns
+        for earlier in rounds_before:
+            if (before := earlier.get(loop)) is None:
+                break
+            n_looks += before.n_looks
+            states |= before.states
+            n_returns += before.n_returns
+            if len(states) > policy.max_distinct_rounds:
+                break
+            if n_returns < 2 * policy.min_returns:
+                continue
+            evidence = common_evidence(examination)
+            window_s = examination.window_s
+            source = f"{examination.language} stacks with local variables"
+            evidence.add("looks", n_looks, "looks", source, window_s)
+            evidence.add("distinct_rounds", len(states), "rounds", source, window_s)
+            evidence.add("returns", n_returns, "returns", source, window_s)
+            _add_advancing_words(evidence, examination)
+            return Stagnation(_cause_of_recurrence(examination), 0.75, evidence)
+    return None
 
 
-def _rounds(scene: Scene, examination: Examination) -> tuple[int, int, int] | None:
-    """Of the looks at some loop's commonest line: how many, in how many states, and how often it
-    was come back to. None where rounds of all loops differ, or memory moves on."""
+def _rounds(scene: Scene, examination: Examination) -> dict[tuple[object, ...], _Rounds]:
+    """Of each loop around what runs, outermost first, at its commonest line: none whose rounds
+    differ, and none at all where memory moves on."""
     policy = scene.policy.spin
     if _is_memory_advancing(scene, examination, policy.max_words_advancing_in_rounds):
-        return None
+        return {}
     looks = [
         (look.round_hashes, [frame for frame in reversed(look.frames) if frame.loops])
         for look in examination.stacks
     ]
+    found: dict[tuple[object, ...], _Rounds] = {}
     for depth in range(max((len(hashes) for hashes, _ in looks), default=0)):
         rounds = [(hashes[depth], frames[depth]) for hashes, frames in looks if len(hashes) > depth]
         lines = [(frame.path, frame.line) for _, frame in rounds]
         common, n_looks = Counter(lines).most_common(1)[0]
         states = {state for (state, _), line in zip(rounds, lines, strict=True) if line == common}
-        n_returns = sum(line == common != before for before, line in pairwise(lines))
         if (
             n_looks >= policy.min_looks
             and len(states) <= policy.max_distinct_rounds
-            and n_returns >= policy.min_returns
             and not any(frame.is_timed for _, frame in rounds)
         ):
-            return n_looks, len(states), n_returns
-    return None
+            n_returns = sum(line == common != before for before, line in pairwise(lines))
+            found[depth, *common] = _Rounds(n_looks, frozenset(states), n_returns)
+    return found
 
 
 def _is_memory_advancing(scene: Scene, examination: Examination, max_words: int = 0) -> bool:
