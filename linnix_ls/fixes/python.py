@@ -20,6 +20,7 @@ Proposal = tuple[str, list[Change]]
 POLL_PAUSE_S = 0.01
 RETRY_PAUSE_S = 0.5
 MAX_FAILURES = 5
+PATIENCE_S = 10
 
 _READS = frozenset("read readline recv read1 recvfrom".split())
 _POOLS = frozenset("ProcessPoolExecutor ThreadPoolExecutor Pool ThreadPool".split())
@@ -284,6 +285,30 @@ def _pause_when_fruitless(file: _File, cause: Cause) -> Proposal | None:
     return ("Pause for 10 ms when there is nothing to do", [*changes, *made]) if made else None
 
 
+def _give_up_waiting(file: _File, _cause: Cause) -> Proposal | None:
+    """A loop that does nothing but ask whether something outside of it has come about."""
+    loop = file.loop
+    if loop is None or not _does_nothing(loop.body) or len(loop.body) != 1:
+        return None
+    if not _calls([loop.test]) or isinstance(file.function, ast.AsyncFunctionDef):
+        return None
+    module = file.module("time")
+    if module is None or "give_up_s" in _bound_names(file.tree):
+        return None
+    name, changes = module
+    before = file.before(loop, f"give_up_s = {name}.monotonic() + {PATIENCE_S}")
+    ends = file.before(
+        loop.body[0],
+        f"if {name}.monotonic() > give_up_s:",
+        f'    raise TimeoutError("still waiting after {PATIENCE_S} s")',
+    )
+    if before is None or ends is None:
+        return None
+    pause = file.replaced(loop.body[0], f"{name}.sleep({POLL_PAUSE_S})")
+    title = f"Pause for 10 ms in each round, and give up after {PATIENCE_S} s"
+    return title, [*changes, before, ends, pause]
+
+
 def _pause_each_round(file: _File, cause: Cause) -> Proposal | None:
     loop = file.loop
     # A loop that computes does not end earlier for it.
@@ -509,6 +534,7 @@ _RULES: dict[Kind, tuple[Callable[[_File, Cause], Proposal | None], ...]] = {
         _hang_up,
         _end_of_stream,
         _pause_when_fruitless,
+        _give_up_waiting,
         _pause_each_round,
     ),
     Kind.FORK_STORM: (_main_guard, _workers, _one_worker, _give_up, _pause_between_tries),

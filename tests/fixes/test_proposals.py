@@ -125,7 +125,7 @@ CASES = [
         """,
     ),
     Case(
-        "a pause needs its import, among the others",
+        "a wait ends, and its import stands among the others",
         "a.py",
         '''\
         """Waits."""
@@ -137,11 +137,29 @@ CASES = [
             while not os.path.exists(path):
                 pass  # <--
         ''',
-        "Pause for 10 ms in each round",
+        "Pause for 10 ms in each round, and give up after 10 s",
         """\
         + import time
+        +     give_up_s = time.monotonic() + 10
+        +         if time.monotonic() > give_up_s:
+        +             raise TimeoutError("still waiting after 10 s")
         -         pass  # <--
         +         time.sleep(0.01)  # <--
+        """,
+    ),
+    Case(
+        "a wait for a variable pauses",
+        "a.py",
+        """\
+        import time
+
+        while not items:  # <--
+            pass
+        """,
+        "Pause for 10 ms in each round",
+        """\
+        -     pass
+        +     time.sleep(0.01)
         """,
     ),
     Case(
@@ -548,7 +566,7 @@ def test_line_ends_quotes_and_indentation_stay_as_they_are():
 
 
 def test_a_file_without_a_last_line_end_keeps_none():
-    source = "import time\nwhile x():  # <--\n    pass"
+    source = "import time\nwhile x:  # <--\n    pass"
     [patch] = proposed("a.py", source)
     assert apply(source, patch.edits).endswith("\n    time.sleep(0.01)")
 
@@ -590,8 +608,8 @@ def test_one_patch_of_a_kind_and_not_many():
 def test_the_caller_is_looked_at_too():
     helper, caller = "def is_empty(q):\n    return not q\n", "while is_empty(q):\n    pass\n"
     finding = a_finding("/h.py", 2, other_locations=(a_place("/c.py", 1, "caller"),))
-    [patch] = propose(finding, {"/h.py": helper, "/c.py": caller}.get)
-    assert {edit.path for edit in patch.edits} == {"/c.py"}
+    patches = propose(finding, {"/h.py": helper, "/c.py": caller}.get)
+    assert patches and {e.path for patch in patches for e in patch.edits} == {"/c.py"}
 
 
 @pytest.mark.parametrize(
