@@ -1,9 +1,11 @@
+import asyncio
 import os
 import subprocess
 from dataclasses import replace
 
 import pytest
 
+from linnix_ls import procfs
 from linnix_ls.core.examination import ProcessFacts
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.locate.shell import ShellReader
@@ -142,7 +144,9 @@ async def test_a_shell_that_has_gone_gives_nothing():
 async def test_of_other_shells_the_children_tell_the_line(folder):
     folder.write("run.sh", 'echo begin\n\nsleep "31"\necho end\n')
     with folder.running("bash", "run.sh") as process:
-        await generations_below(process.pid, 1)
+        child = await generations_below(process.pid, 1)
+        while procfs.read_stat(child).comm != "sleep":  # forked, and not yet what it becomes
+            await asyncio.sleep(0.01)
         facts = replace(facts_of(process.pid), exe=None)
         reading = await ShellReader().read(facts, n_looks=1, interval_s=0)
     assert (reading.hints[0].line, reading.stacks) == (3, ())

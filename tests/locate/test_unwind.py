@@ -83,7 +83,10 @@ int main(int argc, char **argv) { READY; return middle(argc) + 1; }
 def test_all_callers_are_found(tmp_path, flags, body):
     program = compiled(tmp_path, CALLS, *flags, f"-DBODY={body}")
     with running(program) as pid:
-        found = functions(program, pid)
+        deadline = time.monotonic() + 20
+        # It has said that it is ready, and may not have come back from saying so.
+        while not (found := functions(program, pid)) and time.monotonic() < deadline:
+            time.sleep(0.05)
     # Without any rules a leaf that sets up no frame hides its caller.
     expected = ["innermost", "middle", "main"]
     assert found == expected or ("-g0" in flags and set(found) <= set(expected))
