@@ -145,7 +145,8 @@ async def test_of_other_shells_the_children_tell_the_line(folder):
     folder.write("run.sh", 'echo begin\n\nsleep "31"\necho end\n')
     with folder.running("bash", "run.sh") as process:
         child = await generations_below(process.pid, 1)
-        while procfs.read_stat(child).comm != "sleep":  # forked, and not yet what it becomes
+        # Forked, and not yet what it becomes.
+        while procfs.read_stat(child).comm != "sleep":  # noqa: ASYNC110 - a process
             await asyncio.sleep(0.01)
         facts = replace(facts_of(process.pid), exe=None)
         reading = await ShellReader().read(facts, n_looks=1, interval_s=0)
