@@ -41,6 +41,7 @@ from linnix_ls.lsp.explaining import Explaining, OpenNotes, open_no_notes
 from linnix_ls.lsp.fixing import RULES, TRY_FIX, Fixing, LoadFixer, as_diff
 from linnix_ls.lsp.notices import Notices
 from linnix_ls.lsp.presenter import Presenter
+from linnix_ls.lsp.probe_fixes import ProbeFixes
 from linnix_ls.lsp.probes import SHOW_LOG, LoadChecker, Probes
 from linnix_ls.lsp.progress import cancellable_progress
 from linnix_ls.lsp.protocol import LinnixProtocol
@@ -156,17 +157,16 @@ class LinnixServer(LanguageServer):
             refresh=self._refresh_client,
         )
         self._connection.on_drained = self.presenter.flush
+        with_versions = bool(
+            get_capability(self.client_capabilities, "workspace.workspace_edit.document_changes")
+        )
         if self._load_fixer:
             self._fixing = Fixing(
                 self._load_fixer,
                 self._documents,
                 self.workspace.position_codec,
                 self._version_of_open,
-                with_versions=bool(
-                    get_capability(
-                        self.client_capabilities, "workspace.workspace_edit.document_changes"
-                    )
-                ),
+                with_versions=with_versions,
             )
         if self._load_author:
             self._authoring = Authoring(
@@ -189,6 +189,10 @@ class LinnixServer(LanguageServer):
                 publish=self.presenter.show_probe,
                 progress=lambda title: cancellable_progress(self, title),
                 with_related=self.presenter.with_related,
+                fixes=ProbeFixes(
+                    self.workspace.position_codec,
+                    self._version_of_open if with_versions else lambda _uri: None,
+                ),
             )
         if params.process_id and params.process_id > 0 and self._is_client_local:
             client = params.client_info.name if params.client_info else "editor"

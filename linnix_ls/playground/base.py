@@ -6,9 +6,11 @@ Lines and columns count from 1, columns in characters; `end_column` is the one a
 from __future__ import annotations
 
 import enum
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from linnix_ls.core.findings import Patch
 from linnix_ls.playground.dialect import Dialect
 
 MAX_SOURCE_BYTES = 1 << 20
@@ -166,6 +168,16 @@ class Problem:
     related: tuple[Related, ...] = ()
     program: str | None = None
     log: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFix:
+    """A change that the compiler and the verifier have accepted. `is_preferred`: it does what the
+    message says, and there is nothing to choose."""
+
+    problem: Problem
+    patch: Patch
+    is_preferred: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +342,33 @@ class DocumentChecker(Protocol):
     async def check(self, path: str, text: str, playground: Playground | None) -> Checked:
         """Of a document that is called `path`. Without a `playground`, as far as it goes without
         privilege, and this is said.
+
+        Raises:
+            Superseded: there is a newer text.
+        """
+        ...
+
+    def fixes(
+        self, path: str, text: str, checked: Checked, playground: Playground | None
+    ) -> AsyncIterator[ProbeFix]:
+        """Changes by rules that the verifier has accepted, as they are found; none where it was not
+        asked. Takes seconds. Does not raise.
+
+        Args:
+            checked: what `check` said of that text.
+        """
+        ...
+
+    async def is_mended(
+        self,
+        path: str,
+        changed: str,
+        problem: Problem,
+        *,
+        checked: Checked,
+        playground: Playground | None,
+    ) -> bool:
+        """Whether the verifier accepts `changed`, where that problem was before.
 
         Raises:
             Superseded: there is a newer text.

@@ -20,6 +20,7 @@ class ToldChecker:
     def __init__(self, **problems):
         self.problems = problems
         self.asked = []
+        self.told_fixes = []
 
     async def load(self, text_at):
         return self
@@ -28,6 +29,10 @@ class ToldChecker:
         self.asked.append((path, text))
         found = [each for word, each in self.problems.items() if word in text]
         return Checked(tuple(found), (), 0.0)
+
+    async def fixes(self, path, text, checked, playground):
+        for fix in self.told_fixes:
+            yield fix
 
     async def close(self):
         pass

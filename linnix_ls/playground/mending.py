@@ -1,0 +1,111 @@
+"""Fixes that the verifier has accepted: each proposal is compiled and loaded on trial first.
+
+What is refused is never shown. Not here: what is proposed (`remedies`, or a model's patch), and
+who checks.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+from linnix_ls.core.findings import Edit, Patch
+from linnix_ls.playground.base import Checked, ProbeFix, Problem, Severity
+from linnix_ls.playground.remedies import Proposal, proposals
+
+RULES = "rules"
+# Of a text: each trial takes half a second, and some ten when the verifier walks a million steps.
+MAX_TRIALS = 12
+MAX_PROBLEMS = 5
+MAX_CHOICES = 2
+# A check that the compiler can see to be always false takes what follows along.
+MIN_SHARE_LEFT = 0.6
+_ASKED = ("verifier", "clang", "map", "attach")
+
+Check = Callable[[str], Awaitable[Checked]]
+
+
+async def fixes(path: str, text: str, checked: Checked, check: Check) -> AsyncIterator[ProbeFix]:
+    """Those of a text's errors that have one, as they are found. Nothing where the verifier was
+    not asked.
+
+    Args:
+        checked: what is wrong with `text`.
+        check: of any text; its exceptions end this.
+    """
+    if any(problem.code.startswith("check/") for problem in checked.problems):
+        return
+    n_trials = 0
+    offered = set()  # a macro may say the same several times
+    for problem in _errors(checked.problems)[:MAX_PROBLEMS]:
+        if problem.code.partition("/")[0] not in _ASKED:
+            continue
+        n_found = 0
+        for proposal in proposals(text, problem):
+            if proposal.text in offered:
+                continue
+            if n_trials >= MAX_TRIALS:
+                return
+            n_trials += 1
+            if not is_mended(problem, checked, await check(proposal.text)):
+                continue
+            yield fix_of(path, text, problem, proposal)
+            offered.add(proposal.text)
+            n_found += 1
+            if proposal.is_sure or n_found >= MAX_CHOICES:
+                break
+
+
+def fix_of(path: str, text: str, problem: Problem, proposal: Proposal) -> ProbeFix:
+    patch = Patch(RULES, proposal.title, edits_between(path, text, proposal.text))
+    return ProbeFix(problem, patch, is_preferred=proposal.is_sure)
+
+
+def is_mended(problem: Problem, before: Checked, after: Checked) -> bool:
+    """Whether a change has taken a problem away: its program loads, nothing new is wrong, and
+    what it did it still does."""
+    if any(each.code.startswith("check/") for each in after.problems) or not after.programs:
+        return False
+    known = Counter(map(_said, before.problems))
+    known[_said(problem)] = 0
+    if Counter(map(_said, after.problems)) - known:
+        return False
+    was = {program.name: program for program in before.programs}
+    now = {program.name: program for program in after.programs}
+    if len(was) > len(now):  # BCC's bear the names of what they are attached to
+        return False
+    for name, program in now.items():
+        is_ours = problem.program in (name, None)
+        if program.errno and (is_ours or name not in was or not was[name].errno):
+            return False
+        if is_ours and name in was:
+            is_whole = set(was[name].helpers) <= set(program.helpers)
+            share = program.n_instructions / max(1, was[name].n_instructions)
+            if not is_whole or share < MIN_SHARE_LEFT:
+                return False
+    return problem.program is None or problem.program in now
+
+
+def edits_between(path: str, before: str, after: str) -> tuple[Edit, ...]:
+    """The lines that differ, as edits of whole lines, which count in `before`."""
+    old, new = (text.replace("\r\n", "\n").split("\n") for text in (before, after))
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    found = []
+    for tag, first, last, new_first, new_last in matcher.get_opcodes():
+        if tag == "equal":
+            continue
+        # An insertion at the very end, or of nothing but empty lines, needs a line to hold on to.
+        is_loose = first == last and (last == len(old) or not any(new[new_first:new_last]))
+        n_held = 1 if is_loose and first else 0
+        was, becomes = old[first - n_held : last], new[new_first - n_held : new_last]
+        found.append(Edit(path, first - n_held + 1, "\n".join(was), "\n".join(becomes)))
+    return tuple(found)
+
+
+def _errors(problems: Iterable[Problem]) -> list[Problem]:
+    return [problem for problem in problems if problem.severity is Severity.ERROR]
+
+
+def _said(problem: Problem) -> tuple[str, str, str | None]:
+    return problem.code, problem.message, problem.program
