@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import importlib
 import logging
 import tempfile
@@ -42,6 +43,7 @@ from linnix_ls.lsp.fixing import RULES, TRY_FIX, Fixing, LoadFixer, as_diff
 from linnix_ls.lsp.notices import Notices
 from linnix_ls.lsp.presenter import Presenter
 from linnix_ls.lsp.probe_fixes import ProbeFixes
+from linnix_ls.lsp.probe_words import EXPLAIN_PROBE
 from linnix_ls.lsp.probes import SHOW_LOG, LoadChecker, Probes
 from linnix_ls.lsp.progress import cancellable_progress
 from linnix_ls.lsp.protocol import LinnixProtocol
@@ -530,6 +532,21 @@ class LinnixServer(LanguageServer):
         if not wanted.quiet:
             await self._show_text(f"verifier-{wanted.log}.log", log)
         return {"log": log}
+
+    async def explain_probe(self, *arguments: Any) -> dict[str, str] | None:
+        """What a probe does, line by line; shown, unless it is for a client that does that."""
+        if len(arguments) != 1:
+            raise ext.WrongParams(f"expected one argument, not {len(arguments)}")
+        wanted = ext.structure(arguments[0], ext.ProbeArgument)
+        text = await self._authoring.tell(wanted.uri) if self._authoring else None
+        if text is None:
+            self._say("this is no probe that is open here", types.MessageType.Info)
+            return None
+        text = ext.clean(text)
+        if not wanted.quiet:
+            digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+            await self._show_text(f"probe-{digest}.md", text)
+        return {"markdown": text}
 
     async def _show_text(self, name: str, text: str) -> None:
         """In an editor of the client's where it can, to be read only; else what matters of it, the
@@ -1036,6 +1053,7 @@ def build_server(
         to_proto.STOP_PROCESS: server.stop_process,
         TRY_FIX: server.try_fix,
         SHOW_LOG: server.show_log,
+        EXPLAIN_PROBE: server.explain_probe,
     }
     for command, act in commands.items():
         server.command(command)(_answering_null_on_bugs(_with_request_errors(act)))

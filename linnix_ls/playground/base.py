@@ -114,6 +114,26 @@ class Place:
     span: Span
 
 
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What one statement does. What stands in backticks in `text` stands so in the lines from
+    `line` to `end_line`."""
+
+    line: int
+    end_line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A map, program or function of a probe in words. `kind`: one of these three."""
+
+    kind: str
+    name: str
+    line: int
+    sentences: tuple[Sentence, ...]
+
+
 class Author(Protocol):
     """Help with writing a probe. Any text will do: half-written, or none of C. Never raises.
 
@@ -138,6 +158,10 @@ class Author(Protocol):
     def definition(
         self, source: str, line: int, column: int, *, has_clangd: bool = False
     ) -> Place | None: ...
+
+    def tell(self, source: str) -> tuple[Part, ...]:
+        """What it does, line by line, in words."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,14 +86,11 @@ class _Probe:
     """A source, and how it is changed in its own style."""
 
     def __init__(self, text: str) -> None:
-        from tree_sitter import Parser
-
-        language = grammar("c")
-        assert language is not None
         self.text = text
         self.content = text.encode()
-        self.root = Parser(language).parse(self.content).root_node
         self.source = CSource(text)
+        assert self.source.root is not None
+        self.root = self.source.root
         self.is_bcc = dialect_of(text) is Dialect.BCC
 
     # -- looking -------------------------------------------------------------------------------

@@ -267,3 +267,34 @@ async def test_what_a_text_calls_things_cannot_break_out_of_a_hover(tmp_path):
         assert "```" not in block
         assert "\u202e" not in block
         assert "](" not in rest
+
+
+class TestExplaining:
+    async def explain(self, client, **argument):
+        return await client.request(
+            "workspace/executeCommand",
+            {"command": "linnix.playground.explain", "arguments": [argument]},
+        )
+
+    async def test_a_probe_is_told_as_it_is_in_the_editor(self, tmp_path):
+        uri = a_probe(tmp_path)
+        async with a_client(load_author=load_author) as client:
+            await client.initialize()
+            client.open(uri, COUNTS.replace("counts", "sums"))
+            told = (await self.explain(client, uri=uri, quiet=True))["markdown"]
+            assert "- 6: Counts up the value of `pid` in `sums`." in told
+
+    async def test_names_are_no_markup(self, tmp_path):
+        uri = a_probe(tmp_path)
+        hostile = 'SEC("tp/<b>/[x](http://y)")\nint f(void *ctx)\n{\n    return 0;\n}\n'
+        async with a_client(load_author=load_author) as client:
+            await client.initialize()
+            client.open(uri, hostile)
+            told = (await self.explain(client, uri=uri, quiet=True))["markdown"]
+            assert "<b>" not in told.replace("\\<b\\>", "")
+            assert "http://" not in told
+
+    async def test_what_is_no_probe_is_not_told(self, tmp_path):
+        async with a_client(load_author=load_author) as client:
+            await client.initialize()
+            assert await self.explain(client, uri="file:///x.c") is None
