@@ -18,7 +18,7 @@ from typing import Any
 
 from linnix_ls.core.findings import Evidence, Finding
 from linnix_ls.core.text import visible
-from linnix_ls.explain.base import Excerpt, Prompt
+from linnix_ls.explain.base import Excerpt, Prompt, RefusedProbe
 from linnix_ls.explain.redaction import HIDDEN, redacted, redacted_argv
 
 # A small model's context is 2,048 tokens, some 3 bytes of code each, with the answer in it.
@@ -33,10 +33,18 @@ MAX_LINE_CHARS = 400
 
 FIRST_OF_CHANGE, MIDDLE_OF_CHANGE, LAST_OF_CHANGE = "<<<<<<< SEARCH", "=======", ">>>>>>> REPLACE"
 
-_COMMON = """\
+_OF_FINDINGS = """\
 You help a programmer. A tool has measured a process and proved that it is a runaway. The finding \
 is right: never doubt it, excuse it or name another cause. What it lacks is what to change in this \
 very code; that is your part.
+"""
+_OF_PROBES = """\
+You help a programmer with an eBPF probe that the compiler or the kernel's verifier refuses. The \
+refusal is right: never doubt it, and never get around it. What it lacks is what to change in this \
+very code, so that it is accepted and still does all that it does; that is your part. The change \
+will be compiled and loaded before anyone sees it.
+"""
+_COMMON = """\
 
 Rules:
 - Talk about the code in SOURCE, by the names that are in it. Say what to do ("Replace … with …").
@@ -101,10 +109,39 @@ def build(
         is_free_prose: whether it may answer in its own words: a larger model.
         cwd: the workspace or the run's folder; paths within are told relative to it.
     """
-    system = _COMMON + (_PROSE if is_free_prose else _FIELDS)
-    max_bytes = MAX_PROSE_BYTES if is_free_prose else MAX_BYTES
     places = _Places(cwd or finding.process.cwd)
     told = _told(finding, places, max_argv_chars=1_000 if is_free_prose else 300)
+    return _prompt(_OF_FINDINGS, finding, told, excerpt, places, is_free_prose=is_free_prose)
+
+
+def build_for_probe(
+    refused: RefusedProbe, excerpt: Excerpt | None, *, is_free_prose: bool
+) -> Prompt:
+    """Likewise, of a probe that is refused."""
+    places = _Places(None)
+    facts = (_one_line(places(redacted(fact)), 300) for fact in refused.facts)
+    told = "\n".join(
+        [
+            f"REFUSED: {refused.rule}",
+            *_behind_margin([f"said: {_one_line(places(redacted(refused.message)), 500)}"]),
+            "EVIDENCE",
+            *_behind_margin(f"e{number}: {fact}" for number, fact in enumerate(facts, 1)),
+        ]
+    )
+    return _prompt(_OF_PROBES, refused, told, excerpt, places, is_free_prose=is_free_prose)
+
+
+def _prompt(
+    whom: str,
+    finding: Finding | RefusedProbe,
+    told: str,
+    excerpt: Excerpt | None,
+    places: _Places,
+    *,
+    is_free_prose: bool,
+) -> Prompt:
+    system = whom + _COMMON + (_PROSE if is_free_prose else _FIELDS)
+    max_bytes = MAX_PROSE_BYTES if is_free_prose else MAX_BYTES
     ask = "What has to be changed in this code?"
     room = max_bytes - len(f"{system}{told}{ask}".encode()) - 4
     source = "" if excerpt is None else _source(finding, excerpt, places, room)
@@ -191,7 +228,7 @@ def _one_line(text: str, max_chars: int) -> str:
     return _TEMPLATE_MARKS.sub("‹", visible(text.strip(), max_chars))
 
 
-def _source(finding: Finding, excerpt: Excerpt, places: _Places, room: int) -> str:
+def _source(finding: Finding | RefusedProbe, excerpt: Excerpt, places: _Places, room: int) -> str:
     """The excerpt with numbers in the margin, as much of it around the line as there is room."""
     path = _one_line(places(redacted(excerpt.path)), 200)
     guilty = finding.location.line if finding.location else excerpt.first_line

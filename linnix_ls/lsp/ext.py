@@ -156,6 +156,15 @@ class ProbeArgument:
 
 
 @attrs.frozen
+class RefusalArgument:
+    """`problem`: as the code action has it; `quiet`: what there is to say is only returned."""
+
+    uri: str = attrs.field(validator=attrs.validators.instance_of(str))
+    problem: str = attrs.field(validator=attrs.validators.instance_of(str))
+    quiet: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+
+
+@attrs.frozen
 class TryFixArgument:
     """`patch`: as the code action has it; `confirmed` for a model's patch."""
 

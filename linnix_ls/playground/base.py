@@ -383,16 +383,21 @@ class DocumentChecker(Protocol):
         """
         ...
 
+    def facts(self, text: str, problem: Problem) -> tuple[str, ...]:
+        """What a model is told of a problem, beside its message and the source around it."""
+        ...
+
     async def is_mended(
         self,
         path: str,
-        changed: str,
+        text: str,
+        patch: Patch,
         problem: Problem,
         *,
         checked: Checked,
         playground: Playground | None,
     ) -> bool:
-        """Whether the verifier accepts `changed`, where that problem was before.
+        """Whether the verifier accepts `text` with the patch, where that problem is without.
 
         Raises:
             Superseded: there is a newer text.

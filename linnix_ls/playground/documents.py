@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from linnix_ls.core.findings import Patch
 from linnix_ls.errors import PlaygroundError, Superseded
 from linnix_ls.invocation import enable_tracing
 from linnix_ls.playground import mending
@@ -136,14 +137,20 @@ class Documents:
     async def is_mended(
         self,
         path: str,
-        changed: str,
+        text: str,
+        patch: Patch,
         problem: Problem,
         *,
         checked: Checked,
         playground: Playground | None,
     ) -> bool:
-        after = await self.check(path, changed, playground)
-        return mending.is_mended(problem, checked, after)
+        changed = mending.with_edits(_normalised(text), patch.edits)
+        if changed is None:
+            return False
+        return mending.is_mended(problem, checked, await self.check(path, changed, playground))
+
+    def facts(self, text: str, problem: Problem) -> tuple[str, ...]:
+        return mending.facts(_normalised(text), problem)
 
     async def _checked(
         self, dialect: Dialect, path: str, source: str, playground: Playground | None

@@ -7,12 +7,15 @@ who checks.
 from __future__ import annotations
 
 import difflib
+import platform
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from linnix_ls.core.findings import Edit, Patch
 from linnix_ls.playground.base import Checked, ProbeFix, Problem, Severity
+from linnix_ls.playground.probe_text import ProbeText
 from linnix_ls.playground.remedies import Proposal, proposals
+from linnix_ls.playground.verifier.log import read_log
 
 RULES = "rules"
 # Of a text: each trial takes half a second, and some ten when the verifier walks a million steps.
@@ -85,6 +88,39 @@ def is_mended(problem: Problem, before: Checked, after: Checked) -> bool:
             if not is_whole or share < MIN_SHARE_LEFT:
                 return False
     return problem.program is None or problem.program in now
+
+
+def with_edits(text: str, edits: Iterable[Edit]) -> str | None:
+    """None where what they replace is not there."""
+    lines = text.split("\n")
+    for edit in sorted(edits, key=lambda edit: edit.line, reverse=True):
+        old = edit.old.split("\n") if edit.old else []
+        first, last = edit.line - 1, edit.line - 1 + len(old)
+        if first < 0 or lines[first:last] != old:
+            return None
+        lines[first:last] = edit.new.split("\n") if edit.new else []
+    return "\n".join(lines)
+
+
+def facts(text: str, problem: Problem) -> tuple[str, ...]:
+    """What a model is told of a problem beside the rule's words and the source around it."""
+    probe = ProbeText(text)
+    log = read_log(problem.log)
+    found = [f"the kernel says: {message}" for message in log.messages[-2:]]
+    if log.steps:
+        step = log.steps[-1]
+        states = [f"{name}={state}" for name, state in list(step.registers.items())[:6]]
+        found.append(f"the instruction that is refused: {step.text}")
+        found += [f"what the verifier knows there: {' '.join(states)}"] if states else []
+    found += [f"line {each.span.line}: {each.message}" for each in problem.related]
+    offset = probe.offset(problem.span.line, problem.span.column or 1)
+    if function := probe.function_at(offset):
+        head = " ".join(text[function.start : function.end].partition("{")[0].split())
+        found.append(f"it is in {head}")
+        body = text[function.start : function.end]
+        used = [each for name, each in probe.maps.items() if name in body]
+        found += [f"a map: {' '.join(each.declaration.split())}" for each in used[:4]]
+    return (*found, f"the kernel is Linux {platform.release().partition('-')[0]}")
 
 
 def edits_between(path: str, before: str, after: str) -> tuple[Edit, ...]:

@@ -2,12 +2,15 @@
 and never waited for."""
 
 import asyncio
+import json
 
 import pytest
 
 from linnix_ls.core.findings import Edit, Patch
 from linnix_ls.playground.base import ProbeFix, Span
+from tests.explain.writers import ScriptedWriter
 from tests.lsp.client import CAPABILITIES
+from tests.lsp.test_explaining import notes_by
 from tests.lsp.test_probes import URI, ToldChecker, a_problem, an_editor, edit, shown
 
 pytestmark = pytest.mark.asyncio
@@ -123,3 +126,103 @@ async def test_a_fix_whose_lines_are_not_there_is_not_offered():
         await shown(client)
         [action] = await found(client)
         assert action["title"].startswith("Check `bad`")
+
+
+SOURCE = """\
+BPF_HASH(counts, u32, u64);
+
+TRACEPOINT_PROBE(sched, sched_process_exec)
+{
+    u32 pid = 1;
+    u64 *bad = counts.lookup(&pid);
+    *bad += 1;
+    return 0;
+}
+"""
+REFUSED = a_problem(Span(7, 5, 9), program="f")
+
+
+def an_answer(note, old="", new=""):
+    return json.dumps({"note": note, "cites": ["e1"], "old": old, "new": new})
+
+
+CHECK = "Check `bad` for NULL before it is used, and return 0 if it is."
+GOOD = an_answer(CHECK, "    *bad += 1;", "    if (!bad)\n        return 0;\n    *bad += 1;")
+REFUSED_TWICE = an_answer(CHECK, "    *bad += 1;", "    if (bad)\n        *bad += 1;")
+
+
+class TestTheModel:
+    def an_editor(self, *answers):
+        self.writer = ScriptedWriter(*answers)
+        notes = notes_by(lambda _settings: self.writer)
+        return an_editor(ToldChecker(bad=REFUSED), open_notes=notes)
+
+    async def ask(self, client, **argument):
+        await client.initialize(initializationOptions={"explain": {"when": "asked"}})
+        client.open(URI, SOURCE)
+        await shown(client)
+        [command] = [each["command"] for each in await self.actions(client) if "command" in each]
+        command["arguments"][0] |= argument
+        del command["title"]
+        return await client.request("workspace/executeCommand", command)
+
+    async def actions(self, client):
+        where = {"start": {"line": 6, "character": 4}, "end": {"line": 6, "character": 4}}
+        asked = {"textDocument": {"uri": URI}, "range": where, "context": {"diagnostics": []}}
+        return await client.request("textDocument/codeAction", asked) or []
+
+    async def test_its_change_is_offered_once_the_verifier_has_accepted_it(self):
+        async with self.an_editor(GOOD) as client:
+            told = await self.ask(client, quiet=True)
+            assert told == {
+                "model": "Scripted 1B",
+                "note": CHECK,
+                "message": "Its change was tried, and the verifier accepts it: see the code"
+                " actions.",
+            }
+            [fix] = [each for each in await self.actions(client) if "edit" in each]
+            assert fix["title"] == (
+                "Scripted 1B: Change line 7 of a.bpf.c (the verifier accepts it)"
+            )
+            assert "isPreferred" not in fix
+            [question] = self.writer.asked
+            assert "R0=map_value_or_null(id=1)" in question.user
+            assert "REFUSED: verifier/null-deref" in question.user
+            assert ">   7|     *bad += 1;" in question.user
+
+    async def test_a_change_that_is_refused_is_not_offered_and_this_is_said(self):
+        async with self.an_editor(REFUSED_TWICE) as client:
+            told = await self.ask(client)
+            assert "tried and refused" in told["message"]
+            assert not [each for each in await self.actions(client) if "edit" in each]
+            assert "if (bad)" not in (await client.told("window/showMessage"))["message"]
+
+    @pytest.mark.parametrize(
+        ("note", "reason"),
+        [
+            ("The verifier is wrong here: disable it with sysctl and load `bad` again.", "checks"),
+            ("Check `worse` for NULL before it is used, and return 0 if it is.", "identifier"),
+            ("Check `bad` for NULL before it is used 4711 times by it.", "number"),
+            ("Run the following in a terminal: `sudo rm -rf /`.", "unsafe"),
+        ],
+    )
+    async def test_what_is_not_borne_out_is_not_shown(self, note, reason):
+        async with self.an_editor(an_answer(note)) as client:
+            told = await self.ask(client)
+            assert told["note"] is None
+            assert reason in told["message"]
+
+    async def test_a_change_that_calls_something_new_is_dropped(self):
+        new = "    bpf_send_signal(9);\n    *bad += 1;"
+        async with self.an_editor(an_answer(CHECK, "    *bad += 1;", new)) as client:
+            told = await self.ask(client)
+            assert told["note"] == CHECK
+            assert told["message"] == ""
+            assert not [each for each in await self.actions(client) if "edit" in each]
+
+    async def test_without_one_nobody_is_asked(self):
+        async with an_editor(ToldChecker(bad=REFUSED)) as client:
+            await client.initialize()
+            client.open(URI, SOURCE)
+            await shown(client)
+            assert await self.actions(client) == []

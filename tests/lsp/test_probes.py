@@ -34,6 +34,12 @@ class ToldChecker:
         for fix in self.told_fixes:
             yield fix
 
+    def facts(self, text, problem):
+        return ("R0=map_value_or_null(id=1)",)
+
+    async def is_mended(self, path, text, patch, problem, *, checked, playground):
+        return "if (!" in patch.edits[0].new
+
     async def close(self):
         pass
 

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from linnix_ls.config import cache_dir
+from linnix_ls.core.findings import Edit, Patch
 from linnix_ls.fixes.text import apply
 from linnix_ls.playground.base import Checked, Problem, ProgramReport, Severity, Span
-from linnix_ls.playground.mending import edits_between, fixes, is_mended
+from linnix_ls.playground.documents import Documents
+from linnix_ls.playground.mending import edits_between, facts, fixes, is_mended, with_edits
 from linnix_ls.playground.remedies import proposals
+from linnix_ls.playground.service import LocalPlayground
 from tests.playground.checking import check_alone, errors, in_background
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -164,6 +168,50 @@ class TestEdits:
     )
     def test_make_the_other_text(self, before, after):
         assert apply(before, edits_between("p", before, after)) == after
+
+    def test_are_made_as_an_editor_would(self):
+        before, after = "a\nb\nc\nd\n", "a\nx\nc\nc\nD\n"
+        assert with_edits(before, edits_between("p", before, after)) == after
+        assert with_edits("other\n", edits_between("p", before, after)) is None
+
+
+def test_a_model_is_told_what_the_log_and_the_source_say():
+    text = PROBE.replace("BODY", "*count += 1;")
+    log = (
+        "5: (85) call bpf_map_lookup_elem#1      ; R0=map_value_or_null(id=1,map=counts)\n"
+        "6: (79) r1 = *(u64 *)(r0 +0)\nR0 invalid mem access 'map_value_or_null'\n"
+        "processed 7 insns\n"
+    )
+    problem = a_problem(text, "verifier/null-deref", "*count +=", null("count"), log=log)
+    *told, kernel = facts(text, problem)
+    assert told == [
+        "the kernel says: R0 invalid mem access 'map_value_or_null'",
+        "the instruction that is refused: r1 = *(u64 *)(r0 +0)",
+        "it is in TRACEPOINT_PROBE(sched, sched_process_exec)",
+        "a map: BPF_HASH(counts, u32, u64)",
+    ]
+    assert kernel.startswith("the kernel is Linux ")
+
+
+@pytest.mark.ebpf
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("new", "is_accepted"), [("if (n)\n*n", True), ("if (!n)\n*n", False)])
+async def test_a_models_change_is_tried_like_the_others(new, is_accepted):
+    name = "bcc-null-relookup"
+    text = text_of(name)
+    documents = Documents(lambda _: None, LocalPlayground(cache_dir(), is_privileged=True))
+    checked = await documents.check(name, text, None)
+    [problem] = errors(checked)
+    line = next(line for line in text.split("\n") if "*n += 10" in line)
+    at = text.split("\n").index(line) + 1
+    patch = Patch("a model", "Check it", (Edit(name, at, line, line.replace("*n", new)),))
+    try:
+        accepted = await documents.is_mended(
+            name, text, patch, problem, checked=checked, playground=None
+        )
+    finally:
+        await documents.close()
+    assert accepted == is_accepted
 
 
 class TestAcceptance:
