@@ -55,6 +55,14 @@ class RefusedProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class ToldFunction:
+    """A function of a probe that a model is to describe: what rules say of its lines."""
+
+    location: SourceLocation
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """Everything that is told to a model; nothing else ever is. Already redacted.
 
@@ -178,7 +186,10 @@ class Notes(Protocol):
         ...
 
     async def ask_about(
-        self, refused: RefusedProbe, text: str, on_text: Callable[[str], None] = ...
+        self,
+        subject: RefusedProbe | ToldFunction,
+        text: str,
+        on_text: Callable[[str], None] = ...,
     ) -> Note:
         """Likewise, about a probe whose source is `text`. Its patch has not been tried."""
         ...

@@ -28,7 +28,7 @@ from linnix_ls.core.findings import (
     SourceLocation,
 )
 from linnix_ls.core.text import visible
-from linnix_ls.explain.base import Excerpt, RefusedProbe
+from linnix_ls.explain.base import Excerpt, RefusedProbe, ToldFunction
 from linnix_ls.explain.patches import BadPatch, patch_from
 from linnix_ls.explain.prompt import (
     FIRST_OF_CHANGE,
@@ -107,7 +107,7 @@ class Checked:
 def check(
     answer_text: str,
     model: str,
-    finding: Finding | RefusedProbe,
+    finding: Finding | RefusedProbe | ToldFunction,
     excerpt: Excerpt | None,
     *,
     is_free_prose: bool,
@@ -120,7 +120,7 @@ def check(
 def examine(
     answer_text: str,
     model: str,
-    finding: Finding | RefusedProbe,
+    finding: Finding | RefusedProbe | ToldFunction,
     excerpt: Excerpt | None,
     *,
     is_free_prose: bool,
@@ -133,7 +133,7 @@ def examine(
     grounds = _grounds(finding)
     patch: Patch | None = None
     refusals: list[Refusal] = []
-    if answer.old.strip() or answer.new.strip():
+    if not isinstance(finding, ToldFunction) and (answer.old.strip() or answer.new.strip()):
         try:
             patch = _helping(patch_from(answer.old, answer.new, model, finding, excerpt), grounds)
         except BadPatch as bad:
@@ -344,6 +344,7 @@ class _Grounds:
         explained: the rules' own words.
         facts: all that is told, those words too.
         numbers: that may be said, whatever stands behind them.
+        is_advice: whether it has to say what to do; else it may not.
     """
 
     cause: Cause | None
@@ -353,9 +354,10 @@ class _Grounds:
     location: SourceLocation | None
     other_locations: tuple[OtherLocation, ...] = ()
     numbers: frozenset[str] = frozenset()
+    is_advice: bool = True
 
 
-def _grounds(subject: Finding | RefusedProbe) -> _Grounds:
+def _grounds(subject: Finding | RefusedProbe | ToldFunction) -> _Grounds:
     if isinstance(subject, Finding):
         return _Grounds(
             subject.cause,
@@ -365,16 +367,21 @@ def _grounds(subject: Finding | RefusedProbe) -> _Grounds:
             subject.location,
             subject.other_locations,
         )
-    said = (subject.message, *subject.facts)
+    if isinstance(subject, ToldFunction):
+        message, rule, facts = "", "", subject.sentences
+    else:
+        message, rule, facts = subject.message, subject.rule, subject.facts
+    said = (message, *facts)
     evidence = (Evidence(f"e{n}", "fact", text, "", None, "") for n, text in enumerate(said[1:], 1))
     place = subject.location
     return _Grounds(
         None,
-        (subject.message,),
-        (*said, subject.rule, place.path, place.function or ""),
+        (message,),
+        (*said, rule, place.path, place.function or ""),
         tuple(evidence),
         place,
         numbers=frozenset(_NUMBER.findall(" ".join(said))),
+        is_advice=isinstance(subject, RefusedProbe),
     )
 
 
@@ -594,8 +601,10 @@ class _Reader:
 
     def _advice(self, plain: str) -> None:
         cause = self.grounds.cause
-        if not any(_is_advice(sentence) for sentence in _SENTENCE.split(plain)):
-            raise _Refused(Reason.NOT_SPECIFIC, "it says nothing to do")
+        is_advice = any(_is_advice(sentence) for sentence in _SENTENCE.split(plain))
+        if is_advice != self.grounds.is_advice:
+            said = "it says what to do" if is_advice else "it says nothing to do"
+            raise _Refused(Reason.NOT_SPECIFIC, said)
         # Words of code that is there are no advice.
         squeezed = _squeezed(self._source())
         new_code = [span for span in self.spans if _squeezed(span) not in squeezed]

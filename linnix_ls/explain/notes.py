@@ -27,6 +27,7 @@ from linnix_ls.explain.base import (
     NoteRefused,
     Prompt,
     RefusedProbe,
+    ToldFunction,
     Writer,
 )
 
@@ -128,12 +129,15 @@ class ModelNotes:
             return await self._write(finding, on_text)
 
     async def ask_about(
-        self, refused: RefusedProbe, text: str, on_text: Callable[[str], None] = _drop
+        self,
+        subject: RefusedProbe | ToldFunction,
+        text: str,
+        on_text: Callable[[str], None] = _drop,
     ) -> Note:
-        source = excerpt.read(refused, lambda _path: text)
-        question = prompt.build_for_probe(refused, source, is_free_prose=self._writer.writes_prose)
+        source = excerpt.read(subject, lambda _path: text)
+        question = prompt.build_for_probe(subject, source, is_free_prose=self._writer.writes_prose)
         async with self._before_all_others():
-            return self._shown(await self._answer(question, refused, source, on_text))
+            return self._shown(await self._answer(question, subject, source, on_text))
 
     @asynccontextmanager
     async def _before_all_others(self) -> AsyncIterator[None]:
@@ -194,7 +198,7 @@ class ModelNotes:
     async def _answer(
         self,
         question: Prompt,
-        subject: Finding | RefusedProbe,
+        subject: Finding | RefusedProbe | ToldFunction,
         source: Excerpt | None,
         on_text: Callable[[str], None],
     ) -> tuple[str, gate.Checked]:
@@ -222,14 +226,18 @@ class ModelNotes:
         return checked.note
 
     def _check(
-        self, text: str, model: str, finding: Finding | RefusedProbe, source: Excerpt | None
+        self,
+        text: str,
+        model: str,
+        finding: Finding | RefusedProbe | ToldFunction,
+        source: Excerpt | None,
     ) -> gate.Checked:
         is_free_prose = self._writer.writes_prose
         return gate.examine(text, model, finding, source, is_free_prose=is_free_prose)
 
     def _checking(
         self,
-        finding: Finding | RefusedProbe,
+        finding: Finding | RefusedProbe | ToldFunction,
         source: Excerpt | None,
         on_text: Callable[[str], None],
     ) -> Callable[[str], None]:

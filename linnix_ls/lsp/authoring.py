@@ -20,7 +20,7 @@ from linnix_ls.core.text import visible
 from linnix_ls.errors import LinnixError
 from linnix_ls.lsp import from_proto
 from linnix_ls.lsp.documents import split_lines
-from linnix_ls.lsp.probe_words import as_markdown
+from linnix_ls.lsp.probe_words import ToldProbe
 from linnix_ls.lsp.text import markdown
 from linnix_ls.playground.base import (
     MAX_AUTHORED_CHARS,
@@ -183,16 +183,15 @@ class Authoring:
             author = await self._load_author(told)
             self._author = asyncio.ensure_future(_itself(author))
 
-    async def tell(self, uri: str) -> str | None:
-        """What a probe does, line by line, as markdown; None if it is no probe that is open."""
+    async def tell(self, uri: str) -> ToldProbe | None:
+        """What a probe does, line by line; None if it is no probe that is open."""
         path, text = _path_of_probe(uri), self._text_of(uri)
         if path is None or text is None:
             return None
         self.opened(uri)
         assert self._author is not None
         author = await asyncio.shield(self._author)
-        parts = await asyncio.to_thread(author.tell, text)
-        return as_markdown(path.rpartition("/")[2], parts)
+        return ToldProbe(path, text, await asyncio.to_thread(author.tell, text))
 
     async def complete(self, params: types.CompletionParams) -> types.CompletionList | None:
         asked = await self._asked(params)

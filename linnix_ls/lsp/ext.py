@@ -149,9 +149,11 @@ class LogArgument:
 
 @attrs.frozen
 class ProbeArgument:
-    """A probe that is open. `quiet`: what there is to say is only returned."""
+    """A probe that is open. `model`: a model is asked about each function as well; `quiet`: what
+    there is to say is only returned."""
 
     uri: str = attrs.field(validator=attrs.validators.instance_of(str))
+    model: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
     quiet: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
 
 

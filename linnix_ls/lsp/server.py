@@ -43,14 +43,14 @@ from linnix_ls.lsp.fixing import RULES, TRY_FIX, Fixing, LoadFixer, as_diff
 from linnix_ls.lsp.notices import Notices
 from linnix_ls.lsp.presenter import Presenter
 from linnix_ls.lsp.probe_fixes import ASK_MODEL, ProbeFixes
-from linnix_ls.lsp.probe_words import EXPLAIN_PROBE
+from linnix_ls.lsp.probe_words import EXPLAIN_PROBE, as_markdown, notes_on
 from linnix_ls.lsp.probes import SHOW_LOG, LoadChecker, Probes
 from linnix_ls.lsp.progress import cancellable_progress
 from linnix_ls.lsp.protocol import LinnixProtocol
 from linnix_ls.lsp.session import RETRY_DELAYS_S, FeedSession, OpenFeed
 from linnix_ls.lsp.stdio import call_when_process_ends
 from linnix_ls.lsp.text import with_fix
-from linnix_ls.playground.base import Playground
+from linnix_ls.playground.base import Part, Playground
 
 if TYPE_CHECKING:
     # Settings bring pydantic along, 0.2 s of imports that `initialize` need not wait for.
@@ -541,11 +541,17 @@ class LinnixServer(LanguageServer):
         if len(arguments) != 1:
             raise ext.WrongParams(f"expected one argument, not {len(arguments)}")
         wanted = ext.structure(arguments[0], ext.ProbeArgument)
-        text = await self._authoring.tell(wanted.uri) if self._authoring else None
-        if text is None:
+        told = await self._authoring.tell(wanted.uri) if self._authoring else None
+        if told is None:
             self._say("this is no probe that is open here", types.MessageType.Info)
             return None
-        text = ext.clean(text)
+        notes: dict[Part, Note] = {}
+        why_not_more = ""
+        if wanted.model:
+            await self._is_started.wait()
+            async with cancellable_progress(self, "linnix: asking the model") as report:
+                notes, why_not_more = await notes_on(told, self._explaining, report)
+        text = ext.clean(as_markdown(told, notes, why_not_more))
         if not wanted.quiet:
             digest = hashlib.sha256(text.encode()).hexdigest()[:16]
             await self._show_text(f"probe-{digest}.md", text)
@@ -556,6 +562,7 @@ class LinnixServer(LanguageServer):
         if len(arguments) != 1:
             raise ext.WrongParams(f"expected one argument, not {len(arguments)}")
         wanted = ext.structure(arguments[0], ext.RefusalArgument)
+        await self._is_started.wait()
         if self._probe_fixes is None:
             return None
         note, said = None, ""

@@ -147,7 +147,9 @@ class Documents:
         changed = mending.with_edits(_normalised(text), patch.edits)
         if changed is None:
             return False
-        return mending.is_mended(problem, checked, await self.check(path, changed, playground))
+        after = await self.check(path, changed, playground)
+        share = mending.MIN_SHARE_LEFT_BY_MODEL
+        return mending.is_mended(problem, checked, after, min_share_left=share)
 
     def facts(self, text: str, problem: Problem) -> tuple[str, ...]:
         return mending.facts(_normalised(text), problem)

@@ -22,8 +22,11 @@ RULES = "rules"
 MAX_TRIALS = 12
 MAX_PROBLEMS = 5
 MAX_CHOICES = 2
-# A check that the compiler can see to be always false takes what follows along.
-MIN_SHARE_LEFT = 0.6
+# Of a program's instructions. What is added makes it longer; a check that the compiler sees to be
+# always false takes what follows along, and so does one the wrong way round. Rules' edits are known
+# not to be that; a model's are not.
+MIN_SHARE_LEFT = 0.8
+MIN_SHARE_LEFT_BY_MODEL = 1.0
 _ASKED = ("verifier", "clang", "map", "attach")
 
 Check = Callable[[str], Awaitable[Checked]]
@@ -65,7 +68,13 @@ def fix_of(path: str, text: str, problem: Problem, proposal: Proposal) -> ProbeF
     return ProbeFix(problem, patch, is_preferred=proposal.is_sure)
 
 
-def is_mended(problem: Problem, before: Checked, after: Checked) -> bool:
+def is_mended(
+    problem: Problem,
+    before: Checked,
+    after: Checked,
+    *,
+    min_share_left: float = MIN_SHARE_LEFT,
+) -> bool:
     """Whether a change has taken a problem away: its program loads, nothing new is wrong, and
     what it did it still does."""
     if any(each.code.startswith("check/") for each in after.problems) or not after.programs:
@@ -85,7 +94,7 @@ def is_mended(problem: Problem, before: Checked, after: Checked) -> bool:
         if is_ours and name in was:
             is_whole = set(was[name].helpers) <= set(program.helpers)
             share = program.n_instructions / max(1, was[name].n_instructions)
-            if not is_whole or share < MIN_SHARE_LEFT:
+            if not is_whole or share < min_share_left:
                 return False
     return problem.program is None or problem.program in now
 
