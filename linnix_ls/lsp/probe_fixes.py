@@ -113,7 +113,8 @@ class ProbeFixes:
         if problem is None:
             return None
         place = SourceLocation(known.path, problem.span.line, function=problem.program)
-        facts = known.checker.facts(known.text, problem)
+        # A log may have a megabyte.
+        facts = await asyncio.to_thread(known.checker.facts, known.text, problem)
         refused = RefusedProbe(place, problem.code, problem.message, facts)
         note = await explaining.ask_about(refused, known.text, on_text)
         if note is None or note.patch is None:

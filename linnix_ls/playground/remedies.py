@@ -838,7 +838,7 @@ def _loop(probe: _Probe, problem: Problem) -> _Found:
     said = probe.of(condition)
     head = f"for (int {name} = 0; {name} < {MAX_ROUNDS} && {said}; {name}++)"
     change = (statement.start_byte, condition.end_byte, head)
-    yield f"End the loop after {MAX_ROUNDS} rounds", [change]
+    yield f"End the loop after {MAX_ROUNDS} rounds", [change], False
 
 
 # -- maps, targets, and what the compiler says -------------------------------------------------
@@ -865,7 +865,7 @@ def _map(probe: _Probe, problem: Problem) -> _Found:
         if first:
             at = start + len(body[1][: first.end()].encode())
             line = f"{first[1]}__uint(max_entries, 256 * 1024);{probe.newline}"
-            yield f"Give `{name}` a size of 256 KB", [(at, at, line)]
+            yield f"Give `{name}` a size of 256 KB", [(at, at, line)], False
     elif re.search(r"_ARRAY\b", body[1]) and (key := re.search(r"__type\(key,\s*(\w+)\)", body[1])):
         at = start + len(body[1][: key.start(1)].encode())
         yield f"Index `{name}` by u32, as arrays are", [(at, at + len(key[1]), "u32")]
@@ -905,12 +905,13 @@ def _compiler(probe: _Probe, problem: Problem) -> _Found:
         end = probe.offset(span.line, span.end_column or span.column)
         wrong = re.search(r"'(\w+)'", problem.message)
         if wrong and probe.content[at:end].decode("utf-8", "replace") == wrong[1]:
-            yield f"Write `{meant[1]}`", [(at, end, meant[1])]
+            yield f"Write `{meant[1]}`", [(at, end, meant[1])], False
         elif wrong:  # in a macro that this line uses
             used = list(re.finditer(rf"(?:->|\.)\s*({wrong[1]})\b", probe.text))
             if len(used) == 1:
                 start = len(probe.text[: used[0].start(1)].encode())
-                yield f"Write `{meant[1]}`", [(start, start + len(wrong[1]), meant[1])]
+                change = (start, start + len(wrong[1]), meant[1])
+                yield f"Write `{meant[1]}`", [change], False
     elif problem.message.startswith("expected ';' "):
         for line in (span.line, span.line - 1):
             code = probe.source.code(line).rstrip() if line else ""
