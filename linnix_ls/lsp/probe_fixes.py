@@ -121,6 +121,8 @@ class ProbeFixes:
             return note, ""
         if known.search:
             await asyncio.wait([known.search])  # a trial would end the other's
+        if self._known.get(uri) is not known:
+            return None  # nor may it end the check of the text that there is now
         try:
             is_mended = await known.checker.is_mended(
                 known.path,

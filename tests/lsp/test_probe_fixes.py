@@ -220,6 +220,22 @@ class TestTheModel:
             assert told["message"] == ""
             assert not [each for each in await self.actions(client) if "edit" in each]
 
+    async def test_a_change_to_an_earlier_text_is_not_tried(self):
+        self.writer = ScriptedWriter(GOOD)
+        self.writer.gate.clear()
+        checker = ToldChecker(bad=REFUSED)
+        notes = notes_by(lambda _settings: self.writer)
+        async with an_editor(checker, open_notes=notes) as client:
+            asking = asyncio.create_task(self.ask(client))
+            async with asyncio.timeout(20):
+                while not self.writer.asked:  # noqa: ASYNC110 - the writer knows nothing of us
+                    await asyncio.sleep(0.01)
+            await edit(client, SOURCE + "\n")
+            assert not [each for each in await self.actions(client) if "edit" in each]
+            self.writer.gate.set()
+            assert (await asking)["message"] == "this is of an earlier text"
+            assert checker.n_tried == 0
+
     async def test_without_one_nobody_is_asked(self):
         async with an_editor(ToldChecker(bad=REFUSED)) as client:
             await client.initialize()
