@@ -64,6 +64,8 @@ def proposals(text: str, problem: Problem) -> list[Proposal]:
         return []
     if re.search("[\ud800-\udfff]", text):  # half a character: no editor's, and no compiler's
         return []
+    if not 0 < problem.span.line <= text.count("\n") + 1:
+        return []
     found: dict[str, Proposal] = {}
     for title, changes, *is_sure in propose(_Probe(text), problem):
         changed = _changed(text, changes)

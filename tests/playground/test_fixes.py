@@ -10,6 +10,7 @@ import pytest
 from linnix_ls.config import cache_dir
 from linnix_ls.core.findings import Edit, Patch
 from linnix_ls.fixes.text import apply
+from linnix_ls.playground import remedies
 from linnix_ls.playground.base import Checked, Problem, ProgramReport, Severity, Span
 from linnix_ls.playground.documents import Documents
 from linnix_ls.playground.mending import edits_between, facts, fixes, is_mended, with_edits
@@ -140,13 +141,14 @@ class TestProposals:
         assert "if (!count)\r\n" in first.text
         assert "\n" not in first.text.replace("\r\n", "")
 
-    @pytest.mark.parametrize("rule", ["null-deref", "ref-leak", "unbounded-index", "clang", "map"])
+    @pytest.mark.parametrize("rule", remedies._RULES)
     @pytest.mark.parametrize(
         "text", ["", "}}}}", "\0", "int f(", "a\ud800b(c[d]);", "((((" * 500, "x[y[z[" * 200]
     )
     def test_any_text_will_do(self, text, rule):
-        problem = Problem(Span(7, 3, 9), Severity.ERROR, f"verifier/{rule}", null("a"))
-        assert isinstance(proposals(text, problem), list)
+        for line in (1, 7):
+            problem = Problem(Span(line, 3, 9), Severity.ERROR, f"verifier/{rule}", null("a"))
+            assert isinstance(proposals(text, problem), list)
 
     def test_a_licence_is_for_the_author_to_choose(self):
         [only] = proposed("int x;\n#include <bpf/a.h>\n", "verifier/gpl-only", "x")
