@@ -137,11 +137,16 @@ class _Teller:
         for function in self.text.functions:
             line = self._line(function.named_at)
             is_program, head = self._head(function, line)
-            sentences = [Sentence(line, line, head)] if head else []
             first, last = self._line(function.start), self._line(function.end)
-            for body in bodies:
-                if first <= body.start_point[0] + 1 and body.end_point[0] + 1 <= last:
-                    sentences += self._statements(body)
+            own = [
+                body
+                for body in bodies
+                if first <= body.start_point[0] + 1 and body.end_point[0] + 1 <= last
+            ]
+            head_end = own[0].start_point[0] + 1 if own else line
+            sentences = [Sentence(line, max(line, head_end), head)] if head else []
+            for body in own:
+                sentences += self._statements(body)
             kind = "program" if is_program else "function"
             name = self._name(function)
             yield Part(kind, name, line, tuple(sentences))
@@ -155,6 +160,9 @@ class _Teller:
 
     def _head(self, function: FunctionDefinition, line: int) -> tuple[bool, str]:
         """Whether it is a program; and when it runs."""
+        names = [function.name, *(function.arguments[:2] if function.macro else ())]
+        if not all(re.fullmatch(r"\w+", each) for each in names):
+            return bool(function.macro), ""  # half-written
         if function.macro == "TRACEPOINT_PROBE" and len(function.arguments) > 1:
             category, event = function.arguments[:2]
             return True, self._at_tracepoint(category, event, f"`{event}`")
@@ -365,7 +373,7 @@ class _Teller:
                 elif way == "+=":
                     yield f"Adds `{value}` to `{target}`."
                 else:
-                    yield f"Changes `{target}` by `{way} {value}`."
+                    yield f"Changes `{target}` by `{way}` with `{value}`."
 
     def _is_told(self, value: Node) -> bool:
         """Whether a value is what a call gives, which has a sentence of its own."""
@@ -413,6 +421,8 @@ class _Teller:
         """What a helper gives, as this expression uses it."""
         parent = call.parent
         around = self._said(parent) if parent is not None else ""
+        if callee == "BPF_CORE_READ" and self._is_short(way := ", ".join(arguments)):
+            what = f"what is at the end of `{way}` in the kernel"
         if callee == "bpf_get_current_pid_tgid":
             if re.search(r"\)\s*>>\s*32", around):
                 what = "the id of the process that runs here"
@@ -429,7 +439,8 @@ class _Teller:
     def _filled(self, template: str, arguments: list[str], receiver: str) -> str:
         wanted = [int(number) for number in re.findall(r"\{(\d)\}", template)]
         if any(
-            number >= len(arguments) or not self._is_short(arguments[number]) for number in wanted
+            number >= len(arguments) or not self._is_short(arguments[number].removeprefix("&"))
+            for number in wanted
         ):
             return ""
         if "{map}" in template and not re.fullmatch(r"\w+", receiver):
