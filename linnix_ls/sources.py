@@ -26,6 +26,7 @@ _GRAMMARS = {
     "tsx": ("tree_sitter_typescript", "language_tsx"),
     "java": ("tree_sitter_java", "language"),
     "c": ("tree_sitter_c", "language"),
+    "bpf": ("tree_sitter_c", "language"),  # probe source
     "c++": ("tree_sitter_cpp", "language"),
     "rust": ("tree_sitter_rust", "language"),
 }

@@ -46,6 +46,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     commands.choices["hint"].add_argument(
         "--solution", action="store_true", help="the whole solution instead; asks first"
     )
+    explain = _command(commands, "explain", _explain, "say line by line what a probe does")
+    explain.add_argument("file", metavar="FILE", type=Path)
     commands.choices["hint"].add_argument("--yes", action="store_true", help="do not ask")
 
 
@@ -223,6 +225,32 @@ def _agrees(question: str) -> bool:
         return False
     write_all(2, f"{question} [y/N] ".encode())
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+# --- explain ----------------------------------------------------------------------------------
+
+
+def _explain(args: argparse.Namespace) -> int:
+    """Nothing is compiled or loaded. As root it knows more of tracepoints."""
+    from linnix_ls.errors import UsageError
+    from linnix_ls.playground import authoring
+    from linnix_ls.sources import read_source
+
+    content = read_source(str(args.file))
+    if content is None:
+        raise UsageError(f"{args.file} is no source that can be read")
+    source = content.decode("utf-8", "replace")
+    parts = authoring.load().tell(source)
+    if args.json:
+        _print_json(path=str(args.file), parts=[asdict(part) for part in parts])
+        return 0
+    if not parts:
+        print_out("There is nothing in it that could be explained: no program, map or function.")
+    for part in parts:
+        print_out(f"\n{part.kind} {_visible(part.name)}")
+        for sentence in part.sentences:
+            print_out(f"{sentence.line:6}  {_visible(sentence.text)}")
+    return 0
 
 
 # --- what they share --------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from linnix_ls.core.findings import Finding, Note
+from linnix_ls.core.findings import Finding, Note, SourceLocation
 from linnix_ls.errors import LinnixError
 
 
@@ -36,6 +36,30 @@ class Excerpt:
     @property
     def last_line(self) -> int:
         return self.first_line + len(self.lines) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedProbe:
+    """A program that the compiler or the kernel's verifier refuses, as a model is told of it.
+
+    Attributes:
+        rule: its id, such as ``verifier/null-deref``.
+        message: what is wrong and what helps, in the rule's words.
+        facts: what the log says, where values came from, what maps are, and the kernel.
+    """
+
+    location: SourceLocation
+    rule: str
+    message: str
+    facts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToldFunction:
+    """A function of a probe that a model is to describe: what rules say of its lines."""
+
+    location: SourceLocation
+    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +183,15 @@ class Notes(Protocol):
             NoAnswer: the model could not be asked.
             NoteRefused: it answered what cannot be shown.
         """
+        ...
+
+    async def ask_about(
+        self,
+        subject: RefusedProbe | ToldFunction,
+        text: str,
+        on_text: Callable[[str], None] = ...,
+    ) -> Note:
+        """Likewise, about a probe whose source is `text`. Its patch has not been tried."""
         ...
 
     async def close(self) -> None:

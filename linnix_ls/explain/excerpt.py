@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 
 from linnix_ls.core.findings import Finding
-from linnix_ls.explain.base import Excerpt
+from linnix_ls.explain.base import Excerpt, RefusedProbe, ToldFunction
 from linnix_ls.sources import grammar, language_of, read_source
 
 MAX_LINES = 40
@@ -34,7 +34,9 @@ def text_on_disk(path: str) -> str | None:
     return None if content is None else content.decode("utf-8", "replace")
 
 
-def read(finding: Finding, text_of: Callable[[str], str | None]) -> Excerpt | None:
+def read(
+    finding: Finding | RefusedProbe | ToldFunction, text_of: Callable[[str], str | None]
+) -> Excerpt | None:
     """The lines around the finding's place; None when there are none that can be shown.
 
     Args:
@@ -51,6 +53,8 @@ def read(finding: Finding, text_of: Callable[[str], str | None]) -> Excerpt | No
     language = language_of(place.path, lines[0])
     if language == "c" and _IS_CPP.search(text, 0, MAX_PARSED_CHARS):
         language = "c++"
+    if not isinstance(finding, Finding):
+        language = "bpf"
     first, last = _piece_around(text, lines, place.line, language)
     first, last = _within_bounds(lines, place.line, (max(first, 1), min(last, len(lines))))
     return Excerpt(place.path, first, lines[first - 1 : last], language, lines)

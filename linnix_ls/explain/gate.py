@@ -17,9 +17,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from linnix_ls.core.findings import Cause, Evidence, Finding, Note, Patch
+from linnix_ls.core.findings import (
+    Cause,
+    Evidence,
+    Explanation,
+    Finding,
+    Note,
+    OtherLocation,
+    Patch,
+    SourceLocation,
+)
 from linnix_ls.core.text import visible
-from linnix_ls.explain.base import Excerpt
+from linnix_ls.explain.base import Excerpt, RefusedProbe, ToldFunction
 from linnix_ls.explain.patches import BadPatch, patch_from
 from linnix_ls.explain.prompt import (
     FIRST_OF_CHANGE,
@@ -30,6 +39,7 @@ from linnix_ls.explain.prompt import (
 from linnix_ls.explain.redaction import HIDDEN
 from linnix_ls.explain.vocabulary import (
     API_WORDS,
+    AROUND_THE_VERIFIER,
     BOLD_CLAIMS,
     CAUSE_WORDS,
     CLAIMS,
@@ -97,7 +107,7 @@ class Checked:
 def check(
     answer_text: str,
     model: str,
-    finding: Finding,
+    finding: Finding | RefusedProbe | ToldFunction,
     excerpt: Excerpt | None,
     *,
     is_free_prose: bool,
@@ -110,7 +120,7 @@ def check(
 def examine(
     answer_text: str,
     model: str,
-    finding: Finding,
+    finding: Finding | RefusedProbe | ToldFunction,
     excerpt: Excerpt | None,
     *,
     is_free_prose: bool,
@@ -120,16 +130,17 @@ def examine(
         answer = (_prose if is_free_prose else _json)(answer_text)
     except _Refused as refused:
         return Checked(None, (refused.refusal,))
+    grounds = _grounds(finding)
     patch: Patch | None = None
     refusals: list[Refusal] = []
-    if answer.old.strip() or answer.new.strip():
+    if not isinstance(finding, ToldFunction) and (answer.old.strip() or answer.new.strip()):
         try:
-            patch = _helping(patch_from(answer.old, answer.new, model, finding, excerpt), finding)
+            patch = _helping(patch_from(answer.old, answer.new, model, finding, excerpt), grounds)
         except BadPatch as bad:
             refusals.append(Refusal(Reason.BAD_PATCH, visible(str(bad), 200)))
     first: Refusal | None = None
     for note in (answer.note, *([] if is_free_prose else _main_clause(answer.note))):
-        reader = _Reader(finding, excerpt, patch)
+        reader = _Reader(grounds, excerpt, patch)
         try:
             text, cites = reader.read(replace(answer, note=note), is_free_prose=is_free_prose)
         except _Refused as error:
@@ -142,13 +153,13 @@ def examine(
     return Checked(None, (first, *refusals))
 
 
-def _helping(patch: Patch, finding: Finding) -> Patch:
+def _helping(patch: Patch, grounds: _Grounds) -> Patch:
     """The patch, unless it asks again where it should wait.
 
     Raises:
         BadPatch: it does.
     """
-    if finding.cause in (Cause.BUSY_POLL, Cause.LOCK_SPIN):
+    if grounds.cause in (Cause.BUSY_POLL, Cause.LOCK_SPIN):
         for edit in patch.edits:
             before = NO_WAIT.findall(edit.old)
             if any(again not in before for again in NO_WAIT.findall(edit.new)):
@@ -324,11 +335,61 @@ _PAIR = re.compile(
 _RECURSIONS = frozenset((Cause.PROCESS_RECURSION, Cause.RECURSIVE_MAKE))
 
 
+@dataclass(frozen=True, slots=True)
+class _Grounds:
+    """What a note is read against.
+
+    Attributes:
+        cause: None for a probe that is refused: it has none of those that findings have.
+        explained: the rules' own words.
+        facts: all that is told, those words too.
+        numbers: that may be said, whatever stands behind them.
+        is_advice: whether it has to say what to do; else it may not.
+    """
+
+    cause: Cause | None
+    explained: tuple[str, ...]
+    facts: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+    location: SourceLocation | None
+    other_locations: tuple[OtherLocation, ...] = ()
+    numbers: frozenset[str] = frozenset()
+    is_advice: bool = True
+
+
+def _grounds(subject: Finding | RefusedProbe | ToldFunction) -> _Grounds:
+    if isinstance(subject, Finding):
+        return _Grounds(
+            subject.cause,
+            tuple(_explained(subject.explanation)),
+            tuple(_facts(subject)),
+            subject.evidence,
+            subject.location,
+            subject.other_locations,
+        )
+    if isinstance(subject, ToldFunction):
+        message, rule, facts = "", "", subject.sentences
+    else:
+        message, rule, facts = subject.message, subject.rule, subject.facts
+    said = (message, *facts)
+    evidence = (Evidence(f"e{n}", "fact", text, "", None, "") for n, text in enumerate(said[1:], 1))
+    place = subject.location
+    return _Grounds(
+        None,
+        (message,),
+        (*said, rule, place.path, place.function or ""),
+        tuple(evidence),
+        place,
+        numbers=frozenset(_NUMBER.findall(" ".join(said))),
+        is_advice=isinstance(subject, RefusedProbe),
+    )
+
+
 @dataclass(slots=True)
 class _Reader:
     """Reads one note against what is known."""
 
-    finding: Finding
+    grounds: _Grounds
     excerpt: Excerpt | None
     patch: Patch | None
     spans: list[str] = field(default_factory=list)
@@ -337,7 +398,7 @@ class _Reader:
     def read(self, answer: _Answer, *, is_free_prose: bool) -> tuple[str, tuple[str, ...]]:
         note = _whole_sentences(answer.note.strip())
         self._look(note, is_free_prose=is_free_prose)
-        ids = {piece.id for piece in self.finding.evidence}
+        ids = {piece.id for piece in self.grounds.evidence}
         if is_free_prose and (unknown := set(answer.cites) - ids):
             raise _Refused(Reason.UNKNOWN_CITATION, ", ".join(sorted(unknown)))
         self.cited += [cite for cite in answer.cites if cite in ids]
@@ -349,7 +410,8 @@ class _Reader:
         self._numbers(plain)
         self._words(plain)
         self._advice(plain)
-        no_remedy = NO_REMEDY.get(self.finding.cause)
+        cause = self.grounds.cause
+        no_remedy = NO_REMEDY.get(cause) if cause else AROUND_THE_VERIFIER
         if no_remedy and (match := no_remedy.search(text)):
             raise _Refused(Reason.WRONG_REMEDY, match[0])
         return note, tuple(dict.fromkeys(self.cited))
@@ -386,10 +448,9 @@ class _Reader:
         runs = [tuple(words[i : i + 5]) for i in range(len(words) - 4)]
         if len(runs) - len(set(runs)) > 1:
             raise _Refused(Reason.ECHO, "it repeats itself")
-        explanation = self.finding.explanation
-        if explanation is None or not runs:
+        if not runs:
             return
-        theirs = _plain_words(" . ".join(_explained(self.finding)))
+        theirs = _plain_words(" . ".join(self.grounds.explained))
         known = {tuple(theirs[i : i + 5]) for i in range(len(theirs) - 4)}
         if sum(run in known for run in runs) > 0.5 * len(runs):
             raise _Refused(Reason.ECHO, "it says what the rules say")
@@ -401,7 +462,7 @@ class _Reader:
 
     def _names(self) -> set[str]:
         """What may be named: of the source that was shown, of the finding, of the rules' words."""
-        names = set(_NAME.findall("\n".join(_facts(self.finding))[:20_000]))
+        names = set(_NAME.findall("\n".join(self.grounds.facts)[:20_000]))
         names |= set(_NAME.findall(self._source()))
         if self.patch is not None:
             names |= set(_NAME.findall(self.patch.edits[0].new))
@@ -409,10 +470,10 @@ class _Reader:
         return names | KEYWORDS | API_WORDS.get(language, frozenset())
 
     def _with_places_checked(self, text: str) -> str:
-        finding = self.finding
-        places = [(p.path, p.line) for p in (finding.location, *finding.other_locations) if p]
+        grounds = self.grounds
+        places = [(p.path, p.line) for p in (grounds.location, *grounds.other_locations) if p]
         paths = [path for path, _ in places] + ([self.excerpt.path] if self.excerpt else [])
-        told = "\n".join([*_facts(finding), self._source()])
+        told = "\n".join([*grounds.facts, self._source()])
         lines = {line for _, line in places}
         if self.excerpt is not None:
             lines |= set(range(self.excerpt.first_line, self.excerpt.last_line + 1))
@@ -475,32 +536,36 @@ class _Reader:
                 raise _Refused(Reason.ECHO, "it replaces code by itself")
             if "wait" in old and "sleep" in new and "wait" not in new:
                 raise _Refused(Reason.WRONG_REMEDY, "it waits there as it is")
-            if old in new and self.finding.cause in _RECURSIONS:
+            if old in new and self.grounds.cause in _RECURSIONS:
                 raise _Refused(Reason.WRONG_REMEDY, "it calls itself all the same")
         return text
 
     # -- what it says ----------------------------------------------------------------------------
 
     def _verdict(self, plain: str, note: str) -> None:
-        theirs = " ".join(_explained(self.finding))
+        theirs = " ".join(self.grounds.explained)
         for text in (plain, note):
             if match := CONTRADICTIONS.search(text):
                 raise _Refused(Reason.CONTRADICTS_VERDICT, match[0])
         if match := GUESSES.search(plain):
             raise _Refused(Reason.GUESS, match[0])
-        if match := WRONG_REMEDIES[self.finding.cause].search(note):
+        if self.grounds.cause is None:
+            return
+        if match := WRONG_REMEDIES[self.grounds.cause].search(note):
             raise _Refused(Reason.WRONG_REMEDY, match[0])
         for pattern, causes in CAUSE_WORDS:
             match = pattern.search(plain)
-            if match and self.finding.cause not in causes and not _has_word(theirs, match[0]):
+            if match and self.grounds.cause not in causes and not _has_word(theirs, match[0]):
                 raise _Refused(Reason.OTHER_CAUSE, match[0])
 
     def _numbers(self, plain: str) -> None:
-        theirs = " ".join(_explained(self.finding))
+        theirs = " ".join(self.grounds.explained)
         text = re.sub(r"\bCODE\d+", "CODE", plain)
         for match in _NUMBER.finditer(text):
+            if match[0] in self.grounds.numbers:
+                continue
             after = text[match.end() : match.end() + 60]
-            piece = next((p for p in self.finding.evidence if _is_told(match[0], after, p)), None)
+            piece = next((p for p in self.grounds.evidence if _is_told(match[0], after, p)), None)
             if piece is None:
                 raise _Refused(Reason.UNKNOWN_NUMBER, f"{match[0]}{after[:20]}")
             self.cited.append(piece.id)
@@ -508,16 +573,16 @@ class _Reader:
             word = match[1].lower()
             after = text[match.end() : match.end() + 60]
             number = _AS_NUMBER.get(word)
-            is_told = number and any(_is_told(number, after, p) for p in self.finding.evidence)
+            is_told = number and any(_is_told(number, after, p) for p in self.grounds.evidence)
             if not is_told and not _has_word(theirs, word):
                 raise _Refused(Reason.UNKNOWN_NUMBER, f"{match[0]}{after[:20]}")
 
     def _words(self, plain: str) -> None:
         """A sentence that states something may only use known words, and claim nothing."""
-        theirs = {_stem(word) for word in _plain_words(" ".join(_facts(self.finding)))}
+        theirs = {_stem(word) for word in _plain_words(" ".join(self.grounds.facts))}
         theirs |= {_stem(part) for word in _plain_words(self._source()) for part in word.split("_")}
         known = theirs | {_stem(word) for word in NEUTRAL}
-        explained = " ".join(_explained(self.finding))
+        explained = " ".join(self.grounds.explained)
         for word in _plain_words(plain):
             if word in TOPICS and _stem(word) not in theirs:
                 raise _Refused(Reason.UNMEASURED, word)
@@ -535,16 +600,18 @@ class _Reader:
                     raise _Refused(Reason.UNMEASURED, word)
 
     def _advice(self, plain: str) -> None:
-        cause = self.finding.cause
-        if not any(_is_advice(sentence) for sentence in _SENTENCE.split(plain)):
-            raise _Refused(Reason.NOT_SPECIFIC, "it says nothing to do")
+        cause = self.grounds.cause
+        is_advice = any(_is_advice(sentence) for sentence in _SENTENCE.split(plain))
+        if is_advice != self.grounds.is_advice:
+            said = "it says what to do" if is_advice else "it says nothing to do"
+            raise _Refused(Reason.NOT_SPECIFIC, said)
         # Words of code that is there are no advice.
         squeezed = _squeezed(self._source())
         new_code = [span for span in self.spans if _squeezed(span) not in squeezed]
-        if not REMEDIES[cause].search(" ".join([plain, *new_code])):
+        if cause and not REMEDIES[cause].search(" ".join([plain, *new_code])):
             raise _Refused(Reason.WRONG_REMEDY, "it is not what helps with this")
         source = set(_NAME.findall(self._source())) - (KEYWORDS - LOOP_WORDS)
-        function = self.finding.location.function if self.finding.location else None
+        function = self.grounds.location.function if self.grounds.location else None
         source |= set(_NAME.findall(function or ""))
         is_named = any(set(_NAME.findall(span)) & source for span in self.spans)
         if not is_named and "PLACE" not in plain and self.patch is None:
@@ -559,8 +626,7 @@ def _whole_sentences(note: str) -> str:
     return note
 
 
-def _explained(finding: Finding) -> list[str]:
-    explanation = finding.explanation
+def _explained(explanation: Explanation | None) -> list[str]:
     if explanation is None:
         return []
     return [explanation.summary, explanation.why, *explanation.fix, explanation.otherwise]
@@ -568,7 +634,7 @@ def _explained(finding: Finding) -> list[str]:
 
 def _facts(finding: Finding) -> Iterator[str]:
     """All that the finding tells, in words."""
-    yield from _explained(finding)
+    yield from _explained(finding.explanation)
     for piece in finding.evidence:
         yield piece.name
         if isinstance(piece.value, str):

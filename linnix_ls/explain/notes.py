@@ -13,13 +13,23 @@ import logging
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from linnix_ls.core.findings import Finding, Kind, Note, Severity, State
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.explain import excerpt, gate, prompt
-from linnix_ls.explain.base import Counts, Excerpt, NoAnswer, NoteRefused, Prompt, Writer
+from linnix_ls.explain.base import (
+    Counts,
+    Excerpt,
+    NoAnswer,
+    NoteRefused,
+    Prompt,
+    RefusedProbe,
+    ToldFunction,
+    Writer,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -115,11 +125,27 @@ class ModelNotes:
         if note := self._notes.get(key):
             return note
         self._wanted.pop(key, None)
+        async with self._before_all_others():
+            return await self._write(finding, on_text)
+
+    async def ask_about(
+        self,
+        subject: RefusedProbe | ToldFunction,
+        text: str,
+        on_text: Callable[[str], None] = _drop,
+    ) -> Note:
+        source = excerpt.read(subject, lambda _path: text)
+        question = prompt.build_for_probe(subject, source, is_free_prose=self._writer.writes_prose)
+        async with self._before_all_others():
+            return self._shown(await self._answer(question, subject, source, on_text))
+
+    @asynccontextmanager
+    async def _before_all_others(self) -> AsyncIterator[None]:
         self._n_asking += 1
         try:
             if self._writing:
                 self._writing.cancel()
-            return await self._write(finding, on_text)
+            yield
         finally:
             self._n_asking -= 1
             self._has_work.set()
@@ -163,22 +189,36 @@ class ModelNotes:
             self._on_problem(error)
 
     async def _write(self, finding: Finding, on_text: Callable[[str], None]) -> Note:
-        key = _key(finding)
-        self.counts.n_asked += 1
         source = excerpt.read(finding, self._text_of)
         question = question_about(finding, source, self._writer)
+        answered = await self._answer(question, finding, source, on_text)
+        self._remember(_key(finding), answered[1].note)
+        return self._shown(answered)
+
+    async def _answer(
+        self,
+        question: Prompt,
+        subject: Finding | RefusedProbe | ToldFunction,
+        source: Excerpt | None,
+        on_text: Callable[[str], None],
+    ) -> tuple[str, gate.Checked]:
+        """Who answered, and what is left of it."""
+        self.counts.n_asked += 1
         try:
-            answer = await self._writer.write(question, self._checking(finding, source, on_text))
+            answer = await self._writer.write(question, self._checking(subject, source, on_text))
         except NoAnswer as error:
             self.counts.failed[error.cause] += 1
             raise
-        checked = self._check(answer.text, answer.model, finding, source)
+        checked = self._check(answer.text, answer.model, subject, source)
         self.counts.refused.update(str(refusal.reason) for refusal in checked.refusals)
-        self._remember(key, checked.note)
+        return answer.model, checked
+
+    def _shown(self, answered: tuple[str, gate.Checked]) -> Note:
+        model, checked = answered
         if checked.note is None:
             reason = str(checked.refusals[0].reason)
             raise NoteRefused(
-                f"what {answer.model} wrote did not pass the checks"
+                f"what {model} wrote did not pass the checks"
                 f" ({reason.replace('_', ' ')}) and is not shown",
                 reason=reason,
             )
@@ -186,13 +226,20 @@ class ModelNotes:
         return checked.note
 
     def _check(
-        self, text: str, model: str, finding: Finding, source: Excerpt | None
+        self,
+        text: str,
+        model: str,
+        finding: Finding | RefusedProbe | ToldFunction,
+        source: Excerpt | None,
     ) -> gate.Checked:
         is_free_prose = self._writer.writes_prose
         return gate.examine(text, model, finding, source, is_free_prose=is_free_prose)
 
     def _checking(
-        self, finding: Finding, source: Excerpt | None, on_text: Callable[[str], None]
+        self,
+        finding: Finding | RefusedProbe | ToldFunction,
+        source: Excerpt | None,
+        on_text: Callable[[str], None],
     ) -> Callable[[str], None]:
         """Takes an answer piece by piece, and passes on those whole sentences that are fit."""
         said = passed = ""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from linnix_ls.core.findings import Edit, Finding, Patch
 from linnix_ls.core.text import visible
-from linnix_ls.explain.base import Excerpt
+from linnix_ls.explain.base import Excerpt, RefusedProbe
 from linnix_ls.explain.prompt import told_lines
 from linnix_ls.explain.redaction import HIDDEN
 from linnix_ls.explain.vocabulary import API_WORDS, KEYWORDS, LOCAL_NAME, SAFE_CALLS, SAFE_IMPORTS
@@ -68,6 +68,7 @@ _CALL_NODES = {
     "java": "method_invocation object_creation_expression",
     "javascript": "call_expression new_expression",
     "c": "call_expression",
+    "bpf": "call_expression",
     "c++": "call_expression new_expression",
     "rust": "call_expression macro_invocation",
 }
@@ -78,7 +79,9 @@ class BadPatch(Exception):
     """Why it may not be tried."""
 
 
-def patch_from(old: str, new: str, model: str, finding: Finding, excerpt: Excerpt | None) -> Patch:
+def patch_from(
+    old: str, new: str, model: str, finding: Finding | RefusedProbe, excerpt: Excerpt | None
+) -> Patch:
     """The change, with the lines as they truly are.
 
     Raises:
@@ -194,7 +197,7 @@ def _dedented(lines: Sequence[str], is_dedented: bool) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    finding: Finding
+    finding: Finding | RefusedProbe
     excerpt: Excerpt
     line: int
     old: tuple[str, ...]

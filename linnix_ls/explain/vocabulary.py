@@ -269,6 +269,19 @@ _SAFE: dict[str, str] = {
 }  # fmt: skip
 _SAFE["typescript"] = _SAFE["tsx"] = _SAFE["javascript"]
 _SAFE["c++"] += " " + _SAFE["c"]
+# Of a probe: what only reads, or gives back. What else the policy refuses, it refuses there too.
+_SAFE["bpf"] = (
+    "bpf_probe_read_kernel bpf_probe_read_user bpf_probe_read_kernel_str bpf_probe_read_user_str"
+    " BPF_CORE_READ bpf_core_field_exists bpf_map_lookup_elem bpf_map_update_elem"
+    " bpf_map_delete_elem bpf_ringbuf_submit bpf_ringbuf_discard bpf_ringbuf_reserve"
+    " bpf_ringbuf_output bpf_perf_event_output bpf_get_current_pid_tgid bpf_get_current_comm"
+    " bpf_ktime_get_ns bpf_get_smp_processor_id bpf_get_current_task_btf bpf_task_release"
+    " bpf_task_acquire bpf_rcu_read_lock bpf_rcu_read_unlock bpf_spin_unlock bpf_loop"
+    " bpf_iter_num_destroy __sync_fetch_and_add __builtin_memcpy __builtin_memset __builtin_memcmp"
+    " lookup lookup_or_try_init update delete increment atomic_increment ringbuf_submit"
+    " ringbuf_discard ringbuf_reserve ringbuf_output perf_submit sizeof"
+    " u8 u16 u32 u64 s8 s16 s32 s64 NULL verifier GPL"
+)
 # A patch may call these though the file does not yet. With a dot or `::`, only so.
 SAFE_CALLS: dict[str | None, frozenset[str]] = {
     language: frozenset(names.split()) for language, names in _SAFE.items()
@@ -305,6 +318,14 @@ UNIT_WORDS: dict[str, tuple[str, ...]] = {
     "cpus": ("cpu",),
     "states": ("different state", "state"),
 }
+
+# Of a probe: what would get around the verifier, and what its author has not asked for.
+AROUND_THE_VERIFIER = re.compile(
+    r"\b(?:disabl\w+|turn\w* off|by-?pass\w*|trick\w*|circumvent\w*|suppress\w*|ignor\w+|CAP_\w+"
+    r"|privileg\w+|kernel module|sysctl|asm volatile|delet\w+ the"
+    r"|remov\w+ the (?:check|program|map))",
+    re.IGNORECASE,
+)
 
 # Put in the place of a poll, these only ask again: a turn given away, a timeout of zero.
 NO_WAIT = re.compile(

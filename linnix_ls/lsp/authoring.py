@@ -20,6 +20,7 @@ from linnix_ls.core.text import visible
 from linnix_ls.errors import LinnixError
 from linnix_ls.lsp import from_proto
 from linnix_ls.lsp.documents import split_lines
+from linnix_ls.lsp.probe_words import ToldProbe
 from linnix_ls.lsp.text import markdown
 from linnix_ls.playground.base import (
     MAX_AUTHORED_CHARS,
@@ -181,6 +182,16 @@ class Authoring:
         if told:
             author = await self._load_author(told)
             self._author = asyncio.ensure_future(_itself(author))
+
+    async def tell(self, uri: str) -> ToldProbe | None:
+        """What a probe does, line by line; None if it is no probe that is open."""
+        path, text = _path_of_probe(uri), self._text_of(uri)
+        if path is None or text is None:
+            return None
+        self.opened(uri)
+        assert self._author is not None
+        author = await asyncio.shield(self._author)
+        return ToldProbe(path, text, await asyncio.to_thread(author.tell, text))
 
     async def complete(self, params: types.CompletionParams) -> types.CompletionList | None:
         asked = await self._asked(params)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from linnix_ls.core.findings import Finding, Note
-from linnix_ls.explain.base import NoAnswer, Notes
+from linnix_ls.explain.base import NoAnswer, Notes, RefusedProbe, ToldFunction
 from linnix_ls.lsp.text import with_fix
 
 if TYPE_CHECKING:
@@ -103,6 +103,23 @@ class Explaining:
         note = await self._notes.ask(finding, on_text)
         self._take_note(finding.id)
         return note
+
+    @property
+    def has_model(self) -> bool:
+        return self._notes is not None
+
+    async def ask_about(
+        self,
+        subject: RefusedProbe | ToldFunction,
+        text: str,
+        on_text: Callable[[str], None],
+    ) -> Note | None:
+        """Likewise, about a probe whose source is `text`."""
+        if self._notes is None:
+            if self._problem:
+                raise self._problem
+            return None
+        return await self._notes.ask_about(subject, text, on_text)
 
     def status_object(self) -> dict[str, Any]:
         """For `linnix/status`."""

@@ -148,6 +148,25 @@ class LogArgument:
 
 
 @attrs.frozen
+class ProbeArgument:
+    """A probe that is open. `model`: a model is asked about each function as well; `quiet`: what
+    there is to say is only returned."""
+
+    uri: str = attrs.field(validator=attrs.validators.instance_of(str))
+    model: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+    quiet: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+
+
+@attrs.frozen
+class RefusalArgument:
+    """`problem`: as the code action has it; `quiet`: what there is to say is only returned."""
+
+    uri: str = attrs.field(validator=attrs.validators.instance_of(str))
+    problem: str = attrs.field(validator=attrs.validators.instance_of(str))
+    quiet: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+
+
+@attrs.frozen
 class TryFixArgument:
     """`patch`: as the code action has it; `confirmed` for a model's patch."""
 

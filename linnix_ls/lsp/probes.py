@@ -24,6 +24,7 @@ from linnix_ls.errors import Superseded
 from linnix_ls.lsp import from_proto
 from linnix_ls.lsp.documents import line_after_edit, split_lines, uri_of_path
 from linnix_ls.lsp.ext import clean
+from linnix_ls.lsp.probe_fixes import ProbeFixes
 from linnix_ls.lsp.to_proto import line_range
 from linnix_ls.pages import rule_page
 from linnix_ls.playground.base import (
@@ -61,9 +62,11 @@ Progress = Callable[[str], AbstractAsyncContextManager[object]]
 
 @dataclass
 class _Open:
-    """A document that is open. `logs`: what there is to show of its diagnostics, by id."""
+    """A document that is open. `logs`: what there is to show of its diagnostics, by id;
+    `problems`: what they are of, in the same order."""
 
     path: str
+    problems: tuple[Problem, ...] = ()
     diagnostics: list[types.Diagnostic] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)
     check: asyncio.Task[None] | None = None
@@ -80,6 +83,7 @@ class Probes:
         text_at: of any file, by path.
         publish: shows these of a document, and no others of ours.
         progress: shows that something takes long, while it does.
+        fixes: what looks for fixes.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class Probes:
         publish: Callable[[str, list[types.Diagnostic]], None],
         progress: Progress,
         with_related: bool,
+        fixes: ProbeFixes,
     ) -> None:
         self._load_checker = load_checker
         self._playground = playground
@@ -102,6 +107,7 @@ class Probes:
         self._publish = publish
         self._progress = progress
         self._with_related = with_related
+        self._fixes = fixes
         self._is_enabled = False
         self._open: dict[str, _Open] = {}
         self._checker: DocumentChecker | None = None
@@ -122,6 +128,7 @@ class Probes:
         document = self._open.get(uri)
         if document is None:
             return
+        self._fixes.forget(uri)
         before = document.diagnostics
         for change in changes:
             if isinstance(change, types.TextDocumentContentChangePartial):
@@ -140,6 +147,7 @@ class Probes:
             return
         if document.check:
             document.check.cancel()
+        self._fixes.forget(uri)
         self._publish(uri, [])
 
     def check_all(self) -> None:
@@ -151,7 +159,15 @@ class Probes:
         document = self._open.get(uri)
         if document is None:
             return []
-        return [
+        fixes = self._fixes.code_actions(
+            uri,
+            [
+                (problem, each)
+                for problem, each in zip(document.problems, document.diagnostics, strict=False)
+                if _is_at(each, where)
+            ],
+        )
+        return fixes + [
             types.CodeAction(
                 title="Show the raw log",
                 kind=types.CodeActionKind.QuickFix,
@@ -163,9 +179,7 @@ class Probes:
                 ),
             )
             for each in document.diagnostics
-            if each.range.start.line <= where.end.line
-            and where.start.line <= each.range.end.line
-            and (log_id := _log_of(each)) in document.logs
+            if _is_at(each, where) and (log_id := _log_of(each)) in document.logs
         ]
 
     def log(self, uri: str, log_id: str) -> str | None:
@@ -178,6 +192,7 @@ class Probes:
         for check in checks:
             check.cancel()
         await asyncio.gather(*checks, return_exceptions=True)
+        await self._fixes.close()
         if self._checker:
             await self._checker.close()
 
@@ -195,13 +210,17 @@ class Probes:
         if self._is_enabled and text is not None:
             try:
                 async with self._progress_if_slow(document.path):
-                    checker = await self._loaded()
-                    checked = await checker.check(document.path, text, await self._playground())
+                    checker, playground = await self._loaded(), await self._playground()
+                    checked = await checker.check(document.path, text, playground)
             except Superseded:
                 return
             except Exception:  # the boundary where our own bugs stop; what is shown is out of date
                 logger.exception("checking a probe failed")
         self._take_in(uri, document, split_lines(text or ""), checked.problems if checked else ())
+        if checked and text is not None:
+            self._fixes.look_for(
+                uri, document.path, text, checked, checker=checker, playground=playground
+            )
 
     async def _loaded(self) -> DocumentChecker:
         async with self._is_loading:
@@ -227,7 +246,8 @@ class Probes:
     ) -> None:
         document.logs.clear()
         document.diagnostics = []
-        for problem in itertools.islice(problems, _MAX_DIAGNOSTICS):
+        document.problems = tuple(itertools.islice(problems, _MAX_DIAGNOSTICS))
+        for problem in document.problems:
             log_id = ""
             if problem.log:
                 log = clean(problem.log)
@@ -272,6 +292,13 @@ class Probes:
             start=types.Position(line=first, character=self._codec.client_num_units(start)),
             end=types.Position(line=last, character=self._codec.client_num_units(end)),
         )
+
+
+def _is_at(diagnostic: types.Diagnostic, where: types.Range) -> bool:
+    return (
+        diagnostic.range.start.line <= where.end.line
+        and where.start.line <= diagnostic.range.end.line
+    )
 
 
 def _log_of(diagnostic: types.Diagnostic) -> str:

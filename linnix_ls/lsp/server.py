@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import importlib
 import logging
 import tempfile
@@ -41,13 +42,15 @@ from linnix_ls.lsp.explaining import Explaining, OpenNotes, open_no_notes
 from linnix_ls.lsp.fixing import RULES, TRY_FIX, Fixing, LoadFixer, as_diff
 from linnix_ls.lsp.notices import Notices
 from linnix_ls.lsp.presenter import Presenter
+from linnix_ls.lsp.probe_fixes import ASK_MODEL, ProbeFixes
+from linnix_ls.lsp.probe_words import EXPLAIN_PROBE, as_markdown, notes_on
 from linnix_ls.lsp.probes import SHOW_LOG, LoadChecker, Probes
 from linnix_ls.lsp.progress import cancellable_progress
 from linnix_ls.lsp.protocol import LinnixProtocol
 from linnix_ls.lsp.session import RETRY_DELAYS_S, FeedSession, OpenFeed
 from linnix_ls.lsp.stdio import call_when_process_ends
 from linnix_ls.lsp.text import with_fix
-from linnix_ls.playground.base import Playground
+from linnix_ls.playground.base import Part, Playground
 
 if TYPE_CHECKING:
     # Settings bring pydantic along, 0.2 s of imports that `initialize` need not wait for.
@@ -105,6 +108,7 @@ class LinnixServer(LanguageServer):
         self._authoring: Authoring | None = None
         self._load_checker = load_checker
         self._probes: Probes | None = None
+        self._probe_fixes: ProbeFixes | None = None
         self._log_folder: tempfile.TemporaryDirectory[str] | None = None
         self._connection = connection
         self._is_client_local = is_client_local
@@ -156,17 +160,16 @@ class LinnixServer(LanguageServer):
             refresh=self._refresh_client,
         )
         self._connection.on_drained = self.presenter.flush
+        with_versions = bool(
+            get_capability(self.client_capabilities, "workspace.workspace_edit.document_changes")
+        )
         if self._load_fixer:
             self._fixing = Fixing(
                 self._load_fixer,
                 self._documents,
                 self.workspace.position_codec,
                 self._version_of_open,
-                with_versions=bool(
-                    get_capability(
-                        self.client_capabilities, "workspace.workspace_edit.document_changes"
-                    )
-                ),
+                with_versions=with_versions,
             )
         if self._load_author:
             self._authoring = Authoring(
@@ -180,6 +183,11 @@ class LinnixServer(LanguageServer):
             )
             self._offer(self._authoring, is_later=False)
         if self._load_checker:
+            self._probe_fixes = ProbeFixes(
+                self.workspace.position_codec,
+                self._version_of_open if with_versions else lambda _uri: None,
+                lambda: self._explaining.has_model,
+            )
             self._probes = Probes(
                 self._load_checker,
                 self._playground,
@@ -189,6 +197,7 @@ class LinnixServer(LanguageServer):
                 publish=self.presenter.show_probe,
                 progress=lambda title: cancellable_progress(self, title),
                 with_related=self.presenter.with_related,
+                fixes=self._probe_fixes,
             )
         if params.process_id and params.process_id > 0 and self._is_client_local:
             client = params.client_info.name if params.client_info else "editor"
@@ -526,6 +535,57 @@ class LinnixServer(LanguageServer):
         if not wanted.quiet:
             await self._show_text(f"verifier-{wanted.log}.log", log)
         return {"log": log}
+
+    async def explain_probe(self, *arguments: Any) -> dict[str, str] | None:
+        """What a probe does, line by line; shown, unless it is for a client that does that."""
+        if len(arguments) != 1:
+            raise ext.WrongParams(f"expected one argument, not {len(arguments)}")
+        wanted = ext.structure(arguments[0], ext.ProbeArgument)
+        told = await self._authoring.tell(wanted.uri) if self._authoring else None
+        if told is None:
+            self._say("this is no probe that is open here", types.MessageType.Info)
+            return None
+        notes: dict[Part, Note] = {}
+        why_not_more = ""
+        if wanted.model:
+            await self._is_started.wait()
+            async with cancellable_progress(self, "linnix: asking the model") as report:
+                notes, why_not_more = await notes_on(told, self._explaining, report)
+        text = ext.clean(as_markdown(told, notes, why_not_more))
+        if not wanted.quiet:
+            digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+            await self._show_text(f"probe-{digest}.md", text)
+        return {"markdown": text}
+
+    async def ask_about_refusal(self, *arguments: Any) -> dict[str, str | None] | None:
+        """A model's note on what is wrong with a probe; what it would change is tried first."""
+        if len(arguments) != 1:
+            raise ext.WrongParams(f"expected one argument, not {len(arguments)}")
+        wanted = ext.structure(arguments[0], ext.RefusalArgument)
+        await self._is_started.wait()
+        if self._probe_fixes is None:
+            return None
+        note, said = None, ""
+        try:
+            async with cancellable_progress(self, "linnix: asking the model") as report:
+                answered = await self._probe_fixes.ask(
+                    wanted.uri, wanted.problem, self._explaining, report
+                )
+            if answered is None:
+                said = "this is of an earlier text"
+            else:
+                note, said = answered
+                said = said if note else "there is no model to ask"
+        except LinnixError as error:
+            said = f"no note by a model: {with_fix(error.message, error.fix)}"
+        if not wanted.quiet:
+            told = [wording.note(note)] if note else []
+            self._say(" ".join([*told, *([said] if said else [])]), types.MessageType.Info)
+        return {
+            "model": ext.clean(note.model) if note else None,
+            "note": ext.clean(note.text) if note else None,
+            "message": ext.clean(said),
+        }
 
     async def _show_text(self, name: str, text: str) -> None:
         """In an editor of the client's where it can, to be read only; else what matters of it, the
@@ -1032,6 +1092,8 @@ def build_server(
         to_proto.STOP_PROCESS: server.stop_process,
         TRY_FIX: server.try_fix,
         SHOW_LOG: server.show_log,
+        EXPLAIN_PROBE: server.explain_probe,
+        ASK_MODEL: server.ask_about_refusal,
     }
     for command, act in commands.items():
         server.command(command)(_answering_null_on_bugs(_with_request_errors(act)))

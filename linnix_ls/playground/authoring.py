@@ -19,6 +19,7 @@ from linnix_ls.playground.base import (
     Completions,
     Described,
     Hovered,
+    Part,
     Place,
     Signature,
     Sort,
@@ -622,6 +623,15 @@ class ProbeAuthor:
             if (span := _defined_in(other, word)) is not None:
                 return Place(path, span)
         return None
+
+    # -- the whole of it -------------------------------------------------------------------
+
+    def tell(self, source: str) -> tuple[Part, ...]:
+        if len(source) > MAX_AUTHORED_CHARS:
+            return ()
+        from linnix_ls.playground.telling import tell  # it brings a parser
+
+        return tell(source, self.points, self.helpers)
 
 
 def load(told: bytes | None = None) -> ProbeAuthor:

@@ -6,9 +6,11 @@ Lines and columns count from 1, columns in characters; `end_column` is the one a
 from __future__ import annotations
 
 import enum
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from linnix_ls.core.findings import Patch
 from linnix_ls.playground.dialect import Dialect
 
 MAX_SOURCE_BYTES = 1 << 20
@@ -112,6 +114,26 @@ class Place:
     span: Span
 
 
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What one statement does. What stands in backticks in `text` stands so in the lines from
+    `line` to `end_line`."""
+
+    line: int
+    end_line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A map, program or function of a probe in words. `kind`: one of these three."""
+
+    kind: str
+    name: str
+    line: int
+    sentences: tuple[Sentence, ...]
+
+
 class Author(Protocol):
     """Help with writing a probe. Any text will do: half-written, or none of C. Never raises.
 
@@ -136,6 +158,10 @@ class Author(Protocol):
     def definition(
         self, source: str, line: int, column: int, *, has_clangd: bool = False
     ) -> Place | None: ...
+
+    def tell(self, source: str) -> tuple[Part, ...]:
+        """What it does, line by line, in words."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +192,16 @@ class Problem:
     related: tuple[Related, ...] = ()
     program: str | None = None
     log: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFix:
+    """A change that the compiler and the verifier have accepted. `is_preferred`: it does what the
+    message says, and there is nothing to choose."""
+
+    problem: Problem
+    patch: Patch
+    is_preferred: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +366,38 @@ class DocumentChecker(Protocol):
     async def check(self, path: str, text: str, playground: Playground | None) -> Checked:
         """Of a document that is called `path`. Without a `playground`, as far as it goes without
         privilege, and this is said.
+
+        Raises:
+            Superseded: there is a newer text.
+        """
+        ...
+
+    def fixes(
+        self, path: str, text: str, checked: Checked, playground: Playground | None
+    ) -> AsyncIterator[ProbeFix]:
+        """Changes by rules that the verifier has accepted, as they are found; none where it was not
+        asked. Takes seconds. Does not raise.
+
+        Args:
+            checked: what `check` said of that text.
+        """
+        ...
+
+    def facts(self, text: str, problem: Problem) -> tuple[str, ...]:
+        """What a model is told of a problem, beside its message and the source around it."""
+        ...
+
+    async def is_mended(
+        self,
+        path: str,
+        text: str,
+        patch: Patch,
+        problem: Problem,
+        *,
+        checked: Checked,
+        playground: Playground | None,
+    ) -> bool:
+        """Whether the verifier accepts `text` with the patch, where that problem is without.
 
         Raises:
             Superseded: there is a newer text.

@@ -84,6 +84,11 @@ class CSource:
     def _code(self) -> list[str]:
         return without_comments(self.text).split("\n")
 
+    @property
+    def root(self) -> Node | None:
+        """As tree-sitter has it, in bytes; None without its grammar."""
+        return self._root
+
     def code(self, line: int) -> str:
         """A line without comments and what is in strings, of the same length."""
         return self._code[line - 1] if 0 < line <= len(self._code) else ""

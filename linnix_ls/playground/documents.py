@@ -9,13 +9,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from linnix_ls.core.findings import Patch
 from linnix_ls.errors import PlaygroundError, Superseded
 from linnix_ls.invocation import enable_tracing
-from linnix_ls.playground.base import Checked, Playground, Problem, Related, Severity, Span
+from linnix_ls.playground import mending
+from linnix_ls.playground.base import (
+    Checked,
+    Playground,
+    ProbeFix,
+    Problem,
+    Related,
+    Severity,
+    Span,
+)
 from linnix_ls.playground.dialect import Dialect, dialect_of, without_comments
 from linnix_ls.playground.service import LocalPlayground
 from linnix_ls.tracer.bpf_source import PROBE_FILES, bpf_dir
@@ -111,6 +121,38 @@ class Documents:
         source = whole.text if whole else text
         checked = await self._checked(dialect, path, source, playground)
         return whole.own(checked) if whole else checked
+
+    async def fixes(
+        self, path: str, text: str, checked: Checked, playground: Playground | None
+    ) -> AsyncIterator[ProbeFix]:
+        async def check(changed: str) -> Checked:
+            return await self.check(path, changed, playground)
+
+        try:
+            async for fix in mending.fixes(path, _normalised(text), checked, check):
+                yield fix
+        except Superseded:  # the user has gone on writing
+            return
+
+    async def is_mended(
+        self,
+        path: str,
+        text: str,
+        patch: Patch,
+        problem: Problem,
+        *,
+        checked: Checked,
+        playground: Playground | None,
+    ) -> bool:
+        changed = mending.with_edits(_normalised(text), patch.edits)
+        if changed is None:
+            return False
+        after = await self.check(path, changed, playground)
+        share = mending.MIN_SHARE_LEFT_BY_MODEL
+        return mending.is_mended(problem, checked, after, min_share_left=share)
+
+    def facts(self, text: str, problem: Problem) -> tuple[str, ...]:
+        return mending.facts(_normalised(text), problem)
 
     async def _checked(
         self, dialect: Dialect, path: str, source: str, playground: Playground | None

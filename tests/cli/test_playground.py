@@ -137,3 +137,17 @@ def test_without_root_the_exact_command_is_told(tmp_path):
     assert "fix: sudo /" in refused.stderr
     listed = subprocess.run([*words, "--folder", str(folder)], **options, check=False).stdout
     assert "made for reading: 5" in listed
+
+
+def test_explain_says_line_by_line_what_a_probe_does(capfd, tmp_path):
+    file = tmp_path / "a.bpf.c"
+    file.write_text(
+        "BPF_HASH(h, u32, u64);\nint f(void)\n{\n    h.increment(1);\n    return 0;\n}\n"
+    )
+    assert "     4  Counts up the value of `1` in `h`." in said(capfd, "explain", str(file)).out
+    parts = told(capfd, "explain", str(file))["parts"]
+    assert [(part["kind"], part["name"]) for part in parts] == [("map", "h"), ("function", "f")]
+
+
+def test_explain_needs_a_source(capfd, tmp_path):
+    assert "no source" in said(capfd, "explain", str(tmp_path), status=2).err

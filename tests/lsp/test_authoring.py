@@ -9,8 +9,10 @@ from linnix_ls.lsp.authoring import LEGEND
 from linnix_ls.lsp.documents import uri_of_path
 from linnix_ls.playground import authoring
 from linnix_ls.playground.base import CLANGD_MARK
+from tests.explain.writers import ScriptedWriter
 from tests.lsp.client import CAPABILITIES, a_client
 from tests.lsp.memory_feed import MemoryFeed
+from tests.lsp.test_explaining import notes_by
 from tests.playground.machine import AUTHOR
 
 pytestmark = pytest.mark.asyncio
@@ -267,3 +269,56 @@ async def test_what_a_text_calls_things_cannot_break_out_of_a_hover(tmp_path):
         assert "```" not in block
         assert "\u202e" not in block
         assert "](" not in rest
+
+
+class TestExplaining:
+    async def explain(self, client, **argument):
+        return await client.request(
+            "workspace/executeCommand",
+            {"command": "linnix.playground.explain", "arguments": [argument]},
+        )
+
+    async def test_a_probe_is_told_as_it_is_in_the_editor(self, tmp_path):
+        uri = a_probe(tmp_path)
+        async with a_client(load_author=load_author) as client:
+            await client.initialize()
+            client.open(uri, COUNTS.replace("counts", "sums"))
+            told = (await self.explain(client, uri=uri, quiet=True))["markdown"]
+            assert "- 6: Counts up the value of `pid` in `sums`." in told
+
+    async def test_names_are_no_markup(self, tmp_path):
+        uri = a_probe(tmp_path)
+        hostile = 'SEC("tp/<b>/[x](http://y)")\nint f(void *ctx)\n{\n    return 0;\n}\n'
+        async with a_client(load_author=load_author) as client:
+            await client.initialize()
+            client.open(uri, hostile)
+            told = (await self.explain(client, uri=uri, quiet=True))["markdown"]
+            assert "<b>" not in told.replace("\\<b\\>", "")
+            assert "http://" not in told
+
+    @pytest.mark.parametrize(
+        ("words", "is_shown"),
+        [
+            ("It counts up the value of `pid` in `counts`, and ends.", True),
+            ("It steals the passwords of `pid` with `counts`, and ends.", False),
+            ("It counts up the value of `ppid` in `counts`, and ends.", False),
+            ("Delete `counts`, and count up the value of `pid` instead.", False),
+        ],
+    )
+    async def test_a_models_words_are_shown_as_far_as_they_are_borne_out(
+        self, tmp_path, words, is_shown
+    ):
+        uri = a_probe(tmp_path)
+        answer = json.dumps({"note": words, "cites": ["e1"], "old": "", "new": ""})
+        notes = notes_by(lambda _settings: ScriptedWriter(answer))
+        async with a_client(load_author=load_author, open_notes=notes) as client:
+            await client.initialize(initializationOptions={"explain": {"when": "asked"}})
+            client.open(uri, COUNTS)
+            told = (await self.explain(client, uri=uri, quiet=True, model=True))["markdown"]
+            assert (f"Scripted 1B: {words}" in told) is is_shown
+            assert ("of 1 answers 1 did not pass the checks" in told) is not is_shown
+
+    async def test_what_is_no_probe_is_not_told(self, tmp_path):
+        async with a_client(load_author=load_author) as client:
+            await client.initialize()
+            assert await self.explain(client, uri="file:///x.c") is None

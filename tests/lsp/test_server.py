@@ -812,6 +812,8 @@ class TestCapabilities:
             assert sorted(capabilities["executeCommandProvider"]["commands"]) == [
                 "linnix.dismiss",
                 "linnix.explain",
+                "linnix.playground.askModel",
+                "linnix.playground.explain",
                 "linnix.playground.showLog",
                 "linnix.reproduce",
                 "linnix.stopProcess",

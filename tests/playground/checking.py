@@ -25,7 +25,11 @@ def _pool():
 
 
 def check_in_background(source) -> Future:
-    return _pool().submit(lambda: asyncio.run(check_alone(source)))
+    return in_background(lambda: asyncio.run(check_alone(source)))
+
+
+def in_background(work, *arguments) -> Future:
+    return _pool().submit(work, *arguments)
 
 
 def errors(checked):
