@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from linnix_ls.cli.screen import plain_table, print_out, write_all
 
 if TYPE_CHECKING:
+    from linnix_ls.playground.base import LessonResult
     from linnix_ls.playground.lesson_folder import LessonFolder
-    from linnix_ls.playground.lessons import Lesson, Result
+    from linnix_ls.playground.lessons import Lesson
 
 SCHEMA = "linnix-playground/1"
 NOT_PASSED = 1
@@ -38,13 +39,20 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _command(commands, "list", _list, "all lessons, and how far you are")
     for name, run, what in (
         ("open", _open, "copy a lesson into your folder, and say where it is"),
-        ("check", _check, "load your probe, let things happen, compare"),
+        (
+            "check",
+            _check,
+            "load your probe, let things happen, compare; without root, run it on recorded events",
+        ),
         ("hint", _hint, "the next hint, of three steps: idea, place, code"),
         ("reset", _reset, "begin a lesson anew; what you wrote is kept beside it"),
     ):
         _command(commands, name, run, what).add_argument("number", metavar="N", type=int)
     commands.choices["hint"].add_argument(
         "--solution", action="store_true", help="the whole solution instead; asks first"
+    )
+    commands.choices["check"].add_argument(
+        "--recorded", action="store_true", help="on recorded events, as it is without root"
     )
     commands.choices["hint"].add_argument("--yes", action="store_true", help="do not ask")
 
@@ -113,11 +121,15 @@ def _tell_of_permission(lessons: list[Lesson]) -> None:
     try:
         require_permission()
     except LinnixError as error:
-        reading = ", ".join(str(each.number) for each in lessons if each.is_for_reading)
+        recorded = ", ".join(str(each.number) for each in lessons if not each.why_not_recorded)
         print_out(
-            f"\nTo check one needs root: {error.fix}\n"
-            f"Without it you can open all and read the hints; made for reading: {reading}."
+            f"\nTo check one fully needs root: {error.fix}\n"
+            f"Without, your probe for {recorded} runs on recorded events, and the same check"
+            " decides; nothing is loaded. The others are only compiled:"
         )
+        for each in lessons:
+            if each.why_not_recorded:
+                print_out(f"  {each.number}: {each.why_not_recorded}")
 
 
 def _open(args: argparse.Namespace) -> int:
@@ -155,18 +167,13 @@ def _reset(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     """0 when all checks pass, else `NOT_PASSED`."""
     from linnix_ls.config import cache_dir
-    from linnix_ls.errors import LinnixError
-    from linnix_ls.playground.lessons import check_answer, require_permission
+    from linnix_ls.playground.lessons import check_as_far_as_may_be
 
     lesson, folder = _lesson(args), _folder(args)
     source = folder.source(lesson)
-    try:
-        require_permission()
-    except LinnixError as error:
-        raise LinnixError(
-            error.message, fix=_typed(folder, "check", lesson, as_root=True)
-        ) from error
-    result = asyncio.run(check_answer(lesson, source, cache_dir()))
+    result = asyncio.run(
+        check_as_far_as_may_be(lesson, source, cache_dir(), is_recorded=args.recorded)
+    )
     folder.note(lesson, result)
     if args.json:
         _print_json(**_as_json(folder, lesson), **_result_as_json(result))
@@ -175,7 +182,9 @@ def _check(args: argparse.Namespace) -> int:
     return 0 if result.is_passed else NOT_PASSED
 
 
-def _show(lesson: Lesson, result: Result, folder: LessonFolder) -> None:
+def _show(lesson: Lesson, result: LessonResult, folder: LessonFolder) -> None:
+    from linnix_ls.playground.base import How
+
     title = f"Lesson {lesson.number}: {result.summary}"
     table = plain_table(title, ("", "check", "expected", "seen"))
     for outcome in result.outcomes:
@@ -189,8 +198,12 @@ def _show(lesson: Lesson, result: Result, folder: LessonFolder) -> None:
     print_out(table)
     if result.is_passed:
         print_out("\nWell done.")
-    else:
+    elif result.n_passed < result.n_checks:
         print_out(f"\nA hint: {_visible(_typed(folder, 'hint', lesson))}")
+    for each in result.not_checked:
+        print_out(f"Not checked: {each}")
+    if result.how is not How.LOADED:
+        print_out(f"All of it: {_visible(_typed(folder, 'check', lesson, as_root=True))}")
 
 
 def _hint(args: argparse.Namespace) -> int:
@@ -261,16 +274,19 @@ def _as_json(folder: LessonFolder, lesson: Lesson) -> dict[str, Any]:
         "title": lesson.title,
         "needs": lesson.needs,
         "is_for_reading": lesson.is_for_reading,
+        "why_not_recorded": lesson.why_not_recorded,
         "is_open": folder.is_open(lesson),
         "probe": str(folder.probe(lesson)),
         "progress": asdict(folder.progress(lesson)),
     }
 
 
-def _result_as_json(result: Result) -> dict[str, Any]:
+def _result_as_json(result: LessonResult) -> dict[str, Any]:
     return {
         "is_passed": result.is_passed,
         "summary": result.summary,
+        "how": result.how,
+        "not_checked": result.not_checked,
         "outcomes": [asdict(outcome) for outcome in result.outcomes],
         "problems": [asdict(problem) for problem in result.problems],
         "took_s": round(result.took_s, 3),

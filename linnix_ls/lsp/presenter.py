@@ -69,7 +69,7 @@ class Presenter:
         self._loop = asyncio.get_running_loop()
         self._shown: list[Shown] = []
         self._lines: dict[str, int] = {}
-        self._of_probes: dict[str, list[types.Diagnostic]] = {}
+        self._of_probes: dict[tuple[str, str], list[types.Diagnostic]] = {}
         self._diagnostics: Publications[types.Diagnostic] = Publications()
         self._findings: Publications[tuple[Finding, Severity]] = Publications()
         self._status: Publications[FeedStatus] = Publications()
@@ -105,15 +105,17 @@ class Presenter:
             uri: [each.diagnostic for each in placed if each.diagnostic]
             for uri, placed in self.by_uri().items()
         }
-        for uri, of_probe in self._of_probes.items():
+        for (uri, _), of_probe in self._of_probes.items():
             listed[uri] = [*listed.get(uri, []), *of_probe]
         return listed
 
-    def show_probe(self, uri: str, diagnostics: list[types.Diagnostic]) -> None:
-        """Show these of that document's source, and no others."""
-        self._of_probes.pop(uri, None)
+    def show_probe(
+        self, uri: str, diagnostics: list[types.Diagnostic], teller: str = "probes"
+    ) -> None:
+        """Show these of that document's source, and no others that `teller` has told of."""
+        self._of_probes.pop((uri, teller), None)
         if diagnostics:
-            self._of_probes[uri] = diagnostics
+            self._of_probes[uri, teller] = diagnostics
         self._diagnostics.want(self.diagnostics())
         self.flush()
 

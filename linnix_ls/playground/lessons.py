@@ -23,8 +23,9 @@ import sys
 import tempfile
 import time
 import tomllib
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -32,7 +33,7 @@ from typing import Any, Literal, Self
 from linnix_ls import invocation
 from linnix_ls.errors import LinnixError, UsageError
 from linnix_ls.playground import headers
-from linnix_ls.playground.base import Checked, Problem, Severity
+from linnix_ls.playground.base import Checked, LessonResult, Outcome, Problem, Severity
 from linnix_ls.playground.c_source import CSource
 from linnix_ls.playground.checker import Request, try_out
 from linnix_ls.playground.diagnosis import diagnose
@@ -49,6 +50,10 @@ _WORKLOAD_LIMIT_S = 30.0
 
 class NotLoaded(Exception):
     """The kernel, the compiler or policy does not take it."""
+
+
+class NotMeasured(Exception):
+    """This way of checking cannot tell. Args: what, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,49 +76,6 @@ class Hint:
         return text
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One thing that was checked. `hint`: the id of the one that helps if it failed."""
-
-    name: str
-    is_passed: bool
-    expected: str
-    seen: str
-    hint: str = "begin"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What came of a check.
-
-    Attributes:
-        outcomes: fewer than `n_checks` where what failed left nothing to compare.
-        problems: of the source, where it was not loaded.
-    """
-
-    outcomes: tuple[Outcome, ...]
-    problems: tuple[Problem, ...]
-    n_checks: int
-    took_s: float
-
-    @property
-    def n_passed(self) -> int:
-        return sum(outcome.is_passed for outcome in self.outcomes)
-
-    @property
-    def is_passed(self) -> bool:
-        return self.n_passed >= self.n_checks
-
-    @property
-    def hint(self) -> str | None:
-        """Of what failed first."""
-        return next((each.hint for each in self.outcomes if not each.is_passed), None)
-
-    @property
-    def summary(self) -> str:
-        return f"{self.n_passed} of {self.n_checks} checks pass"
-
-
 @dataclass(frozen=True)
 class Lesson:
     """One lesson.
@@ -121,6 +83,7 @@ class Lesson:
     Attributes:
         needs: what the kernel or machine must have, in words.
         is_for_reading: its exercise in README.md can be done without loading anything.
+        why_not_recorded: why recorded events are not enough for its check; None if they are.
         n_checks: how many things are checked of an answer that loads.
         wrong: known wrong answers, by the name of their file, and the hint that each must get.
     """
@@ -134,6 +97,7 @@ class Lesson:
     n_checks: int
     wrong: Mapping[str, str]
     is_for_reading: bool = False
+    why_not_recorded: str | None = None
 
     @property
     def name(self) -> str:
@@ -206,15 +170,37 @@ def _lesson(folder: Path) -> Lesson:
         n_checks=told["n_checks"],
         wrong=told["wrong"],
         is_for_reading=told.get("is_for_reading", False),
+        why_not_recorded=told.get("why_not_recorded"),
     )
 
 
 # --- checking an answer -----------------------------------------------------------------------
 
 
+async def check_as_far_as_may_be(
+    lesson: Lesson, source: str, cache: Path, *, is_recorded: bool = False
+) -> LessonResult:
+    """By loading the answer, for who may; else by recorded events, if they do for this lesson; else
+    by compiling it.
+
+    Args:
+        is_recorded: as for who may not.
+
+    Raises:
+        LinnixError: something that this needs is missing.
+    """
+    if os.geteuid() == 0 and not is_recorded:
+        return await check_answer(lesson, source, cache)
+    from linnix_ls.playground import recorded_lessons
+
+    if lesson.why_not_recorded is None:
+        return await recorded_lessons.check_on_recording(lesson, source)
+    return await recorded_lessons.check_compiled(lesson, source, cache)
+
+
 async def check_answer(
     lesson: Lesson, source: str, cache: Path, *, seed: int | None = None
-) -> Result:
+) -> LessonResult:
     """Load `source`, let the workload run, compare.
 
     Raises:
@@ -224,7 +210,7 @@ async def check_answer(
     outcomes: list[Outcome] = []
     problems: tuple[Problem, ...] = ()
     dice = random.Random(seed) if seed is not None else random.SystemRandom()  # noqa: S311
-    async with Attempt(lesson, source, cache, dice) as attempt:
+    async with LoadedAttempt(lesson, source, cache, dice) as attempt:
         try:
             async with asyncio.timeout(CHECK_LIMIT_S):
                 outcomes += [outcome async for outcome in lesson.check(attempt)]
@@ -238,19 +224,24 @@ async def check_answer(
         except TimeoutError:
             limit = f"within {CHECK_LIMIT_S:.0f} s"
             outcomes.append(Outcome("the check ends", False, limit, "it was stopped"))
-    return Result(tuple(outcomes), problems, lesson.n_checks, time.monotonic() - began_s)
+    return LessonResult(tuple(outcomes), problems, lesson.n_checks, time.monotonic() - began_s)
 
 
 def _not_loaded(lesson: Lesson, problems: Sequence[Problem], error: str) -> Outcome:
     errors = [each for each in problems if each.severity is Severity.ERROR]
     seen = f"line {errors[0].span.line}: {errors[0].message}" if errors else error
-    codes = [each.code for each in errors]
+    hint = hint_at(lesson, [each.code for each in errors])
+    return Outcome(_TAKEN, False, "it loads", seen, hint)
+
+
+def hint_at(lesson: Lesson, codes: Sequence[str]) -> str:
+    """The one for problems with these codes."""
     fitting = (
         hint.id
         for hint in lesson.hints
         if any(code.startswith(hint.on_problem) for code in codes if hint.on_problem)
     )
-    return Outcome(_TAKEN, False, "it loads", seen, next(fitting, "begin"))
+    return next(fitting, "begin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,31 +252,21 @@ class Event:
     fields: Mapping[str, Any]
 
 
-class Probe:
-    """A probe that runs."""
+class Probe(ABC):
+    """The learner's probe, and what it has seen until the last `read`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, result: asyncio.StreamReader) -> None:
-        self._process = process
-        self._result = result
+    def __init__(self) -> None:
         self._last: dict[str, Any] = {}
         self._events: list[Event] = []
 
-    async def answer(self) -> dict[str, Any]:
-        async with asyncio.timeout(_LOAD_LIMIT_S):
-            line = await self._result.readline()
-        if not line:
-            raise NotLoaded("the compiler did not survive this source")
-        told: dict[str, Any] = json.loads(line)
-        if "failed" in told:
-            raise NotLoaded(told["failed"])
-        return told
-
     async def read(self) -> None:
         """What it has seen until now; the other methods tell of it."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(b"\n")
-        self._last = (await self.answer())["reading"]
+        self._last = await self._reading()
         self._events += [Event(each["map"], each["fields"]) for each in self._last["events"]]
+
+    @abstractmethod
+    async def _reading(self) -> dict[str, Any]:
+        """The next one, with the events since the one before."""
 
     def has(self, name: str) -> bool:
         return name in self._last["kinds"]
@@ -317,40 +298,81 @@ class Probe:
 
     @property
     def run_time_ns(self) -> int:
-        """How long its programs ran, all together."""
+        """How long its programs ran, all together.
+
+        Raises:
+            NotMeasured: nobody has measured it.
+        """
+        if "run_time_ns" not in self._last:
+            raise NotMeasured("what the probe costs")
         return int(self._last["run_time_ns"])
+
+
+class LoadedProbe(Probe):
+    """One that runs in the kernel, for a `lesson_worker`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, result: asyncio.StreamReader) -> None:
+        super().__init__()
+        self._process = process
+        self._result = result
+
+    async def answer(self) -> dict[str, Any]:
+        async with asyncio.timeout(_LOAD_LIMIT_S):
+            line = await self._result.readline()
+        if not line:
+            raise NotLoaded("the compiler did not survive this source")
+        told: dict[str, Any] = json.loads(line)
+        if "failed" in told:
+            raise NotLoaded(told["failed"])
+        return told
+
+    async def _reading(self) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"\n")
+        reading: dict[str, Any] = (await self.answer())["reading"]
+        return reading
 
 
 def _is_numbers(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, int) for each in value)
 
 
-class Workload:
+class Workload(ABC):
     """A process of a lesson's workload.py, which waits for `go`."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+    @abstractmethod
+    def go(self) -> None: ...
+
+    @abstractmethod
+    async def told(self) -> Any:
+        """What it says of what it did; its next line."""
+
+    async def run(self) -> Any:
+        self.go()
+        return await self.told()
+
+
+class RunningWorkload(Workload):
+    """One that happens now."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        super().__init__(process.pid)
+        self._process = process
 
     def go(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(b"go\n")
 
     async def told(self) -> Any:
-        """What it says of what it did; its next line."""
         assert self._process.stdout is not None
         async with asyncio.timeout(_WORKLOAD_LIMIT_S):
             line = await self._process.stdout.readline()
         if not line:
             raise LinnixError("the lesson's own workload ended early; nothing was checked")
         return json.loads(line)
-
-    async def run(self) -> Any:
-        self.go()
-        return await self.told()
 
     async def end(self) -> None:
         """With all processes that it started."""
@@ -359,19 +381,16 @@ class Workload:
         await self._process.wait()
 
 
-@dataclass
-class Attempt:
+class Attempt(ABC):
     """What a lesson's check works with. Leaving it ends all that it started."""
 
-    lesson: Lesson
-    source: str
-    cache: Path
-    dice: random.Random
-    is_loaded: bool = False
-    _things: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+    def __init__(self, lesson: Lesson, source: str, dice: random.Random) -> None:
+        self.lesson = lesson
+        self.source = source
+        self.dice = dice
+        self._things = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        require_permission(self.lesson.number)
         await self._things.__aenter__()
         return self
 
@@ -379,16 +398,44 @@ class Attempt:
         await self._things.aclose()
 
     @cached_property
-    def _headers(self) -> tuple[str, tuple[str, ...]]:
-        return headers.header_folders(self.cache)
-
-    @cached_property
     def scratch(self) -> Path:
         """A folder for the workload, gone afterwards."""
         return Path(self._things.enter_context(tempfile.TemporaryDirectory(prefix="linnix-")))
 
+    @abstractmethod
     async def start(self, *words: object) -> Workload:
         """A process of workload.py that waits, so that its pid is known before anything happens."""
+
+    @abstractmethod
+    def probe(self, **defined: int) -> contextlib.AbstractAsyncContextManager[Probe]:
+        """The learner's probe, running. `defined`: what its #defines are to be, by name.
+
+        Raises:
+            NotLoaded: it is not taken.
+        """
+
+    @abstractmethod
+    async def checked(self) -> Checked:
+        """What is wrong with the source, as the editor tells it, and which programs load."""
+
+
+class LoadedAttempt(Attempt):
+    """On this kernel, with things that happen now."""
+
+    def __init__(self, lesson: Lesson, source: str, cache: Path, dice: random.Random) -> None:
+        super().__init__(lesson, source, dice)
+        self.is_loaded = False
+        self._cache = cache
+
+    async def __aenter__(self) -> Self:
+        require_permission(self.lesson.number)
+        return await super().__aenter__()
+
+    @cached_property
+    def _headers(self) -> tuple[str, tuple[str, ...]]:
+        return headers.header_folders(self._cache)
+
+    async def start(self, *words: object) -> RunningWorkload:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", str(self.lesson.folder / "workload.py")),
             *map(str, words),
@@ -397,18 +444,13 @@ class Attempt:
             start_new_session=True,
             cwd="/",
         )
-        workload = Workload(process)
+        workload = RunningWorkload(process)
         self._things.push_async_callback(workload.end)
         assert await workload.told() == "ready"
         return workload
 
     @contextlib.asynccontextmanager
-    async def probe(self, **defined: int) -> AsyncIterator[Probe]:
-        """The learner's probe, running. `defined`: what its #defines are to be, by name.
-
-        Raises:
-            NotLoaded: it is not taken.
-        """
+    async def probe(self, **defined: int) -> AsyncIterator[LoadedProbe]:
         read_fd, write_fd = os.pipe()
         process = await asyncio.create_subprocess_exec(
             *invocation.python("linnix_ls.playground.lesson_worker"),
@@ -430,7 +472,7 @@ class Attempt:
             assert process.stdin is not None
             asked = json.dumps({"source": with_defines(self.source, defined)})
             process.stdin.write(asked.encode() + b"\n")
-            probe = Probe(process, result)
+            probe = LoadedProbe(process, result)
             await probe.answer()
             us = Client(os.getpid(), os.geteuid(), os.getegid(), frozenset(os.getgroups()))
             write_down(us, f"lesson {self.lesson.number}", self.source, "loaded")
@@ -443,7 +485,6 @@ class Attempt:
             await process.wait()
 
     async def checked(self) -> Checked:
-        """What is wrong with the source, as the editor tells it, and which programs load."""
         tree, include = self._headers
         request = Request(
             dialect_of(self.source), PROBE, self.source, tree, include, self._contexts

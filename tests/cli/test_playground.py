@@ -114,7 +114,7 @@ def test_a_link_to_what_the_user_may_not_read_is_not_followed_as_root(capfd, tmp
 
 @pytest.mark.e2e
 @pytest.mark.ebpf
-def test_without_root_the_exact_command_is_told(tmp_path):
+def test_without_root_recorded_events_are_used_and_the_command_for_more_is_told(tmp_path):
     tmp_path.chmod(0o777)
     for path in tmp_path.parents[:2]:
         os.chmod(path, 0o755)
@@ -129,11 +129,17 @@ def test_without_root_the_exact_command_is_told(tmp_path):
         "text": True,
     }
     subprocess.run([*words, "open", "1", "--folder", str(folder)], **options, check=False)
-    refused = subprocess.run(
+    checked = subprocess.run(
         [*words, "check", "1", "--folder", str(folder)], **options, check=False
     )
-    assert refused.returncode == 1
-    assert f"playground check 1 --folder {folder}" in refused.stderr
-    assert "fix: sudo /" in refused.stderr
+    assert checked.returncode == 1
+    assert "0 of 3 checks pass, on recorded events" in checked.stdout
+    assert f"playground check 1 --folder {folder}" in checked.stdout
+    assert "All of it: sudo /" in checked.stdout
+    (folder / "01-count-execs/probe.bpf.c").write_text(lesson(1).solution)
+    again = [*words, "check", "1", "--folder", str(folder), "--json"]
+    passed = json.loads(subprocess.run(again, **options, check=False).stdout)
+    assert (passed["how"], passed["is_passed"]) == ("recorded", True)
     listed = subprocess.run([*words, "--folder", str(folder)], **options, check=False).stdout
-    assert "made for reading: 5" in listed
+    assert "your probe for 1, 2, 3, 4, 6, 8, 9, 12 runs on recorded events" in listed
+    assert "  5: only a kernel's verifier" in listed
