@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
+import os
 import shlex
 import sys
 from dataclasses import asdict
@@ -50,6 +52,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         _command(commands, name, run, what).add_argument("number", metavar="N", type=int)
     commands.choices["hint"].add_argument(
         "--solution", action="store_true", help="the whole solution instead; asks first"
+    )
+    clangd = _command(
+        commands, "clangd", _clangd, "have clangd understand the probes in a folder of yours"
+    )
+    clangd.add_argument("of", metavar="FOLDER", type=Path, nargs="?", default=Path())
+    clangd.add_argument(
+        "--yes", action="store_true", help="put it in the place of a .clangd of yours"
     )
     commands.choices["check"].add_argument(
         "--recorded", action="store_true", help="on recorded events, as it is without root"
@@ -231,6 +240,66 @@ def _hint(args: argparse.Namespace) -> int:
     return 0
 
 
+# --- clangd -----------------------------------------------------------------------------------
+
+
+def _clangd(args: argparse.Namespace) -> int:
+    """Writes `.clangd` into the folder and a header into the cache. One of the user's own is kept
+    beside it."""
+    from linnix_ls.config import cache_dir
+    from linnix_ls.errors import LinnixError, UsageError
+    from linnix_ls.playground import shim
+
+    folder = args.of.absolute()
+    path, kept = folder / ".clangd", None
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder")
+    try:
+        if shim.is_anothers(path):
+            question = f"{_visible(str(path))} is yours. Put another in its place, and keep it?"
+            if not args.yes and not _agrees(question):
+                raise UsageError(
+                    f"{path} was not made by linnix-ls; nothing was done",
+                    fix="answer y, or add --yes",
+                )
+            numbered = (path.with_name(f".clangd.before-{n}") for n in itertools.count(1))
+            kept = next(each for each in numbered if not os.path.lexists(each))
+        told = asyncio.run(_knowledge())
+        if kept:
+            path.rename(kept)
+        shim.configure(folder, cache_dir(), told)
+    except OSError as error:
+        raise LinnixError(f"{error.filename or folder}: {error.strerror}") from error
+    if args.json:
+        _print_json(written=str(path), kept=str(kept) if kept else None)
+        return 0
+    print_out(f"Written: {_visible(str(path))}")
+    if kept:
+        print_out(f"Yours is in {_visible(str(kept))}")
+    print_out("Write it again after a new kernel, and when a probe of the other dialect comes.")
+    return 0
+
+
+async def _knowledge() -> bytes | None:
+    """What an agent knows of this kernel that only root can read."""
+    import contextlib
+
+    from linnix_ls import app
+    from linnix_ls.config import Settings
+    from linnix_ls.errors import LinnixError
+
+    if os.geteuid() == 0:
+        return None
+    with contextlib.suppress(LinnixError):
+        feed = await app.open_feed(Settings(tracer="bcc"), on_progress=lambda _: None)
+        try:
+            if feed.playground:
+                return (await feed.playground.knowledge()).encode()
+        finally:
+            await feed.close()
+    return None
+
+
 def _agrees(question: str) -> bool:
     if not sys.stdin.isatty():
         return False
@@ -256,8 +325,6 @@ def _lesson(args: argparse.Namespace) -> Lesson:
 def _typed(folder: LessonFolder, what: str, lesson: Lesson, *, as_root: bool = False) -> str:
     """The command to type. With the folder where another user, as whom it may run, would look
     elsewhere."""
-    import os
-
     from linnix_ls import invocation
     from linnix_ls.playground.lesson_folder import default_folder
 

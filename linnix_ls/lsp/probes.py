@@ -80,6 +80,7 @@ class Probes:
         text_at: of any file, by path.
         publish: shows these of a document, and no others of ours.
         progress: shows that something takes long, while it does.
+        has_clangd: whether clangd looks after the file at a path too.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Probes:
         publish: Callable[[str, list[types.Diagnostic]], None],
         progress: Progress,
         with_related: bool,
+        has_clangd: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._load_checker = load_checker
         self._playground = playground
@@ -102,6 +104,7 @@ class Probes:
         self._publish = publish
         self._progress = progress
         self._with_related = with_related
+        self._has_clangd = has_clangd
         self._is_enabled = False
         self._open: dict[str, _Open] = {}
         self._checker: DocumentChecker | None = None
@@ -201,7 +204,10 @@ class Probes:
                 return
             except Exception:  # the boundary where our own bugs stop; what is shown is out of date
                 logger.exception("checking a probe failed")
-        self._take_in(uri, document, split_lines(text or ""), checked.problems if checked else ())
+        problems = checked.problems if checked else ()
+        if any(each.is_of_c for each in problems) and self._has_clangd(document.path):
+            problems = tuple(each for each in problems if not each.is_of_c)
+        self._take_in(uri, document, split_lines(text or ""), problems)
 
     async def _loaded(self) -> DocumentChecker:
         async with self._is_loading:

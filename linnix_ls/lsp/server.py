@@ -205,6 +205,7 @@ class LinnixServer(LanguageServer):
                 publish=self.presenter.show_probe,
                 progress=lambda title: cancellable_progress(self, title),
                 with_related=self.presenter.with_related,
+                has_clangd=self._has_clangd,
             )
         if params.process_id and params.process_id > 0 and self._is_client_local:
             client = params.client_info.name if params.client_info else "editor"

@@ -157,6 +157,7 @@ class Problem:
         message: what is wrong, and what to do about it, in words.
         program: the function in which it is, if one.
         log: what the compiler or the verifier said, all of it that was kept.
+        is_of_c: it is about the language, so that clangd says the same.
     """
 
     span: Span
@@ -166,6 +167,7 @@ class Problem:
     related: tuple[Related, ...] = ()
     program: str | None = None
     log: str = ""
+    is_of_c: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,15 @@
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from linnix_ls.cli.main import main
+from linnix_ls.playground.base import CLANGD_MARK
 from linnix_ls.playground.lessons import all_lessons, lesson
 
 
@@ -143,3 +146,48 @@ def test_without_root_recorded_events_are_used_and_the_command_for_more_is_told(
     listed = subprocess.run([*words, "--folder", str(folder)], **options, check=False).stdout
     assert "your probe for 1, 2, 3, 4, 6, 8, 9, 12 runs on recorded events" in listed
     assert "  5: only a kernel's verifier" in listed
+
+
+@pytest.mark.ebpf
+class TestClangd:
+    def test_a_folder_of_ones_own_gets_a_configuration(self, capfd, tmp_path):
+        (tmp_path / "a.bpf.c").write_text(lesson(1).solution)
+        assert told(capfd, "clangd", str(tmp_path))["written"] == str(tmp_path / ".clangd")
+        assert (tmp_path / ".clangd").read_text().startswith(CLANGD_MARK)
+        said(capfd, "clangd", str(tmp_path))  # and again, unasked
+
+    def test_one_of_the_users_is_not_touched_unasked(self, capfd, tmp_path):
+        own = tmp_path / ".clangd"
+        own.write_text("CompileFlags: {Add: [-Wall]}\n")
+        done = subprocess.run(
+            [sys.executable, "-m", "linnix_ls.cli.main", "playground", "clangd", str(tmp_path)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert "nothing was done" in done.stderr
+        assert own.read_text() == "CompileFlags: {Add: [-Wall]}\n"
+        kept = told(capfd, "clangd", str(tmp_path), "--yes")["kept"]
+        assert Path(kept).read_text() == "CompileFlags: {Add: [-Wall]}\n"
+        assert own.read_text().startswith(CLANGD_MARK)
+
+    def test_a_folder_that_is_not_there_is_named(self, capfd, tmp_path):
+        assert str(tmp_path / "none") in said(capfd, "clangd", str(tmp_path / "none"), status=2).err
+
+    @pytest.mark.e2e
+    def test_clangd_then_has_nothing_to_say_of_a_correct_lesson(self, capfd, tmp_path):
+        program = shutil.which("clangd") or shutil.which("clangd-14")
+        assert program, "apt-get install clangd-14"
+        probe = tmp_path / "probe.bpf.c"
+        probe.write_text(lesson(4).solution)
+        said(capfd, "clangd", str(tmp_path))
+        done = subprocess.run(
+            [program, f"--check={probe}", "--check-lines=1-1"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+        )
+        assert "All checks completed, 0 errors" in done.stderr, done.stderr[-2000:]
