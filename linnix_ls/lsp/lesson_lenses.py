@@ -273,7 +273,7 @@ class Lessons:
     def _show_result(self, uri: str, text: str, state: LessonState, result: LessonResult) -> None:
         lines = split_lines(text)
         marked = next((at for at, line in enumerate(lines) if _MARK in line), 0)
-        where = line_range(lines, marked, marked, self._client.workspace.position_codec)
+        where = line_range(lines, marked, self._client.workspace.position_codec)
 
         def diagnostic(message: str, severity: types.DiagnosticSeverity) -> types.Diagnostic:
             return types.Diagnostic(

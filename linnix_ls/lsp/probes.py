@@ -265,19 +265,18 @@ class Probes:
         )
 
     def _range(self, lines: list[str], span: Span) -> types.Range:
-        """In the client's units; without columns the text of the whole line."""
-        whole = line_range(lines, span.line - 1, (span.end_line or span.line) - 1, self._codec)
+        """In the client's units; without columns the text of the line. Of several lines the first,
+        as `line_range` says why."""
+        whole = line_range(lines, span.line - 1, self._codec)
         if span.column is None:
             return whole
-        first = min(span.line, len(lines)) - 1
-        last = min(span.end_line or span.line, len(lines)) - 1
-        start, end = lines[first][: span.column - 1], lines[last]
-        if span.end_column is not None:
-            end = end[: span.end_column - 1]
-        return types.Range(
-            start=types.Position(line=first, character=self._codec.client_num_units(start)),
-            end=types.Position(line=last, character=self._codec.client_num_units(end)),
-        )
+        line = whole.start.line
+        end = whole.end
+        if span.end_column is not None and (span.end_line or span.line) == span.line:
+            text = lines[line][: span.end_column - 1]
+            end = types.Position(line=line, character=self._codec.client_num_units(text))
+        start = self._codec.client_num_units(lines[line][: span.column - 1])
+        return types.Range(start=types.Position(line=line, character=start), end=end)
 
 
 def _log_of(diagnostic: types.Diagnostic) -> str:
