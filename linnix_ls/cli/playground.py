@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import json
 import os
 import shlex
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from linnix_ls.cli.screen import plain_table, print_out, write_all
 
 if TYPE_CHECKING:
-    from linnix_ls.playground.base import LessonResult
+    from linnix_ls.playground.base import LessonResult, Playground
     from linnix_ls.playground.lesson_folder import LessonFolder
     from linnix_ls.playground.lessons import Lesson
 
@@ -125,7 +127,7 @@ def _list(args: argparse.Namespace) -> int:
 
 def _tell_of_permission(lessons: list[Lesson]) -> None:
     from linnix_ls.errors import LinnixError
-    from linnix_ls.playground.lessons import require_permission
+    from linnix_ls.playground.running_lessons import require_permission
 
     try:
         require_permission()
@@ -176,13 +178,18 @@ def _reset(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     """0 when all checks pass, else `NOT_PASSED`."""
     from linnix_ls.config import cache_dir
-    from linnix_ls.playground.lessons import check_as_far_as_may_be
+    from linnix_ls.playground.lesson_desk import check_as_far_as_may_be
 
     lesson, folder = _lesson(args), _folder(args)
     source = folder.source(lesson)
-    result = asyncio.run(
-        check_as_far_as_may_be(lesson, source, cache_dir(), is_recorded=args.recorded)
-    )
+
+    async def check() -> LessonResult:
+        async with _playground() as playground:
+            return await check_as_far_as_may_be(
+                lesson, source, cache_dir(), playground, is_recorded=args.recorded
+            )
+
+    result = asyncio.run(check())
     folder.note(lesson, result)
     if args.json:
         _print_json(**_as_json(folder, lesson), **_result_as_json(result))
@@ -282,22 +289,30 @@ def _clangd(args: argparse.Namespace) -> int:
 
 async def _knowledge() -> bytes | None:
     """What an agent knows of this kernel that only root can read."""
-    import contextlib
+    from linnix_ls.errors import LinnixError
 
+    async with _playground() as playground:
+        with contextlib.suppress(LinnixError):
+            return (await playground.knowledge()).encode() if playground else None
+    return None
+
+
+@contextlib.asynccontextmanager
+async def _playground() -> AsyncIterator[Playground | None]:
+    """The agent's, for who is not root and needs it."""
     from linnix_ls import app
     from linnix_ls.config import Settings
     from linnix_ls.errors import LinnixError
 
-    if os.geteuid() == 0:
-        return None
-    with contextlib.suppress(LinnixError):
-        feed = await app.open_feed(Settings(tracer="bcc"), on_progress=lambda _: None)
-        try:
-            if feed.playground:
-                return (await feed.playground.knowledge()).encode()
-        finally:
+    feed = None
+    if os.geteuid() != 0:
+        with contextlib.suppress(LinnixError):
+            feed = await app.open_feed(Settings(tracer="bcc"), on_progress=lambda _: None)
+    try:
+        yield feed.playground if feed else None
+    finally:
+        if feed:
             await feed.close()
-    return None
 
 
 def _agrees(question: str) -> bool:

@@ -24,7 +24,7 @@ from linnix_ls.lsp.documents import split_lines, uri_of_path
 from linnix_ls.lsp.progress import cancellable_progress
 from linnix_ls.lsp.text import with_fix
 from linnix_ls.lsp.to_proto import line_range
-from linnix_ls.playground.base import How, LessonDesk, LessonResult, LessonState
+from linnix_ls.playground.base import How, LessonDesk, LessonResult, LessonState, Playground
 from linnix_ls.sources import read_source
 
 SOURCE = "linnix-lesson"
@@ -61,6 +61,7 @@ class Lessons:
 
     Args:
         load_desk: called when the first lesson is seen or asked for.
+        playground: waits for the agent's; None where there is none.
         text_of: of an open document, by URI.
         publish: shows these of a document, and no others of ours.
         say: shows the user a message, as the outcome of what they asked for.
@@ -70,6 +71,7 @@ class Lessons:
     def __init__(
         self,
         load_desk: LoadDesk,
+        playground: Callable[[], Awaitable[Playground | None]],
         client: LanguageServer,
         *,
         text_of: Callable[[str], str | None],
@@ -78,6 +80,7 @@ class Lessons:
         refresh: Callable[[], None],
     ) -> None:
         self._load_desk = load_desk
+        self._playground = playground
         self._client = client
         self._text_of = text_of
         self._publish = publish
@@ -130,7 +133,7 @@ class Lessons:
 
     async def listed(self, _params: Any) -> dict[str, Any]:
         desk = await self._loaded()
-        problem, fix = desk.obstacle() or (None, None)
+        problem, fix = desk.obstacle(await self._playground()) or (None, None)
         lessons = [_object(state) for state in desk.listed()]
         folder = lessons[0]["folder"].rpartition("/")[0] if lessons else None
         return {"folder": folder, "problem": problem, "fix": fix, "lessons": lessons}
@@ -161,7 +164,7 @@ class Lessons:
             desk = await self._loaded()
             title = f"linnix: checking lesson {state.number}"
             async with cancellable_progress(self._client, title):
-                result = await desk.check(state.probe, text)
+                result = await desk.check(state.probe, text, await self._playground())
         except LinnixError as error:
             if not wanted.quiet:
                 self._say(with_fix(error.message, error.fix), types.MessageType.Warning)
@@ -174,7 +177,7 @@ class Lessons:
             self._show_result(uri, text, state, result)
         problem, fix = None, None
         if result.how is not How.LOADED:
-            problem, fix = desk.obstacle() or (None, None)
+            problem, fix = desk.obstacle(await self._playground()) or (None, None)
         if not wanted.quiet:
             self._say(*_said(state, result, problem, fix))
         return _result_object(result, problem, fix)

@@ -112,6 +112,7 @@ class LinnixServer(LanguageServer):
         self.lessons = (
             Lessons(
                 load_desk,
+                self._playground,
                 self,
                 text_of=self._text_of_open,
                 publish=lambda uri, shown: self.presenter.show_probe(uri, shown, LESSON_SOURCE),

@@ -309,7 +309,11 @@ class Playground(Protocol):
         the old one comes back, which its next reading says."""
         ...
 
-    async def read(self, probe_id: str, since_event: int) -> ProbeReading: ...
+    async def read(
+        self, probe_id: str, since_event: int, *, is_whole: bool = False
+    ) -> ProbeReading:
+        """`is_whole`: of each map all rows, up to 20,000, rather than those that people look at."""
+        ...
 
     async def unload(self, probe_id: str) -> None: ...
 
@@ -339,8 +343,8 @@ class Outcome:
 class How(enum.StrEnum):
     """What the check of a lesson did with an answer.
 
-    LOADED: into the kernel. RECORDED: run on recorded events; no verifier was asked. COMPILED: no
-    more than that.
+    LOADED: into the kernel. RECORDED: run on recorded events. COMPILED: no more than that. Whether
+    the kernel would take it is among the outcomes of these two where somebody could ask it.
     """
 
     LOADED = "loaded"
@@ -433,8 +437,9 @@ class LessonDesk(Protocol):
         """All, in the user's own folder."""
         ...
 
-    def obstacle(self) -> tuple[str, str | None] | None:
-        """Why probes of lessons are not loaded for this user, and what to do about it."""
+    def obstacle(self, playground: Playground | None) -> tuple[str, str | None] | None:
+        """Why probes of lessons are not loaded for this user, and what to do about it.
+        `playground`: the agent's, where there is one."""
         ...
 
     def of_document(self, path: str) -> LessonState | None:
@@ -445,7 +450,7 @@ class LessonDesk(Protocol):
         """Copy what is not there yet."""
         ...
 
-    async def check(self, path: str, text: str) -> LessonResult: ...
+    async def check(self, path: str, text: str, playground: Playground | None) -> LessonResult: ...
 
     def hint(self, path: str) -> LessonHint | None:
         """The next one; None when all checks passed."""

@@ -1,26 +1,77 @@
-"""Lessons for an editor: which lesson a document is, and what to do with it. See
-`base.LessonDesk`.
+"""Lessons for an editor: which lesson a document is, and what to do with it (`base.LessonDesk`);
+and by whom an answer is checked.
 
 What a lesson is and how it is checked is in `lessons`, the learner's files in `lesson_folder`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from linnix_ls.errors import LinnixError, UsageError
-from linnix_ls.playground.base import LessonHint, LessonResult, LessonState
+from linnix_ls.errors import LinnixError, PlaygroundError, UsageError
+from linnix_ls.playground.base import Checked, LessonHint, LessonResult, LessonState, Playground
+from linnix_ls.playground.dialect import dialect_of
 from linnix_ls.playground.lesson_folder import LessonFolder
 from linnix_ls.playground.lessons import (
     HINT_STEPS,
     PROBE,
     Lesson,
     all_lessons,
-    check_as_far_as_may_be,
     lesson,
+)
+from linnix_ls.playground.recorded_lessons import check_compiled, check_on_recording
+from linnix_ls.playground.running_lessons import (
+    check_answer,
+    check_by_running,
     require_permission,
 )
+
+
+async def check_as_far_as_may_be(
+    lesson: Lesson,
+    source: str,
+    cache: Path,
+    playground: Playground | None = None,
+    *,
+    is_recorded: bool = False,
+) -> LessonResult:
+    """By loading the answer, for who may; else by recorded events, if they do for this lesson; else
+    by compiling it.
+
+    Args:
+        playground: the agent's, where there is one.
+        is_recorded: as for who may not load.
+
+    Raises:
+        LinnixError: something that this needs is missing.
+    """
+    if not (is_recorded or obstacle(playground)):
+        if os.geteuid() == 0 or playground is None:
+            return await check_answer(lesson, source, cache)
+        return await check_by_running(lesson, source, playground)
+    verdict = await _verdict(source, playground) if playground else None
+    if lesson.why_not_recorded is None:
+        return await check_on_recording(lesson, source, verdict)
+    return await check_compiled(lesson, source, cache, verdict)
+
+
+async def _verdict(source: str, playground: Playground) -> Checked | None:
+    """The verifier's, whom an agent asks for anybody who may use its socket."""
+    with contextlib.suppress(PlaygroundError):
+        return await playground.check(dialect_of(source), PROBE, source)
+    return None
+
+
+def obstacle(playground: Playground | None) -> tuple[str, str | None] | None:
+    """See `base.LessonDesk`."""
+    try:
+        require_permission(has_agent=playground is not None)
+    except LinnixError as error:
+        return error.message, error.fix
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +87,8 @@ class Desk:
         folder = LessonFolder(self.folder)
         return [_state(folder, each) for each in all_lessons()]
 
-    def obstacle(self) -> tuple[str, str | None] | None:
-        try:
-            require_permission()
-        except LinnixError as error:
-            return error.message, error.fix
-        return None
+    def obstacle(self, playground: Playground | None) -> tuple[str, str | None] | None:
+        return obstacle(playground)
 
     def of_document(self, path: str) -> LessonState | None:
         found = _found(path)
@@ -52,10 +99,10 @@ class Desk:
         folder.open(wanted)
         return _state(folder, wanted)
 
-    async def check(self, path: str, text: str) -> LessonResult:
+    async def check(self, path: str, text: str, playground: Playground | None) -> LessonResult:
         folder, answered = _required(path)
         result = await check_as_far_as_may_be(
-            answered, text, self.cache, is_recorded=self.is_recorded
+            answered, text, self.cache, playground, is_recorded=self.is_recorded
         )
         folder.note(answered, result)
         return result

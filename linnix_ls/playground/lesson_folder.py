@@ -22,6 +22,8 @@ from linnix_ls.playground.lessons import HINT_STEPS, PROBE, Lesson
 
 MAX_SOURCE_BYTES = 1 << 20
 _PROGRESS = "progress.json"
+# Of a lesson that is about it, for who cannot have it asked.
+VERIFIER_LOG = "verifier.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,9 @@ class LessonFolder:
             folder = self.path / lesson.name
             folder.mkdir(parents=True, exist_ok=True)
             copied = []
-            for name in ("README.md", PROBE):
+            for name in ("README.md", PROBE, VERIFIER_LOG):
+                if not (lesson.folder / name).exists():
+                    continue
                 with contextlib.suppress(FileExistsError):
                     with open(folder / name, "xb") as file:
                         file.write((lesson.folder / name).read_bytes())

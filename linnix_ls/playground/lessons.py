@@ -11,34 +11,21 @@ Not here: the learner's files and progress (`lesson_folder`), and what is printe
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import json
-import os
 import random
 import re
 import runpy
-import signal
-import sys
 import tempfile
-import time
 import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from linnix_ls import invocation
-from linnix_ls.errors import LinnixError, UsageError
-from linnix_ls.playground import headers
-from linnix_ls.playground.base import Checked, LessonResult, Outcome, Problem, Severity
-from linnix_ls.playground.c_source import CSource
-from linnix_ls.playground.checker import Request, try_out
-from linnix_ls.playground.diagnosis import diagnose
-from linnix_ls.playground.dialect import dialect_of
-from linnix_ls.playground.permission import Client, write_down
+from linnix_ls.errors import UsageError
+from linnix_ls.playground.base import Checked, Outcome
 
 PROBE = "probe.bpf.c"
 _TAKEN = "the kernel takes the probe"
@@ -50,6 +37,10 @@ _WORKLOAD_LIMIT_S = 30.0
 
 class NotLoaded(Exception):
     """The kernel, the compiler or policy does not take it."""
+
+
+class Stopped(Exception):
+    """It was loaded, and detached before the end. Args: why, in words."""
 
 
 class NotMeasured(Exception):
@@ -177,63 +168,6 @@ def _lesson(folder: Path) -> Lesson:
 # --- checking an answer -----------------------------------------------------------------------
 
 
-async def check_as_far_as_may_be(
-    lesson: Lesson, source: str, cache: Path, *, is_recorded: bool = False
-) -> LessonResult:
-    """By loading the answer, for who may; else by recorded events, if they do for this lesson; else
-    by compiling it.
-
-    Args:
-        is_recorded: as for who may not.
-
-    Raises:
-        LinnixError: something that this needs is missing.
-    """
-    if os.geteuid() == 0 and not is_recorded:
-        return await check_answer(lesson, source, cache)
-    from linnix_ls.playground import recorded_lessons
-
-    if lesson.why_not_recorded is None:
-        return await recorded_lessons.check_on_recording(lesson, source)
-    return await recorded_lessons.check_compiled(lesson, source, cache)
-
-
-async def check_answer(
-    lesson: Lesson, source: str, cache: Path, *, seed: int | None = None
-) -> LessonResult:
-    """Load `source`, let the workload run, compare.
-
-    Raises:
-        LinnixError: nothing may be loaded here, or something this needs is missing.
-    """
-    began_s = time.monotonic()
-    outcomes: list[Outcome] = []
-    problems: tuple[Problem, ...] = ()
-    dice = random.Random(seed) if seed is not None else random.SystemRandom()  # noqa: S311
-    async with LoadedAttempt(lesson, source, cache, dice) as attempt:
-        try:
-            async with asyncio.timeout(CHECK_LIMIT_S):
-                outcomes += [outcome async for outcome in lesson.check(attempt)]
-            if attempt.is_loaded:
-                outcomes.insert(
-                    0, Outcome(_TAKEN, is_passed=True, expected="it loads", seen="it does")
-                )
-        except NotLoaded as error:
-            problems = (await attempt.checked()).problems
-            outcomes.append(_not_loaded(lesson, problems, str(error)))
-        except TimeoutError:
-            limit = f"within {CHECK_LIMIT_S:.0f} s"
-            outcomes.append(Outcome("the check ends", False, limit, "it was stopped"))
-    return LessonResult(tuple(outcomes), problems, lesson.n_checks, time.monotonic() - began_s)
-
-
-def _not_loaded(lesson: Lesson, problems: Sequence[Problem], error: str) -> Outcome:
-    errors = [each for each in problems if each.severity is Severity.ERROR]
-    seen = f"line {errors[0].span.line}: {errors[0].message}" if errors else error
-    hint = hint_at(lesson, [each.code for each in errors])
-    return Outcome(_TAKEN, False, "it loads", seen, hint)
-
-
 def hint_at(lesson: Lesson, codes: Sequence[str]) -> str:
     """The one for problems with these codes."""
     fitting = (
@@ -308,31 +242,6 @@ class Probe(ABC):
         return int(self._last["run_time_ns"])
 
 
-class LoadedProbe(Probe):
-    """One that runs in the kernel, for a `lesson_worker`."""
-
-    def __init__(self, process: asyncio.subprocess.Process, result: asyncio.StreamReader) -> None:
-        super().__init__()
-        self._process = process
-        self._result = result
-
-    async def answer(self) -> dict[str, Any]:
-        async with asyncio.timeout(_LOAD_LIMIT_S):
-            line = await self._result.readline()
-        if not line:
-            raise NotLoaded("the compiler did not survive this source")
-        told: dict[str, Any] = json.loads(line)
-        if "failed" in told:
-            raise NotLoaded(told["failed"])
-        return told
-
-    async def _reading(self) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        self._process.stdin.write(b"\n")
-        reading: dict[str, Any] = (await self.answer())["reading"]
-        return reading
-
-
 def _is_numbers(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, int) for each in value)
 
@@ -353,32 +262,6 @@ class Workload(ABC):
     async def run(self) -> Any:
         self.go()
         return await self.told()
-
-
-class RunningWorkload(Workload):
-    """One that happens now."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        super().__init__(process.pid)
-        self._process = process
-
-    def go(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(b"go\n")
-
-    async def told(self) -> Any:
-        assert self._process.stdout is not None
-        async with asyncio.timeout(_WORKLOAD_LIMIT_S):
-            line = await self._process.stdout.readline()
-        if not line:
-            raise LinnixError("the lesson's own workload ended early; nothing was checked")
-        return json.loads(line)
-
-    async def end(self) -> None:
-        """With all processes that it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        await self._process.wait()
 
 
 class Attempt(ABC):
@@ -419,83 +302,6 @@ class Attempt(ABC):
         """What is wrong with the source, as the editor tells it, and which programs load."""
 
 
-class LoadedAttempt(Attempt):
-    """On this kernel, with things that happen now."""
-
-    def __init__(self, lesson: Lesson, source: str, cache: Path, dice: random.Random) -> None:
-        super().__init__(lesson, source, dice)
-        self.is_loaded = False
-        self._cache = cache
-
-    async def __aenter__(self) -> Self:
-        require_permission(self.lesson.number)
-        return await super().__aenter__()
-
-    @cached_property
-    def _headers(self) -> tuple[str, tuple[str, ...]]:
-        return headers.header_folders(self._cache)
-
-    async def start(self, *words: object) -> RunningWorkload:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(self.lesson.folder / "workload.py")),
-            *map(str, words),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,
-            cwd="/",
-        )
-        workload = RunningWorkload(process)
-        self._things.push_async_callback(workload.end)
-        assert await workload.told() == "ready"
-        return workload
-
-    @contextlib.asynccontextmanager
-    async def probe(self, **defined: int) -> AsyncIterator[LoadedProbe]:
-        read_fd, write_fd = os.pipe()
-        process = await asyncio.create_subprocess_exec(
-            *invocation.python("linnix_ls.playground.lesson_worker"),
-            *(str(write_fd), self._headers[0]),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            pass_fds=(write_fd,),
-            start_new_session=True,
-            cwd="/",
-            env=_environment(),
-        )
-        os.close(write_fd)
-        result = asyncio.StreamReader(limit=1 << 26)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(result), os.fdopen(read_fd, "rb")
-        )
-        try:
-            assert process.stdin is not None
-            asked = json.dumps({"source": with_defines(self.source, defined)})
-            process.stdin.write(asked.encode() + b"\n")
-            probe = LoadedProbe(process, result)
-            await probe.answer()
-            us = Client(os.getpid(), os.geteuid(), os.getegid(), frozenset(os.getgroups()))
-            write_down(us, f"lesson {self.lesson.number}", self.source, "loaded")
-            self.is_loaded = True
-            yield probe
-        finally:
-            transport.close()
-            if process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-
-    async def checked(self) -> Checked:
-        tree, include = self._headers
-        request = Request(
-            dialect_of(self.source), PROBE, self.source, tree, include, self._contexts
-        )
-        return diagnose(request, await try_out(request))
-
-    @property
-    def _contexts(self) -> dict[str, str]:
-        return CSource(self.source).contexts
-
-
 def with_defines(source: str, defined: Mapping[str, int]) -> str:
     """The source, with the numbers of these #defines replaced.
 
@@ -508,19 +314,3 @@ def with_defines(source: str, defined: Mapping[str, int]) -> str:
         if not n_replaced:
             raise NotLoaded(f"the line `#define {name} 0` is gone; the check needs it")
     return source
-
-
-def require_permission(number: int | Literal["N"] = "N") -> None:
-    """Raises:
-    LinnixError: this process may load nothing; with the command that may.
-    """
-    if os.geteuid() != 0:
-        raise LinnixError(
-            "to check a lesson, its probe is loaded into the kernel, which only root may here",
-            fix=invocation.as_root("playground", "check", str(number)),
-        )
-
-
-def _environment() -> dict[str, str]:
-    package_root = str(Path(__file__).resolve().parents[2])
-    return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C", "PYTHONPATH": package_root}

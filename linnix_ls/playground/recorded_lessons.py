@@ -44,20 +44,25 @@ _VERIFIER = "that the kernel takes the probe: no verifier was asked"
 _ERROR = re.compile(rf"^{re.escape(PROBE)}:(\d+):\d+: (?:fatal )?error: (.*)$", re.MULTILINE)
 
 
-async def check_on_recording(lesson: Lesson, source: str) -> LessonResult:
+async def check_on_recording(
+    lesson: Lesson, source: str, verdict: Checked | None = None
+) -> LessonResult:
     """
+    Args:
+        verdict: what the verifier said, where somebody could ask it.
+
     Raises:
         LinnixError: something that this needs is missing.
     """
     began_s = time.monotonic()
     recording = await asyncio.to_thread(Recording.read, lesson.folder / RECORDING)
-    outcomes: list[Outcome] = []
-    not_checked = [_VERIFIER]
+    outcomes = _of_verifier(lesson, verdict)
+    not_checked = [] if outcomes else [_VERIFIER]
     async with _RecordedAttempt(lesson, source, recording) as attempt:
         try:
             async with asyncio.timeout(_LIMIT_S):
                 async for outcome in lesson.check(attempt):
-                    outcomes.append(outcome)  # noqa: PERF401 - those before an exception count
+                    outcomes.append(outcome)
         except NotMeasured as error:
             not_checked.append(str(error))
         except _NotRun as error:
@@ -78,36 +83,61 @@ async def check_on_recording(lesson: Lesson, source: str) -> LessonResult:
     )
 
 
-async def check_compiled(lesson: Lesson, source: str, cache: Path) -> LessonResult:
+def _of_verifier(lesson: Lesson, verdict: Checked | None) -> list[Outcome]:
+    if verdict is None:
+        return []
+    refused = [each for each in verdict.problems if each.severity is Severity.ERROR]
+    seen = f"line {refused[0].span.line}: {refused[0].message}" if refused else "it does"
+    hint = hint_at(lesson, [each.code for each in refused])
+    return [Outcome("the kernel takes the probe", not refused, "it does", seen, hint)]
+
+
+async def check_compiled(
+    lesson: Lesson, source: str, cache: Path, verdict: Checked | None = None
+) -> LessonResult:
     """
+    Args:
+        verdict: what the verifier said, where somebody could ask it.
+
     Raises:
         LinnixError: it cannot be compiled here.
     """
-    local = LocalPlayground(cache, is_privileged=False)
-    try:
-        checked = await local.check(dialect_of(source), PROBE, source)
-    finally:
-        await local.close()
+    checked = verdict or await _compiled(source, cache)
     errors = [each for each in checked.problems if each.severity is Severity.ERROR]
     unfit = [each for each in errors if each.code.startswith("policy/")]
-    broken = [each for each in errors if each not in unfit]
+    refused = [each for each in errors if each.code.startswith("verifier/")]
+    broken = [each for each in errors if each not in (*unfit, *refused)]
 
     def outcome(name: str, expected: str, found: list[Any]) -> Outcome:
         seen = f"line {found[0].span.line}: {found[0].message}" if found else "it does"
         codes = [each.code for each in found]
         return Outcome(name, not found, expected, seen, hint_at(lesson, codes))
 
+    outcomes = [
+        outcome("it compiles, and is attached to what there is", "it does", broken),
+        outcome("it only looks", "it calls nothing that is refused", unfit),
+    ]
+    if verdict:
+        outcomes.append(
+            outcome("the kernel takes the probe", "it does", broken or unfit or refused)
+        )
+    not_checked = f"whether it does what it should: {lesson.why_not_recorded}"
     return LessonResult(
-        (
-            outcome("it compiles, and is attached to what there is", "it does", broken),
-            outcome("it only looks", "it calls nothing that is refused", unfit),
-        ),
+        tuple(outcomes),
         checked.problems,
-        2,
+        len(outcomes),
         checked.took_s,
         How.COMPILED,
-        (_VERIFIER, f"whether it does what it should: {lesson.why_not_recorded}"),
+        (not_checked,) if verdict else (_VERIFIER, not_checked),
     )
+
+
+async def _compiled(source: str, cache: Path) -> Checked:
+    local = LocalPlayground(cache, is_privileged=False)
+    try:
+        return await local.check(dialect_of(source), PROBE, source)
+    finally:
+        await local.close()
 
 
 class _NotRun(NotLoaded):

@@ -570,7 +570,7 @@ class Machine:
     # -- reading -------------------------------------------------------------------------------
 
     def reading(self) -> dict[str, Any]:
-        """As `lesson_worker` gives it. What was in the buffers is read, and they are empty."""
+        """As `lessons.Probe` wants it. What was in the buffers is read, and they are empty."""
         records = sorted(
             (order, each.name, content)
             for each in self.maps.values()

@@ -7,13 +7,18 @@ import asyncio
 import contextlib
 import os
 import random
+import re
 import secrets
 import sys
 
 from linnix_ls.config import cache_dir
-from linnix_ls.playground.lessons import LoadedAttempt, all_lessons
+from linnix_ls.playground import loader
+from linnix_ls.playground.dialect import dialect_of
+from linnix_ls.playground.lesson_folder import VERIFIER_LOG
+from linnix_ls.playground.lessons import all_lessons
 from linnix_ls.playground.recorded_lessons import RECORDING
 from linnix_ls.playground.recording import CLOCK, Recording
+from linnix_ls.playground.running_lessons import RunningAttempt, local_playground
 
 EXEC, FORK, EXIT, FSYNC, GETPPID, TICK = range(6)
 PROGRAMS = (
@@ -24,9 +29,15 @@ PROGRAMS = (
     "tracepoint__syscalls__sys_enter_getppid",
     CLOCK,
 )
+VERSION = os.uname().release.partition("-")[0]
+N_LOG_LINES = 60  # of each refusal, the last
 ALWAYS = (EXEC, FORK, EXIT)
 MORE = {8: (GETPPID,), 9: (FSYNC,), 12: (TICK,)}
+# A burst is more than the agent takes from one probe: two of them share it.
+N_SHARES = 2
 BEGINNING = """
+#define SHARE 0
+
 struct seen_t {
     u64 at_ns;
     u64 n_sleeps;
@@ -42,11 +53,13 @@ struct seen_t {
 };
 BPF_RINGBUF_OUTPUT(seen, 2048);
 
-static void send(u32 what, u64 number)
+static int send(u32 what, u64 number, u32 share)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
     struct seen_t each = {.at_ns = bpf_ktime_get_ns(), .what = what, .number = number};
 
+    if (share % 2 != SHARE)
+        return 0;
     each.n_sleeps = task->nvcsw;
     each.cpu = bpf_get_smp_processor_id();
     each.tgid = task->tgid;
@@ -56,28 +69,30 @@ static void send(u32 what, u64 number)
     bpf_get_current_comm(&each.comm, sizeof(each.comm));
     bpf_probe_read_kernel(&each.parent_comm, sizeof(each.parent_comm), task->real_parent->comm);
     seen.ringbuf_output(&each, sizeof(each), 0);
+    return 0;
 }
 """
 PARTS = {
-    EXEC: "TRACEPOINT_PROBE(sched, sched_process_exec) { send(0, 0); return 0; }",
-    FORK: "TRACEPOINT_PROBE(sched, sched_process_fork) { send(1, args->child_pid); return 0; }",
-    EXIT: "TRACEPOINT_PROBE(sched, sched_process_exit) { send(2, 0); return 0; }",
-    FSYNC: "TRACEPOINT_PROBE(syscalls, sys_enter_fsync) { send(3, args->fd); return 0; }",
-    GETPPID: "TRACEPOINT_PROBE(syscalls, sys_enter_getppid) { send(4, 0); return 0; }",
-    TICK: "int tick(struct bpf_perf_event_data *ctx) { send(5, 0); return 0; }",
+    EXEC: "TRACEPOINT_PROBE(sched, sched_process_exec) { return send(0, 0, 0); }",
+    FORK: "TRACEPOINT_PROBE(sched, sched_process_fork) { return send(1, args->child_pid, 0); }",
+    EXIT: "TRACEPOINT_PROBE(sched, sched_process_exit) { return send(2, 0, 0); }",
+    FSYNC: "TRACEPOINT_PROBE(syscalls, sys_enter_fsync) { return send(3, args->fd, args->fd); }",
+    GETPPID: "TRACEPOINT_PROBE(syscalls, sys_enter_getppid)"
+    " { return send(4, 0, bpf_get_current_pid_tgid()); }",
+    TICK: "int tick(struct bpf_perf_event_data *ctx) { return send(5, 0, 0); }",
 }
 
 
-class Recorder(LoadedAttempt):
+class Recorder(RunningAttempt):
     """Keeps what the check's workloads tell, and when it reads the probe."""
 
-    def __init__(self, lesson, seed):
+    def __init__(self, lesson, playground, seed):
         kinds = (*ALWAYS, *MORE.get(lesson.number, ()))
         source = BEGINNING + "\n".join(PARTS[kind] for kind in kinds)
-        super().__init__(lesson, source, cache_dir(), random.Random(seed))
+        super().__init__(lesson, source, playground, random.Random(seed))
         self.workloads = []
         self.marks = []
-        self.last = None
+        self.seen = []
 
     async def start(self, *words):
         workload = await super().start(*words)
@@ -94,28 +109,59 @@ class Recorder(LoadedAttempt):
 
     @contextlib.asynccontextmanager
     async def probe(self, **_defined):
-        async with super().probe() as probe:
-            read = probe.read
-
-            async def read_and_mark():
-                await read()
-                self.marks.append(len(probe.events("seen")))
-
-            probe.read = read_and_mark
-            self.last = probe
-            yield probe
-            await read()
+        async with contextlib.AsyncExitStack() as stack:
+            shares = [
+                await stack.enter_async_context(super(Recorder, self).probe(SHARE=share))
+                for share in range(N_SHARES)
+            ]
+            yield Shared(shares, self)
 
     async def checked(self):
         raise NotImplementedError
 
 
+class Shared:
+    """What a check reads: nothing that it could be content with. Keeps what has happened."""
+
+    run_time_ns = 0
+    n_lost = 0
+
+    def __init__(self, shares, recorder):
+        self.shares = shares
+        self.recorder = recorder
+
+    async def read(self):
+        n_before = len(self.recorder.seen)
+        found = []
+        for share in self.shares:
+            await share.read()
+            assert not share.n_lost
+            found += share.events("seen")
+        new = sorted(found, key=lambda each: each["at_ns"])[n_before:]
+        self.recorder.seen += new
+        self.recorder.marks.append(len(self.recorder.seen))
+
+    def numbers(self, _name):
+        return {}
+
+    def rows(self, _name):
+        return []
+
+    events = rows
+
+    def kind(self, _name):
+        return 0
+
+
 async def record(lesson):
     seed = secrets.randbelow(1 << 32)
-    async with Recorder(lesson, seed) as recorder:
+    async with (
+        local_playground(cache_dir()) as playground,
+        Recorder(lesson, playground, seed) as recorder,
+    ):
         async for _ in lesson.check(recorder):
             pass
-    seen = recorder.last.events("seen")
+    seen = recorder.seen
     ours = {pid for pid, _ in recorder.workloads}
     marks, kept, tasks = [], [], {}
     at_ns = 0
@@ -134,7 +180,7 @@ async def record(lesson):
     marks += [len(kept)] * (len(recorder.marks) - len(marks))
     kinds = [*ALWAYS, *MORE.get(lesson.number, ())]
     recording = Recording(
-        os.uname().release,
+        VERSION,
         seed,
         os.cpu_count(),
         tuple(recorder.workloads),
@@ -148,11 +194,27 @@ async def record(lesson):
     sys.stdout.write(f"{lesson.name}: {len(kept)} events, {path.stat().st_size} bytes\n")
 
 
+async def record_refusals(lesson):
+    """What the verifier says of the programs that the lesson begins with."""
+    async with local_playground(cache_dir()) as playground:
+        checked = await playground.check(dialect_of(lesson.start), "probe.bpf.c", lesson.start)
+    parts = [f"What the verifier of Linux {VERSION} says of the six programs.\n"]
+    for each in checked.problems:
+        log = re.sub(r"\b0xffff8[0-9a-f]{11}\b", "0xffff…", each.log)
+        lines = [line.rstrip() for line in log.strip().splitlines()]
+        left_out = [f"… {len(lines) - N_LOG_LINES} lines before"] * (len(lines) > N_LOG_LINES)
+        parts.append("\n".join([f"--- {each.program}", "", *left_out, *lines[-N_LOG_LINES:], ""]))
+    (lesson.folder / VERIFIER_LOG).write_text("\n".join(parts))
+
+
 def main():
+    loader.MAX_EVENTS = 20_000  # of a probe are kept: a burst is to be recorded whole
     wanted = list(map(int, sys.argv[1:]))
     for lesson in all_lessons():
         if lesson.why_not_recorded is None and lesson.number in (wanted or [lesson.number]):
             asyncio.run(record(lesson))
+        if (lesson.folder / VERIFIER_LOG).exists():
+            asyncio.run(record_refusals(lesson))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -98,3 +99,10 @@ def test_it_is_remembered_that_events_were_recorded(folder, first):
     folder.note(first, LessonResult((outcome,), (), 1, 0.1, How.RECORDED))
     progress = folder.progress(first)
     assert (progress.is_passed, progress.how) == (True, How.RECORDED)
+
+
+def test_a_lesson_about_the_verifier_comes_with_what_one_said(folder):
+    fifth = lesson(5)
+    log = next(path for path in folder.open(fifth) if path.name == "verifier.log").read_text()
+    assert all(name in log for name in re.findall(r"sys_enter_\w+", fifth.start))
+    assert not re.search(r"0xffff8[0-9a-f]{11}\b", log), "addresses of a kernel"
