@@ -1,7 +1,7 @@
 # Everything there is to do with a checkout. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run model test test-fast lint extension packages extension-test bench generate pictures traces lock clean
+.PHONY: help setup run model test test-fast lint extension packages extension-test bench generate pictures traces recordings lock clean
 
 BIN := .venv/bin
 
@@ -73,6 +73,10 @@ traces: ## record tests/traces anew, those of the corpus too: a quarter of an ho
 	@deploy/setup.sh test
 	tests/traces/record.sh
 	tests/traces/record.sh --corpus
+
+recordings: ## record what happens in the lessons of the playground anew: half a minute, as root
+	@deploy/setup.sh test
+	$(BIN)/python -m tests.playground.record_lessons
 
 lock: ## pin the dependencies again (deploy/lock.sh --upgrade: the newest ones)
 	deploy/lock.sh

@@ -33,7 +33,7 @@ from linnix_ls.feed.remote import RemoteFeed
 from linnix_ls.feed.server import FeedServer
 from linnix_ls.invocation import enable_tracing, python
 from linnix_ls.locate.base import Examiner, Reading
-from linnix_ls.playground.base import DocumentChecker
+from linnix_ls.playground.base import DocumentChecker, LessonDesk
 from linnix_ls.tracer.base import Tracer
 from linnix_ls.tracer.bcc import BccTracer, has_bpf_permission
 
@@ -168,6 +168,14 @@ async def load_checker(text_at: Callable[[str], str | None]) -> DocumentChecker:
     local = service.LocalPlayground(cache_dir(), is_privileged=has_bpf_permission())
     checker: DocumentChecker = documents.Documents(text_at, local)
     return checker
+
+
+def load_desk() -> LessonDesk:
+    """The user's lessons, in their own folder."""
+    desk: Any = importlib.import_module("linnix_ls.playground.lesson_desk")
+    folder: Any = importlib.import_module("linnix_ls.playground.lesson_folder")
+    made: LessonDesk = desk.Desk(folder.default_folder(), cache_dir())
+    return made
 
 
 def _examiner_maker(tracer: Tracer) -> Callable[[LocalFeed], Examiner]:

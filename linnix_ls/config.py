@@ -98,7 +98,7 @@ class PlaygroundSettings(BaseModel):
         enable: compile probe source that is opened, show it to the kernel's verifier where an agent
             allows that, and say what is wrong with it. Nothing is attached by that.
         clangd: whether clangd looks after probe source too (``on``), so that nothing is told twice;
-            ``auto``: where a ``.clangd`` by ``linnix-ls playground --clangd`` is found.
+            ``auto``: where a ``.clangd`` by ``linnix-ls playground clangd`` is found.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)

@@ -63,17 +63,18 @@ class Plan:
     afterwards: tuple[str, ...] = field(default=())
 
 
-def install(user: str | None = None) -> Plan:
+def install(user: str | None = None, *, is_only_shown: bool = False) -> Plan:
     """Everything that is missing for the agent to be there when somebody needs it.
 
     Args:
         user: who may use it; None: whoever has called sudo.
+        is_only_shown: nobody will do it, so that it need not be possible here.
 
     Raises:
         UsageError: no such user.
         LinnixError: there is no systemd here, or root cannot safely run what would be installed.
     """
-    if not is_systemd_here():
+    if not (is_systemd_here() or is_only_shown):
         raise LinnixError(
             "no systemd runs here, so there is nothing that would start an agent",
             fix=f"{as_root('agent')}   (in a terminal of its own, for as long as you work)",
@@ -81,6 +82,11 @@ def install(user: str | None = None) -> Plan:
     user = _user_to_add(user)
     is_packaged = Path(__file__).is_relative_to(PACKAGED)
     python, warnings = (None, ()) if is_packaged else _copied_from()
+    if not is_systemd_here():
+        warnings = (
+            "No systemd runs here: on this machine, as it is, this cannot be done.\n",
+            *warnings,
+        )
     steps: list[Step] = []
     if not _has_group():
         steps.append(_command(f"make the group {GROUP}", "groupadd", "--system", GROUP))
@@ -193,6 +199,8 @@ def _is_member(user: str) -> bool:
 
 
 def _is_open() -> bool:
+    if not is_systemd_here():
+        return False
     done = subprocess.run(
         ["systemctl", "is-active", "--quiet", SOCKET_UNIT], check=False, timeout=_COMMAND_TIMEOUT_S
     )

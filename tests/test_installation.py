@@ -255,3 +255,37 @@ def test_without_systemd_the_command_for_the_foreground_is_told():
     assert told.returncode == 1
     assert "no systemd runs here" in told.stderr
     assert f"fix: sudo {LINNIX_LS} agent   (in a terminal of its own" in told.stderr
+
+
+@pytest.mark.e2e
+@pytest.mark.ebpf  # needs root, for the mounts
+def test_without_systemd_the_plan_can_be_shown_all_the_same():
+    prefix = with_mounts("mount -t tmpfs none /run")
+    shown = agent("--install", "--dry-run", prefix=prefix)
+    assert shown.returncode == 0, shown.stderr
+    assert "No systemd runs here" in shown.stdout
+    assert "systemctl enable --now linnix-ls-agent.socket" in shown.stdout
+
+
+@pytest.mark.e2e
+@pytest.mark.ebpf  # needs root
+def test_an_installation_that_stops_half_way_says_what_is_done_and_how_to_go_on(machine):
+    folder, prefix = machine
+    systemctl = folder / "sbin/systemctl"
+    systemctl.write_text(
+        SYSTEMCTL + 'case "$*" in daemon-reload) echo no bus >&2; exit 1 ;; esac\n'
+    )
+    stopped = agent("--install", "--yes", "--user", "maria", prefix=prefix)
+    assert stopped.returncode == 1
+    assert "It stopped at step 6 of 8" in stopped.stderr
+    assert "1. make the group linnix-ls: groupadd --system linnix-ls" in stopped.stderr
+    assert "5. write /etc/systemd/system/linnix-ls-agent.service" in stopped.stderr
+    assert "make them known" not in stopped.stderr
+    assert "systemctl daemon-reload failed: no bus" in stopped.stderr
+    assert "agent --install --user maria" in stopped.stderr
+    assert "agent --uninstall" in stopped.stderr
+
+    systemctl.write_text(SYSTEMCTL)
+    again = agent("--install", "--yes", "--user", "maria", prefix=prefix)
+    assert again.returncode == 0, again.stderr
+    assert "Done." in again.stdout

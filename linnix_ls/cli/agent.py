@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,10 @@ def _change(args: argparse.Namespace) -> int:
     from linnix_ls.errors import LinnixError
     from linnix_ls.invocation import as_root
 
-    plan = installation.install(args.user) if args.install else installation.uninstall()
+    if args.install:
+        plan = installation.install(args.user, is_only_shown=args.dry_run)
+    else:
+        plan = installation.uninstall()
     if not plan.steps:
         print(plan.summary)
         return 0
@@ -106,11 +110,34 @@ def _change(args: argparse.Namespace) -> int:
     if not (args.yes or _agrees()):
         print("Nothing was done.")
         return DECLINED
-    for step in plan.steps:
+    for number, step in enumerate(plan.steps, 1):
         print(f"  {step.words} …", flush=True)
-        step.do()
+        try:
+            step.do()
+        except (LinnixError, OSError, subprocess.SubprocessError, KeyboardInterrupt) as error:
+            print(_half_way(args, plan, number), file=sys.stderr)
+            if isinstance(error, KeyboardInterrupt | LinnixError):
+                raise
+            raise LinnixError(f"{step.words}: {error}") from error
     print("\n".join(["Done.", *plan.afterwards]))
     return 0
+
+
+def _half_way(args: argparse.Namespace, plan: Plan, failed: int) -> str:
+    """What is done, and what can be done now. A plan is made of what is missing, so the same
+    command goes on from here."""
+    from linnix_ls.core.text import visible
+    from linnix_ls.invocation import as_root
+
+    done = [step.words for step in plan.steps[: failed - 1]]
+    lines = [f"It stopped at step {failed} of {len(plan.steps)}. What was done before stays:"]
+    lines += [f"  {number}. {words}" for number, words in enumerate(done, 1)] or ["  nothing"]
+    what = "--install" if args.install else "--uninstall"
+    user = ("--user", args.user) if args.install and args.user else ()
+    lines.append(f"To go on, when the cause is gone: {as_root('agent', what, *user)}")
+    if args.install:
+        lines.append(f"To undo it: {as_root('agent', '--uninstall')}")
+    return "\n".join(map(visible, lines))
 
 
 def _words(plan: Plan) -> str:

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import itertools
 import json
+import os
 import shlex
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 from linnix_ls.cli.screen import plain_table, print_out, write_all
 
 if TYPE_CHECKING:
+    from linnix_ls.playground.base import LessonResult, Playground
     from linnix_ls.playground.lesson_folder import LessonFolder
-    from linnix_ls.playground.lessons import Lesson, Result
+    from linnix_ls.playground.lessons import Lesson
 
 SCHEMA = "linnix-playground/1"
 NOT_PASSED = 1
@@ -38,7 +43,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _command(commands, "list", _list, "all lessons, and how far you are")
     for name, run, what in (
         ("open", _open, "copy a lesson into your folder, and say where it is"),
-        ("check", _check, "load your probe, let things happen, compare"),
+        (
+            "check",
+            _check,
+            "load your probe, let things happen, compare; without root, run it on recorded events",
+        ),
         ("hint", _hint, "the next hint, of three steps: idea, place, code"),
         ("reset", _reset, "begin a lesson anew; what you wrote is kept beside it"),
     ):
@@ -48,6 +57,16 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     explain = _command(commands, "explain", _explain, "say line by line what a probe does")
     explain.add_argument("file", metavar="FILE", type=Path)
+    clangd = _command(
+        commands, "clangd", _clangd, "have clangd understand the probes in a folder of yours"
+    )
+    clangd.add_argument("of", metavar="FOLDER", type=Path, nargs="?", default=Path())
+    clangd.add_argument(
+        "--yes", action="store_true", help="put it in the place of a .clangd of yours"
+    )
+    commands.choices["check"].add_argument(
+        "--recorded", action="store_true", help="on recorded events, as it is without root"
+    )
     commands.choices["hint"].add_argument("--yes", action="store_true", help="do not ask")
 
 
@@ -110,16 +129,20 @@ def _list(args: argparse.Namespace) -> int:
 
 def _tell_of_permission(lessons: list[Lesson]) -> None:
     from linnix_ls.errors import LinnixError
-    from linnix_ls.playground.lessons import require_permission
+    from linnix_ls.playground.running_lessons import require_permission
 
     try:
         require_permission()
     except LinnixError as error:
-        reading = ", ".join(str(each.number) for each in lessons if each.is_for_reading)
+        recorded = ", ".join(str(each.number) for each in lessons if not each.why_not_recorded)
         print_out(
-            f"\nTo check one needs root: {error.fix}\n"
-            f"Without it you can open all and read the hints; made for reading: {reading}."
+            f"\nTo check one fully needs root: {error.fix}\n"
+            f"Without, your probe for {recorded} runs on recorded events, and the same check"
+            " decides; nothing is loaded. The others are only compiled:"
         )
+        for each in lessons:
+            if each.why_not_recorded:
+                print_out(f"  {each.number}: {each.why_not_recorded}")
 
 
 def _open(args: argparse.Namespace) -> int:
@@ -157,18 +180,18 @@ def _reset(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     """0 when all checks pass, else `NOT_PASSED`."""
     from linnix_ls.config import cache_dir
-    from linnix_ls.errors import LinnixError
-    from linnix_ls.playground.lessons import check_answer, require_permission
+    from linnix_ls.playground.lesson_desk import check_as_far_as_may_be
 
     lesson, folder = _lesson(args), _folder(args)
     source = folder.source(lesson)
-    try:
-        require_permission()
-    except LinnixError as error:
-        raise LinnixError(
-            error.message, fix=_typed(folder, "check", lesson, as_root=True)
-        ) from error
-    result = asyncio.run(check_answer(lesson, source, cache_dir()))
+
+    async def check() -> LessonResult:
+        async with _playground() as playground:
+            return await check_as_far_as_may_be(
+                lesson, source, cache_dir(), playground, is_recorded=args.recorded
+            )
+
+    result = asyncio.run(check())
     folder.note(lesson, result)
     if args.json:
         _print_json(**_as_json(folder, lesson), **_result_as_json(result))
@@ -177,7 +200,9 @@ def _check(args: argparse.Namespace) -> int:
     return 0 if result.is_passed else NOT_PASSED
 
 
-def _show(lesson: Lesson, result: Result, folder: LessonFolder) -> None:
+def _show(lesson: Lesson, result: LessonResult, folder: LessonFolder) -> None:
+    from linnix_ls.playground.base import How
+
     title = f"Lesson {lesson.number}: {result.summary}"
     table = plain_table(title, ("", "check", "expected", "seen"))
     for outcome in result.outcomes:
@@ -191,8 +216,12 @@ def _show(lesson: Lesson, result: Result, folder: LessonFolder) -> None:
     print_out(table)
     if result.is_passed:
         print_out("\nWell done.")
-    else:
+    elif result.n_passed < result.n_checks:
         print_out(f"\nA hint: {_visible(_typed(folder, 'hint', lesson))}")
+    for each in result.not_checked:
+        print_out(f"Not checked: {each}")
+    if result.how is not How.LOADED:
+        print_out(f"All of it: {_visible(_typed(folder, 'check', lesson, as_root=True))}")
 
 
 def _hint(args: argparse.Namespace) -> int:
@@ -218,6 +247,74 @@ def _hint(args: argparse.Namespace) -> int:
         step, text = found
         print_out(f"Hint {step} of {len(HINT_STEPS)}, {HINT_STEPS[step - 1]}: {text}")
     return 0
+
+
+# --- clangd -----------------------------------------------------------------------------------
+
+
+def _clangd(args: argparse.Namespace) -> int:
+    """Writes `.clangd` into the folder and a header into the cache. One of the user's own is kept
+    beside it."""
+    from linnix_ls.config import cache_dir
+    from linnix_ls.errors import LinnixError, UsageError
+    from linnix_ls.playground import shim
+
+    folder = args.of.absolute()
+    path, kept = folder / ".clangd", None
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder")
+    try:
+        if shim.is_anothers(path):
+            question = f"{_visible(str(path))} is yours. Put another in its place, and keep it?"
+            if not args.yes and not _agrees(question):
+                raise UsageError(
+                    f"{path} was not made by linnix-ls; nothing was done",
+                    fix="answer y, or add --yes",
+                )
+            numbered = (path.with_name(f".clangd.before-{n}") for n in itertools.count(1))
+            kept = next(each for each in numbered if not os.path.lexists(each))
+        told = asyncio.run(_knowledge())
+        if kept:
+            path.rename(kept)
+        shim.configure(folder, cache_dir(), told)
+    except OSError as error:
+        raise LinnixError(f"{error.filename or folder}: {error.strerror}") from error
+    if args.json:
+        _print_json(written=str(path), kept=str(kept) if kept else None)
+        return 0
+    print_out(f"Written: {_visible(str(path))}")
+    if kept:
+        print_out(f"Yours is in {_visible(str(kept))}")
+    print_out("Write it again after a new kernel, and when a probe of the other dialect comes.")
+    return 0
+
+
+async def _knowledge() -> bytes | None:
+    """What an agent knows of this kernel that only root can read."""
+    from linnix_ls.errors import LinnixError
+
+    async with _playground() as playground:
+        with contextlib.suppress(LinnixError):
+            return (await playground.knowledge()).encode() if playground else None
+    return None
+
+
+@contextlib.asynccontextmanager
+async def _playground() -> AsyncIterator[Playground | None]:
+    """The agent's, for who is not root and needs it."""
+    from linnix_ls import app
+    from linnix_ls.config import Settings
+    from linnix_ls.errors import LinnixError
+
+    feed = None
+    if os.geteuid() != 0:
+        with contextlib.suppress(LinnixError):
+            feed = await app.open_feed(Settings(tracer="bcc"), on_progress=lambda _: None)
+    try:
+        yield feed.playground if feed else None
+    finally:
+        if feed:
+            await feed.close()
 
 
 def _agrees(question: str) -> bool:
@@ -271,8 +368,6 @@ def _lesson(args: argparse.Namespace) -> Lesson:
 def _typed(folder: LessonFolder, what: str, lesson: Lesson, *, as_root: bool = False) -> str:
     """The command to type. With the folder where another user, as whom it may run, would look
     elsewhere."""
-    import os
-
     from linnix_ls import invocation
     from linnix_ls.playground.lesson_folder import default_folder
 
@@ -289,16 +384,19 @@ def _as_json(folder: LessonFolder, lesson: Lesson) -> dict[str, Any]:
         "title": lesson.title,
         "needs": lesson.needs,
         "is_for_reading": lesson.is_for_reading,
+        "why_not_recorded": lesson.why_not_recorded,
         "is_open": folder.is_open(lesson),
         "probe": str(folder.probe(lesson)),
         "progress": asdict(folder.progress(lesson)),
     }
 
 
-def _result_as_json(result: Result) -> dict[str, Any]:
+def _result_as_json(result: LessonResult) -> dict[str, Any]:
     return {
         "is_passed": result.is_passed,
         "summary": result.summary,
+        "how": result.how,
+        "not_checked": result.not_checked,
         "outcomes": [asdict(outcome) for outcome in result.outcomes],
         "problems": [asdict(problem) for problem in result.problems],
         "took_s": round(result.took_s, 3),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from linnix_ls.explain.base import Notes
     from linnix_ls.feed.base import Feed
     from linnix_ls.fixes.base import Fixer
-    from linnix_ls.playground.base import Author, DocumentChecker
+    from linnix_ls.playground.base import Author, DocumentChecker, LessonDesk
 
 # Of malloc.h.
 _M_TRIM_THRESHOLD = -1
@@ -101,6 +101,12 @@ async def load_checker(text_at: Callable[[str], str | None]) -> DocumentChecker:
     return cast("DocumentChecker", await app.load_checker(text_at))
 
 
+async def load_desk() -> LessonDesk:
+    """`app.load_desk`, imported when a lesson is opened."""
+    app = await asyncio.to_thread(importlib.import_module, "linnix_ls.app")
+    return cast("LessonDesk", app.load_desk())
+
+
 def _serve_stdio() -> int:
     if os.isatty(0):
         print(
@@ -131,6 +137,7 @@ async def _serve_streams(source: BinaryIO, sink: BinaryIO) -> int:
         load_fixer=load_fixer,
         load_author=load_author,
         load_checker=load_checker,
+        load_desk=load_desk,
     )
     # asyncio.run still waits for worker threads; the client does not wait for us.
     exit_within(0.3, exit_code)
@@ -152,5 +159,6 @@ def _serve_tcp(address: str) -> int:
             load_fixer=load_fixer,
             load_author=load_author,
             load_checker=load_checker,
+            load_desk=load_desk,
         )
     )

@@ -22,6 +22,7 @@ from linnix_ls.config import Settings
 from linnix_ls.core.changes import FindingChanged, RunEnded
 from linnix_ls.core.events import Event
 from linnix_ls.core.findings import Finding, Kind, State
+from linnix_ls.core.history import Span
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.errors import AgentError, LinnixError, TracerUnavailable
 from linnix_ls.feed.base import (
@@ -32,7 +33,7 @@ from linnix_ls.feed.base import (
     InputsSeen,
     StatusChanged,
 )
-from linnix_ls.report.document import RunFacts, iso_time
+from linnix_ls.report.document import Busy, RunFacts, iso_time
 from linnix_ls.tracer.trace_file import TraceHeader, TraceWriter
 
 OpenFeed = Callable[..., Awaitable[Feed]]
@@ -43,6 +44,10 @@ SETTLE_TIMEOUT_S = 0.5
 LOOK_TIMEOUT_S = 1.0
 STOP_TIMEOUT_S = 3.0
 CLOSE_TIMEOUT_S = 2.0
+# A process that was on a CPU for so long, and for that share of its life, is worth a word.
+KEPT_NS = 30 * NS_PER_S
+KEPT_SHARE = 0.8
+_MAX_PAGES = 40
 
 
 class RunWatch:
@@ -144,6 +149,7 @@ class RunWatch:
     async def result(self) -> tuple[RunFacts, FeedStatus, Sequence[Finding]]:
         """What there is to report."""
         assert self._started_at is not None
+        busy = await self._busiest() if not self._findings else None
         facts = RunFacts(
             command=tuple(self._args.command),
             cwd=self._cwd,
@@ -151,6 +157,7 @@ class RunWatch:
             started_at=self._started_at,
             started_ns=self._started_ns,
             duration_s=(self._ended_ns - self._started_ns) / NS_PER_S,
+            busy=busy,
         )
         status = FeedStatus(FeedState.OFF, degraded="nothing was watched")
         if self._feed and self._run:
@@ -159,6 +166,31 @@ class RunWatch:
             except AgentError:
                 status = self._feed.snapshot().status
         return facts, status, tuple(self._findings.values())
+
+    async def _busiest(self) -> Busy | None:
+        """The process that kept a CPU for longest, if it did so for long: "no runaways" would say
+        more than we know."""
+        if self._feed is None or self._run is None or self._ended_ns - self._started_ns < KEPT_NS:
+            return None
+        spans: dict[ProcessKey, Span] = {}
+        with contextlib.suppress(AgentError):
+            version = None
+            for _ in range(_MAX_PAGES):
+                detail = await self._feed.run(self._run, version)
+                if detail is None:
+                    break
+                spans |= {span.key: span for span in detail.spans}
+                version = detail.version
+                if detail.is_complete:
+                    break
+        run_s = (self._ended_ns - self._started_ns) / NS_PER_S
+        kept = [
+            Busy(span.comm, span.key.pid, span.cpu_s)
+            for span in spans.values()
+            if span.cpu_s >= KEPT_NS / NS_PER_S
+            and span.cpu_s >= KEPT_SHARE * ((span.ended_s or run_s) - span.began_s)
+        ]
+        return max(kept, key=lambda each: each.cpu_s, default=None)
 
     def has_found(self, kinds: Collection[Kind]) -> bool:
         return any(finding.kind in kinds for finding in self._findings.values())

@@ -35,8 +35,12 @@ class RemotePlayground:
         )
         return protocol.PROBE_HANDLE.validate_python(answer)
 
-    async def read(self, probe_id: str, since_event: int) -> ProbeReading:
-        answer = await self._ask_of("probe_read", probe_id=probe_id, since_event=since_event)
+    async def read(
+        self, probe_id: str, since_event: int, *, is_whole: bool = False
+    ) -> ProbeReading:
+        answer = await self._ask_of(
+            "probe_read", probe_id=probe_id, since_event=since_event, is_whole=is_whole
+        )
         return protocol.PROBE_READING.validate_python(answer)
 
     async def unload(self, probe_id: str) -> None:

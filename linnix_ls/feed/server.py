@@ -117,6 +117,7 @@ class _ProbeReplace(_Params):
 class _ProbeRead(_Params):
     probe_id: str
     since_event: int
+    is_whole: bool = False
 
 
 class _ProbeId(_Params):
@@ -449,7 +450,9 @@ class _Connection:
 
     async def _probe_read(self, params: Any) -> Any:
         asked = _ProbeRead.model_validate(params)
-        reading = await self._probes.read(asked.probe_id, asked.since_event)
+        reading = await self._probes.read(
+            asked.probe_id, asked.since_event, is_whole=asked.is_whole
+        )
         return protocol.PROBE_READING.dump_python(reading, mode="json")
 
     async def _probe_unload(self, params: Any) -> None:

@@ -35,6 +35,8 @@ UNWATCH_TAG = "linnix/unwatchTag"
 RUNS = "linnix/runs"
 RUN = "linnix/run"
 STACK = "linnix/stack"
+LESSONS = "linnix/lessons"
+DID_CHANGE_LESSON = "linnix/didChangeLesson"
 NOTE_PROGRESS = "linnix/noteProgress"
 
 ParamsT = TypeVar("ParamsT")

@@ -28,12 +28,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A finding with its place in the client; `uri` and `diagnostic` are None without one."""
+    """A finding with its place in the client; `uri` and `diagnostic` are None without one.
+
+    Attributes:
+        last_line: of the guilty ones, from 0; the diagnostic underlines the first.
+    """
 
     finding: Finding
     severity: Severity
     uri: str | None = None
     diagnostic: types.Diagnostic | None = None
+    last_line: int = 0
 
 
 class Presenter:
@@ -69,7 +74,7 @@ class Presenter:
         self._loop = asyncio.get_running_loop()
         self._shown: list[Shown] = []
         self._lines: dict[str, int] = {}
-        self._of_probes: dict[str, list[types.Diagnostic]] = {}
+        self._of_probes: dict[tuple[str, str], list[types.Diagnostic]] = {}
         self._diagnostics: Publications[types.Diagnostic] = Publications()
         self._findings: Publications[tuple[Finding, Severity]] = Publications()
         self._status: Publications[FeedStatus] = Publications()
@@ -88,7 +93,7 @@ class Presenter:
             if each.uri == uri
             and each.diagnostic
             and each.diagnostic.range.start.line <= last_line
-            and first_line <= each.diagnostic.range.end.line
+            and first_line <= each.last_line
         ]
 
     def by_uri(self) -> dict[str, list[Shown]]:
@@ -105,15 +110,17 @@ class Presenter:
             uri: [each.diagnostic for each in placed if each.diagnostic]
             for uri, placed in self.by_uri().items()
         }
-        for uri, of_probe in self._of_probes.items():
+        for (uri, _), of_probe in self._of_probes.items():
             listed[uri] = [*listed.get(uri, []), *of_probe]
         return listed
 
-    def show_probe(self, uri: str, diagnostics: list[types.Diagnostic]) -> None:
-        """Show these of that document's source, and no others."""
-        self._of_probes.pop(uri, None)
+    def show_probe(
+        self, uri: str, diagnostics: list[types.Diagnostic], teller: str = "probes"
+    ) -> None:
+        """Show these of that document's source, and no others that `teller` has told of."""
+        self._of_probes.pop((uri, teller), None)
         if diagnostics:
-            self._of_probes[uri] = diagnostics
+            self._of_probes[uri, teller] = diagnostics
         self._diagnostics.want(self.diagnostics())
         self.flush()
 
@@ -200,19 +207,18 @@ class Presenter:
             return Shown(finding, severity)
         first = self._lines[finding.id]
         n_more = max(0, (location.end_line or location.line) - location.line)
-        where = to_proto.line_range(
-            self._documents.lines(location.path), first, first + n_more, self._codec
-        )
+        where = to_proto.line_range(self._documents.lines(location.path), first, self._codec)
         related = to_proto.related_information(finding, self._locate) if self.with_related else None
         return Shown(
             finding,
             severity,
             self._documents.uri(location.path),
             to_proto.diagnostic(finding, severity, where, related),
+            where.start.line + n_more,
         )
 
     def _locate(self, path: str, line: int) -> types.Location:
         return types.Location(
             uri=self._documents.uri(path),
-            range=to_proto.line_range(self._documents.lines(path), line - 1, line - 1, self._codec),
+            range=to_proto.line_range(self._documents.lines(path), line - 1, self._codec),
         )

@@ -84,6 +84,7 @@ class Probes:
         publish: shows these of a document, and no others of ours.
         progress: shows that something takes long, while it does.
         fixes: what looks for fixes.
+        has_clangd: whether clangd looks after the file at a path too.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Probes:
         progress: Progress,
         with_related: bool,
         fixes: ProbeFixes,
+        has_clangd: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._load_checker = load_checker
         self._playground = playground
@@ -108,6 +110,7 @@ class Probes:
         self._progress = progress
         self._with_related = with_related
         self._fixes = fixes
+        self._has_clangd = has_clangd
         self._is_enabled = False
         self._open: dict[str, _Open] = {}
         self._checker: DocumentChecker | None = None
@@ -216,7 +219,10 @@ class Probes:
                 return
             except Exception:  # the boundary where our own bugs stop; what is shown is out of date
                 logger.exception("checking a probe failed")
-        self._take_in(uri, document, split_lines(text or ""), checked.problems if checked else ())
+        problems = checked.problems if checked else ()
+        if any(each.is_of_c for each in problems) and self._has_clangd(document.path):
+            problems = tuple(each for each in problems if not each.is_of_c)
+        self._take_in(uri, document, split_lines(text or ""), problems)
         if checked and text is not None:
             self._fixes.look_for(
                 uri, document.path, text, checked, checker=checker, playground=playground
@@ -279,19 +285,18 @@ class Probes:
         )
 
     def _range(self, lines: list[str], span: Span) -> types.Range:
-        """In the client's units; without columns the text of the whole line."""
-        whole = line_range(lines, span.line - 1, (span.end_line or span.line) - 1, self._codec)
+        """In the client's units; without columns the text of the line. Of several lines the first,
+        as `line_range` says why."""
+        whole = line_range(lines, span.line - 1, self._codec)
         if span.column is None:
             return whole
-        first = min(span.line, len(lines)) - 1
-        last = min(span.end_line or span.line, len(lines)) - 1
-        start, end = lines[first][: span.column - 1], lines[last]
-        if span.end_column is not None:
-            end = end[: span.end_column - 1]
-        return types.Range(
-            start=types.Position(line=first, character=self._codec.client_num_units(start)),
-            end=types.Position(line=last, character=self._codec.client_num_units(end)),
-        )
+        line = whole.start.line
+        end = whole.end
+        if span.end_column is not None and (span.end_line or span.line) == span.line:
+            text = lines[line][: span.end_column - 1]
+            end = types.Position(line=line, character=self._codec.client_num_units(text))
+        start = self._codec.client_num_units(lines[line][: span.column - 1])
+        return types.Range(start=types.Position(line=line, character=start), end=end)
 
 
 def _is_at(diagnostic: types.Diagnostic, where: types.Range) -> bool:

@@ -40,6 +40,8 @@ from linnix_ls.lsp.diagnostics import severity_in_history, shown_severity
 from linnix_ls.lsp.documents import Documents, uri_of_path
 from linnix_ls.lsp.explaining import Explaining, OpenNotes, open_no_notes
 from linnix_ls.lsp.fixing import RULES, TRY_FIX, Fixing, LoadFixer, as_diff
+from linnix_ls.lsp.lesson_lenses import SOURCE as LESSON_SOURCE
+from linnix_ls.lsp.lesson_lenses import Lessons, LoadDesk
 from linnix_ls.lsp.notices import Notices
 from linnix_ls.lsp.presenter import Presenter
 from linnix_ls.lsp.probe_fixes import ASK_MODEL, ProbeFixes
@@ -80,6 +82,7 @@ class LinnixServer(LanguageServer):
         load_fixer: gives what proposes and tries fixes; without it none are offered.
         load_author: gives what helps with writing probes; without it there is no such help.
         load_checker: gives what checks probe source; without it none is.
+        load_desk: gives the lessons; without it there are none.
     """
 
     protocol: LinnixProtocol
@@ -95,6 +98,7 @@ class LinnixServer(LanguageServer):
         load_fixer: LoadFixer | None = None,
         load_author: LoadAuthor | None = None,
         load_checker: LoadChecker | None = None,
+        load_desk: LoadDesk | None = None,
     ) -> None:
         super().__init__(
             name="linnix-ls", version=__version__, protocol_cls=LinnixProtocol, max_workers=1
@@ -109,6 +113,19 @@ class LinnixServer(LanguageServer):
         self._load_checker = load_checker
         self._probes: Probes | None = None
         self._probe_fixes: ProbeFixes | None = None
+        self.lessons = (
+            Lessons(
+                load_desk,
+                self._playground,
+                self,
+                text_of=self._text_of_open,
+                publish=lambda uri, shown: self.presenter.show_probe(uri, shown, LESSON_SOURCE),
+                say=self._say,
+                refresh=self._refresh_client,
+            )
+            if load_desk
+            else None
+        )
         self._log_folder: tempfile.TemporaryDirectory[str] | None = None
         self._connection = connection
         self._is_client_local = is_client_local
@@ -198,6 +215,7 @@ class LinnixServer(LanguageServer):
                 progress=lambda title: cancellable_progress(self, title),
                 with_related=self.presenter.with_related,
                 fixes=self._probe_fixes,
+                has_clangd=self._has_clangd,
             )
         if params.process_id and params.process_id > 0 and self._is_client_local:
             client = params.client_info.name if params.client_info else "editor"
@@ -286,6 +304,8 @@ class LinnixServer(LanguageServer):
                 self.presenter.edited(params.text_document.uri, change)
         if self._probes:
             self._probes.changed(params.text_document.uri, params.content_changes)
+        if self.lessons:
+            self.lessons.changed(params.text_document.uri)
         if self.presenter.is_shown_in(params.text_document.uri):
             self._show()
 
@@ -297,6 +317,8 @@ class LinnixServer(LanguageServer):
         self._documents.closed(uri)
         if self._probes:
             self._probes.closed(uri)
+        if self.lessons:
+            self.lessons.closed(uri)
         self._show()
 
     # -- requests --------------------------------------------------------------------------
@@ -343,12 +365,15 @@ class LinnixServer(LanguageServer):
         return [action.command for action in actions if action.command]
 
     async def code_lenses(self, params: types.CodeLensParams) -> list[types.CodeLens]:
-        return [
+        lenses = [
             lens
             for each in self.presenter.by_uri().get(params.text_document.uri, [])
             if each.diagnostic
             for lens in to_proto.code_lenses(each.finding, each.diagnostic)
         ]
+        if self.lessons:
+            lenses += await self.lessons.code_lenses(params.text_document.uri)
+        return lenses
 
     async def pull_document(
         self, params: types.DocumentDiagnosticParams
@@ -1043,6 +1068,7 @@ class ServerOptions(TypedDict, total=False):
     load_fixer: LoadFixer | None
     load_author: LoadAuthor | None
     load_checker: LoadChecker | None
+    load_desk: LoadDesk | None
 
 
 def build_server(
@@ -1095,6 +1121,9 @@ def build_server(
         EXPLAIN_PROBE: server.explain_probe,
         ASK_MODEL: server.ask_about_refusal,
     }
+    if server.lessons:
+        commands |= server.lessons.commands
+        server.feature(ext.LESSONS)(_with_request_errors(server.lessons.listed))
     for command, act in commands.items():
         server.command(command)(_answering_null_on_bugs(_with_request_errors(act)))
     return server

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Protocol
 
+from linnix_ls import procfs
 from linnix_ls.core.changes import FindingChanged
 from linnix_ls.core.events import Source
 from linnix_ls.core.findings import Finding, State
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 RETRY_DELAYS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 # Whether an agent has come, for who watches without. A socket alone may be a dead one's.
 LOOK_DELAYS_S = (2.0, 2.0, 2.0, 2.0, 5.0)
+# So many may have ended unnoticed.
+MAX_UNLOOKED_WATCHES = 32
 _STABLE_AFTER_S = 10.0
 _CLOSE_LIMIT_S = 0.5
 _STATUS_LIMIT_S = 2.0
@@ -94,6 +97,7 @@ class FeedSession:
         self._retry_delays_s = retry_delays_s
         self._look_delays_s = look_delays_s
         self._watches: dict[int, _Watch] = {}
+        self._n_watches_to_look_at = MAX_UNLOOKED_WATCHES
         self._tags: dict[str, tuple[Source, str | None]] = {}
         self._folders: tuple[str, ...] = ()
         self._feed: Feed | None = None
@@ -139,8 +143,19 @@ class FeedSession:
         """
         feed = await self.feed()
         key = await feed.watch(pid, label, is_root_judged=is_root_judged, source=source)
+        if len(self._watches) >= self._n_watches_to_look_at:
+            await asyncio.to_thread(self._forget_ended)
         self._watches[pid] = _Watch(label, is_root_judged, source, key)
         return key
+
+    def _forget_ended(self) -> None:
+        """A client names each task and terminal, and need not say when they end. Not at each: the
+        next look is when there are twice as many as have been found alive."""
+        for pid, watch in list(self._watches.items()):
+            stat = procfs.read_stat(pid)
+            if watch.key and (stat is None or stat.key != watch.key):
+                self._watches.pop(pid, None)
+        self._n_watches_to_look_at = max(MAX_UNLOOKED_WATCHES, 2 * len(self._watches))
 
     def watch_when_open(self, pid: int, label: str) -> None:
         """Watch an editor's process: what it starts, not itself. To be called before `start`."""
@@ -235,6 +250,9 @@ class FeedSession:
             return await self._use(feed, settings)
         except AgentError as error:
             return error
+        except Exception as error:
+            logger.exception("using the feed failed")
+            return LinnixError(f"watching has broken off: {error}")
         finally:
             self._feed = None
             with contextlib.suppress(Exception):  # it may be broken; we are done with it
@@ -385,9 +403,12 @@ def _watched(settings: Settings, workspace: Sequence[str]) -> tuple[str, ...]:
 
 
 async def _first_of(*ends: Coroutine[object, object, object]) -> None:
+    """Until one of them is over; what it raises is raised."""
     tasks = [asyncio.create_task(end) for end in ends]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        over, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in over:
+            task.result()
     finally:
         for task in tasks:
             task.cancel()

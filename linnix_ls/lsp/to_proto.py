@@ -46,25 +46,24 @@ _MAX_ARGUMENTS_LOOKED_AT = 20
 _MAX_RELATED = 20
 
 
-def line_range(
-    lines: Sequence[str] | None, first: int, last: int, codec: PositionCodec
-) -> types.Range:
-    """From the first non-blank character of line `first` to the end of the text of `last`.
+def line_range(lines: Sequence[str] | None, line: int, codec: PositionCodec) -> types.Range:
+    """From the first non-blank character of a line to the end of its text.
 
-    Lines count from 0 and are drawn into the file if it has become shorter. Of a file that
-    cannot be read, the whole lines.
+    Never more than one line: over several, editors underline the indentation of those that follow
+    too. Lines count from 0 and are drawn into the file if it has become shorter. Of a file that
+    cannot be read, the whole line.
     """
     if lines is None:
         return types.Range(
-            start=types.Position(line=first, character=0),
-            end=types.Position(line=max(first, last) + 1, character=0),
+            start=types.Position(line=line, character=0),
+            end=types.Position(line=line + 1, character=0),
         )
-    first = max(0, min(first, len(lines) - 1))
-    last = max(first, min(last, len(lines) - 1))
-    indentation = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
+    line = max(0, min(line, len(lines) - 1))
+    text = lines[line]
+    indentation = text[: len(text) - len(text.lstrip())]
     return types.Range(
-        start=types.Position(line=first, character=codec.client_num_units(indentation)),
-        end=types.Position(line=last, character=codec.client_num_units(lines[last].rstrip())),
+        start=types.Position(line=line, character=codec.client_num_units(indentation)),
+        end=types.Position(line=line, character=codec.client_num_units(text.rstrip())),
     )
 
 

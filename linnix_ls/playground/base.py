@@ -183,6 +183,7 @@ class Problem:
         message: what is wrong, and what to do about it, in words.
         program: the function in which it is, if one.
         log: what the compiler or the verifier said, all of it that was kept.
+        is_of_c: it is about the language, so that clangd says the same.
     """
 
     span: Span
@@ -192,6 +193,7 @@ class Problem:
     related: tuple[Related, ...] = ()
     program: str | None = None
     log: str = ""
+    is_of_c: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +345,11 @@ class Playground(Protocol):
         the old one comes back, which its next reading says."""
         ...
 
-    async def read(self, probe_id: str, since_event: int) -> ProbeReading: ...
+    async def read(
+        self, probe_id: str, since_event: int, *, is_whole: bool = False
+    ) -> ProbeReading:
+        """`is_whole`: of each map all rows, up to 20,000, rather than those that people look at."""
+        ...
 
     async def unload(self, probe_id: str) -> None: ...
 
@@ -356,6 +362,140 @@ class ServedPlayground(Playground, Protocol):
     """As an agent serves it: `close` when the client has gone."""
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One thing that the check of a lesson looked at. `hint`: the id of the one that helps if it
+    failed."""
+
+    name: str
+    is_passed: bool
+    expected: str
+    seen: str
+    hint: str = "begin"
+
+
+class How(enum.StrEnum):
+    """What the check of a lesson did with an answer.
+
+    LOADED: into the kernel. RECORDED: run on recorded events. COMPILED: no more than that. Whether
+    the kernel would take it is among the outcomes of these two where somebody could ask it.
+    """
+
+    LOADED = "loaded"
+    RECORDED = "recorded"
+    COMPILED = "compiled"
+
+
+@dataclass(frozen=True, slots=True)
+class LessonResult:
+    """What came of a check.
+
+    Attributes:
+        outcomes: fewer than `n_checks` where what failed left nothing to compare.
+        problems: of the source, where it was not loaded.
+        not_checked: what this way of checking cannot say anything about, in words.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    problems: tuple[Problem, ...]
+    n_checks: int
+    took_s: float
+    how: How = How.LOADED
+    not_checked: tuple[str, ...] = ()
+
+    @property
+    def n_passed(self) -> int:
+        return sum(outcome.is_passed for outcome in self.outcomes)
+
+    @property
+    def is_passed(self) -> bool:
+        """Whatever compiles has not shown that it does what it should."""
+        return self.how is not How.COMPILED and self.n_passed >= self.n_checks
+
+    @property
+    def hint(self) -> str | None:
+        """Of what failed first."""
+        failed = (each.hint for each in self.outcomes if not each.is_passed)
+        return next(failed, None if self.is_passed else "begin")
+
+    @property
+    def summary(self) -> str:
+        return said_of_checks(self.n_passed, self.n_checks, self.how)
+
+
+def said_of_checks(n_passed: int, n_checks: int, how: How) -> str:
+    where = {How.LOADED: "", How.RECORDED: ", on recorded events", How.COMPILED: ", compiled only"}
+    return f"{n_passed} of {n_checks} checks pass{where[how]}"
+
+
+@dataclass(frozen=True, slots=True)
+class LessonState:
+    """A lesson, and how far the learner is with it.
+
+    Attributes:
+        summary: what one learns.
+        state: ``new`` (never opened), ``begun``, ``passed``.
+        progress: in words: "3 of 4 checks pass".
+        why_not_recorded: why its check needs the kernel; None if recorded events do as well.
+        probe: where the learner's probe is, or would be; `text` likewise.
+    """
+
+    number: int
+    name: str
+    title: str
+    summary: str
+    state: str
+    progress: str
+    n_passed: int
+    n_checks: int
+    why_not_recorded: str | None
+    probe: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LessonHint:
+    """`kind`: ``idea``, ``place``, ``code``."""
+
+    step: int
+    n_steps: int
+    kind: str
+    text: str
+
+
+class LessonDesk(Protocol):
+    """Lessons for an editor. `path` is that of a learner's probe. All but `of_document` raise
+    `LinnixError`."""
+
+    def listed(self) -> list[LessonState]:
+        """All, in the user's own folder."""
+        ...
+
+    def obstacle(self, playground: Playground | None) -> tuple[str, str | None] | None:
+        """Why probes of lessons are not loaded for this user, and what to do about it.
+        `playground`: the agent's, where there is one."""
+        ...
+
+    def of_document(self, path: str) -> LessonState | None:
+        """The lesson that a document is an answer to, if it is one."""
+        ...
+
+    def open(self, number: int) -> LessonState:
+        """Copy what is not there yet."""
+        ...
+
+    async def check(self, path: str, text: str, playground: Playground | None) -> LessonResult: ...
+
+    def hint(self, path: str) -> LessonHint | None:
+        """The next one; None when all checks passed."""
+        ...
+
+    def reset(self, path: str, text: str) -> tuple[str, str | None]:
+        """Begin anew. The text to begin with, and where `text` was kept; None if there was
+        nothing to keep."""
+        ...
 
 
 class DocumentChecker(Protocol):

@@ -31,6 +31,9 @@ _NOT_THEIRS = re.compile(
     r"macro redefined|__HAVE_BUILTIN_BSWAP|unused variable '__bpf_|-Wframe-address"
 )
 
+# What BCC says through clang while it rewrites; an editor's clangd knows nothing of it.
+_BCC_SAID = re.compile(r"\bbcc\b|bpf_table|bpf map|helper function|\bmap\b", re.IGNORECASE)
+
 # What LLVM cannot express for BPF, in words; None: its own will do.
 _BACKEND: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (
@@ -135,6 +138,7 @@ def _is_theirs(file: str, name: str, *, is_bcc: bool) -> bool:
 def _problem(said: _Open, source: CSource) -> Problem:
     severity = Severity.WARNING if said.level == "warning" else Severity.ERROR
     message = said.text
+    is_of_c = not (_BCC_SAID.search(said.text) or _backend_words(said.text))
     if undeclared := _UNDECLARED.search(said.text):
         # A warning in C; there is nothing here that it could be linked with.
         severity = Severity.ERROR
@@ -154,6 +158,7 @@ def _problem(said: _Open, source: CSource) -> Problem:
         message,
         tuple(said.notes),
         log="\n".join(said.log),
+        is_of_c=is_of_c,
     )
 
 

@@ -12,15 +12,18 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from linnix_ls.errors import LinnixError, UsageError
-from linnix_ls.playground.lessons import HINT_STEPS, PROBE, Lesson, Result
+from linnix_ls.playground.base import How, LessonResult, said_of_checks
+from linnix_ls.playground.lessons import HINT_STEPS, PROBE, Lesson
 
 MAX_SOURCE_BYTES = 1 << 20
 _PROGRESS = "progress.json"
+# Of a lesson that is about it, for who cannot have it asked.
+VERIFIER_LOG = "verifier.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +33,25 @@ class Progress:
     Attributes:
         hint: the one that it asks for; None if all is well.
         n_steps: how many of its steps were shown.
+        how: what was done with the answer.
     """
 
     n_passed: int = 0
     n_checks: int = 0
     hint: str | None = "begin"
     n_steps: int = 0
+    how: How = How.LOADED
 
     @property
     def is_passed(self) -> bool:
-        return self.n_checks > 0 and self.n_passed >= self.n_checks
+        is_run = self.n_checks > 0 and self.how is not How.COMPILED
+        return is_run and self.n_passed >= self.n_checks
 
     @property
     def summary(self) -> str:
-        return f"{self.n_passed} of {self.n_checks} checks pass" if self.n_checks else "not checked"
+        if not self.n_checks:
+            return "not checked"
+        return said_of_checks(self.n_passed, self.n_checks, self.how)
 
 
 def default_folder() -> Path:
@@ -71,7 +79,9 @@ class LessonFolder:
             folder = self.path / lesson.name
             folder.mkdir(parents=True, exist_ok=True)
             copied = []
-            for name in ("README.md", PROBE):
+            for name in ("README.md", PROBE, VERIFIER_LOG):
+                if not (lesson.folder / name).exists():
+                    continue
                 with contextlib.suppress(FileExistsError):
                     with open(folder / name, "xb") as file:
                         file.write((lesson.folder / name).read_bytes())
@@ -80,16 +90,32 @@ class LessonFolder:
 
     def reset(self, lesson: Lesson) -> Path | None:
         """Begin anew; where the edit is kept."""
-        kept = None
+        probe = self.probe(lesson)
         with self._as_owner():
-            probe = self.probe(lesson)
-            if probe.is_file() and probe.read_bytes() != lesson.start.encode():
-                names = (f"{PROBE}.before-reset-{number}" for number in itertools.count(1))
-                kept = next(path for path in map(probe.with_name, names) if not path.exists())
-                probe.rename(kept)
+            edit = probe.read_bytes() if probe.is_file() else None
+        kept = self.keep(lesson, edit)
+        if kept:
+            with self._as_owner():
+                probe.unlink()
         self.open(lesson)
-        self._write(lesson, Progress())
+        self.forget(lesson)
         return kept
+
+    def keep(self, lesson: Lesson, edit: bytes | None) -> Path | None:
+        """Put an answer aside, unless it is what the lesson begins with; where it is kept."""
+        if edit is None or edit == lesson.start.encode():
+            return None
+        names = (f"{PROBE}.before-reset-{number}" for number in itertools.count(1))
+        with self._as_owner():
+            kept = next(
+                path for path in map(self.probe(lesson).with_name, names) if not path.exists()
+            )
+            kept.write_bytes(edit)
+        return kept
+
+    def forget(self, lesson: Lesson) -> None:
+        """How far they got."""
+        self._write(lesson, Progress())
 
     def source(self, lesson: Lesson) -> str:
         """The learner's answer.
@@ -122,13 +148,17 @@ class LessonFolder:
         n_passed, n_checks, n_steps = (n if isinstance(n, int) and n > 0 else 0 for n in numbers)
         hint = told.get("hint")
         known = hint is None or any(hint == each.id for each in lesson.hints)
-        return Progress(n_passed, n_checks, hint if known else "begin", min(n_steps, 3))
+        how = How(told["how"]) if told.get("how") in list(How) else How.LOADED
+        return Progress(n_passed, n_checks, hint if known else "begin", min(n_steps, 3), how)
 
-    def note(self, lesson: Lesson, result: Result) -> None:
+    def note(self, lesson: Lesson, result: LessonResult) -> None:
         """Remember what came of a check. The same hint goes on where it was."""
         before = self.progress(lesson)
         n_steps = before.n_steps if before.hint == result.hint else 0
-        self._write(lesson, Progress(result.n_passed, result.n_checks, result.hint, n_steps))
+        self._write(
+            lesson,
+            Progress(result.n_passed, result.n_checks, result.hint, n_steps, result.how),
+        )
 
     def next_hint(self, lesson: Lesson) -> tuple[int, str] | None:
         """(which step, its text): one more each time. None when everything passes."""
@@ -136,9 +166,7 @@ class LessonFolder:
         if progress.hint is None:
             return None
         step = min(progress.n_steps + 1, len(HINT_STEPS))
-        self._write(
-            lesson, Progress(progress.n_passed, progress.n_checks, progress.hint, n_steps=step)
-        )
+        self._write(lesson, replace(progress, n_steps=step))
         return step, lesson.hint(progress.hint).step(step)
 
     def _read(self) -> dict[str, Any]:
@@ -160,9 +188,9 @@ class LessonFolder:
     @contextlib.contextmanager
     def _as_owner(self) -> Iterator[None]:
         """With the rights of who owns the folder (the nearest that exists)."""
-        existing = next(path for path in (self.path, *self.path.parents) if path.exists())
-        owner = existing.stat()
         try:
+            existing = next(path for path in (self.path, *self.path.parents) if path.exists())
+            owner = existing.stat()
             if os.geteuid() != 0 or owner.st_uid == 0:
                 yield
                 return

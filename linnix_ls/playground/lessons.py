@@ -11,33 +11,21 @@ Not here: the learner's files and progress (`lesson_folder`), and what is printe
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import json
-import os
 import random
 import re
 import runpy
-import signal
-import sys
 import tempfile
-import time
 import tomllib
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from linnix_ls import invocation
-from linnix_ls.errors import LinnixError, UsageError
-from linnix_ls.playground import headers
-from linnix_ls.playground.base import Checked, Problem, Severity
-from linnix_ls.playground.c_source import CSource
-from linnix_ls.playground.checker import Request, try_out
-from linnix_ls.playground.diagnosis import diagnose
-from linnix_ls.playground.dialect import dialect_of
-from linnix_ls.playground.permission import Client, write_down
+from linnix_ls.errors import UsageError
+from linnix_ls.playground.base import Checked, Outcome
 
 PROBE = "probe.bpf.c"
 _TAKEN = "the kernel takes the probe"
@@ -49,6 +37,14 @@ _WORKLOAD_LIMIT_S = 30.0
 
 class NotLoaded(Exception):
     """The kernel, the compiler or policy does not take it."""
+
+
+class Stopped(Exception):
+    """It was loaded, and detached before the end. Args: why, in words."""
+
+
+class NotMeasured(Exception):
+    """This way of checking cannot tell. Args: what, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,49 +67,6 @@ class Hint:
         return text
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One thing that was checked. `hint`: the id of the one that helps if it failed."""
-
-    name: str
-    is_passed: bool
-    expected: str
-    seen: str
-    hint: str = "begin"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What came of a check.
-
-    Attributes:
-        outcomes: fewer than `n_checks` where what failed left nothing to compare.
-        problems: of the source, where it was not loaded.
-    """
-
-    outcomes: tuple[Outcome, ...]
-    problems: tuple[Problem, ...]
-    n_checks: int
-    took_s: float
-
-    @property
-    def n_passed(self) -> int:
-        return sum(outcome.is_passed for outcome in self.outcomes)
-
-    @property
-    def is_passed(self) -> bool:
-        return self.n_passed >= self.n_checks
-
-    @property
-    def hint(self) -> str | None:
-        """Of what failed first."""
-        return next((each.hint for each in self.outcomes if not each.is_passed), None)
-
-    @property
-    def summary(self) -> str:
-        return f"{self.n_passed} of {self.n_checks} checks pass"
-
-
 @dataclass(frozen=True)
 class Lesson:
     """One lesson.
@@ -121,6 +74,7 @@ class Lesson:
     Attributes:
         needs: what the kernel or machine must have, in words.
         is_for_reading: its exercise in README.md can be done without loading anything.
+        why_not_recorded: why recorded events are not enough for its check; None if they are.
         n_checks: how many things are checked of an answer that loads.
         wrong: known wrong answers, by the name of their file, and the hint that each must get.
     """
@@ -134,6 +88,7 @@ class Lesson:
     n_checks: int
     wrong: Mapping[str, str]
     is_for_reading: bool = False
+    why_not_recorded: str | None = None
 
     @property
     def name(self) -> str:
@@ -206,51 +161,21 @@ def _lesson(folder: Path) -> Lesson:
         n_checks=told["n_checks"],
         wrong=told["wrong"],
         is_for_reading=told.get("is_for_reading", False),
+        why_not_recorded=told.get("why_not_recorded"),
     )
 
 
 # --- checking an answer -----------------------------------------------------------------------
 
 
-async def check_answer(
-    lesson: Lesson, source: str, cache: Path, *, seed: int | None = None
-) -> Result:
-    """Load `source`, let the workload run, compare.
-
-    Raises:
-        LinnixError: nothing may be loaded here, or something this needs is missing.
-    """
-    began_s = time.monotonic()
-    outcomes: list[Outcome] = []
-    problems: tuple[Problem, ...] = ()
-    dice = random.Random(seed) if seed is not None else random.SystemRandom()  # noqa: S311
-    async with Attempt(lesson, source, cache, dice) as attempt:
-        try:
-            async with asyncio.timeout(CHECK_LIMIT_S):
-                outcomes += [outcome async for outcome in lesson.check(attempt)]
-            if attempt.is_loaded:
-                outcomes.insert(
-                    0, Outcome(_TAKEN, is_passed=True, expected="it loads", seen="it does")
-                )
-        except NotLoaded as error:
-            problems = (await attempt.checked()).problems
-            outcomes.append(_not_loaded(lesson, problems, str(error)))
-        except TimeoutError:
-            limit = f"within {CHECK_LIMIT_S:.0f} s"
-            outcomes.append(Outcome("the check ends", False, limit, "it was stopped"))
-    return Result(tuple(outcomes), problems, lesson.n_checks, time.monotonic() - began_s)
-
-
-def _not_loaded(lesson: Lesson, problems: Sequence[Problem], error: str) -> Outcome:
-    errors = [each for each in problems if each.severity is Severity.ERROR]
-    seen = f"line {errors[0].span.line}: {errors[0].message}" if errors else error
-    codes = [each.code for each in errors]
+def hint_at(lesson: Lesson, codes: Sequence[str]) -> str:
+    """The one for problems with these codes."""
     fitting = (
         hint.id
         for hint in lesson.hints
         if any(code.startswith(hint.on_problem) for code in codes if hint.on_problem)
     )
-    return Outcome(_TAKEN, False, "it loads", seen, next(fitting, "begin"))
+    return next(fitting, "begin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,31 +186,21 @@ class Event:
     fields: Mapping[str, Any]
 
 
-class Probe:
-    """A probe that runs."""
+class Probe(ABC):
+    """The learner's probe, and what it has seen until the last `read`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, result: asyncio.StreamReader) -> None:
-        self._process = process
-        self._result = result
+    def __init__(self) -> None:
         self._last: dict[str, Any] = {}
         self._events: list[Event] = []
 
-    async def answer(self) -> dict[str, Any]:
-        async with asyncio.timeout(_LOAD_LIMIT_S):
-            line = await self._result.readline()
-        if not line:
-            raise NotLoaded("the compiler did not survive this source")
-        told: dict[str, Any] = json.loads(line)
-        if "failed" in told:
-            raise NotLoaded(told["failed"])
-        return told
-
     async def read(self) -> None:
         """What it has seen until now; the other methods tell of it."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(b"\n")
-        self._last = (await self.answer())["reading"]
+        self._last = await self._reading()
         self._events += [Event(each["map"], each["fields"]) for each in self._last["events"]]
+
+    @abstractmethod
+    async def _reading(self) -> dict[str, Any]:
+        """The next one, with the events since the one before."""
 
     def has(self, name: str) -> bool:
         return name in self._last["kinds"]
@@ -317,7 +232,13 @@ class Probe:
 
     @property
     def run_time_ns(self) -> int:
-        """How long its programs ran, all together."""
+        """How long its programs ran, all together.
+
+        Raises:
+            NotMeasured: nobody has measured it.
+        """
+        if "run_time_ns" not in self._last:
+            raise NotMeasured("what the probe costs")
         return int(self._last["run_time_ns"])
 
 
@@ -325,53 +246,34 @@ def _is_numbers(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, int) for each in value)
 
 
-class Workload:
+class Workload(ABC):
     """A process of a lesson's workload.py, which waits for `go`."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+    @abstractmethod
+    def go(self) -> None: ...
 
-    def go(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(b"go\n")
-
+    @abstractmethod
     async def told(self) -> Any:
         """What it says of what it did; its next line."""
-        assert self._process.stdout is not None
-        async with asyncio.timeout(_WORKLOAD_LIMIT_S):
-            line = await self._process.stdout.readline()
-        if not line:
-            raise LinnixError("the lesson's own workload ended early; nothing was checked")
-        return json.loads(line)
 
     async def run(self) -> Any:
         self.go()
         return await self.told()
 
-    async def end(self) -> None:
-        """With all processes that it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        await self._process.wait()
 
-
-@dataclass
-class Attempt:
+class Attempt(ABC):
     """What a lesson's check works with. Leaving it ends all that it started."""
 
-    lesson: Lesson
-    source: str
-    cache: Path
-    dice: random.Random
-    is_loaded: bool = False
-    _things: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+    def __init__(self, lesson: Lesson, source: str, dice: random.Random) -> None:
+        self.lesson = lesson
+        self.source = source
+        self.dice = dice
+        self._things = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        require_permission(self.lesson.number)
         await self._things.__aenter__()
         return self
 
@@ -379,80 +281,25 @@ class Attempt:
         await self._things.aclose()
 
     @cached_property
-    def _headers(self) -> tuple[str, tuple[str, ...]]:
-        return headers.header_folders(self.cache)
-
-    @cached_property
     def scratch(self) -> Path:
         """A folder for the workload, gone afterwards."""
         return Path(self._things.enter_context(tempfile.TemporaryDirectory(prefix="linnix-")))
 
+    @abstractmethod
     async def start(self, *words: object) -> Workload:
         """A process of workload.py that waits, so that its pid is known before anything happens."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(self.lesson.folder / "workload.py")),
-            *map(str, words),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,
-            cwd="/",
-        )
-        workload = Workload(process)
-        self._things.push_async_callback(workload.end)
-        assert await workload.told() == "ready"
-        return workload
 
-    @contextlib.asynccontextmanager
-    async def probe(self, **defined: int) -> AsyncIterator[Probe]:
+    @abstractmethod
+    def probe(self, **defined: int) -> contextlib.AbstractAsyncContextManager[Probe]:
         """The learner's probe, running. `defined`: what its #defines are to be, by name.
 
         Raises:
             NotLoaded: it is not taken.
         """
-        read_fd, write_fd = os.pipe()
-        process = await asyncio.create_subprocess_exec(
-            *invocation.python("linnix_ls.playground.lesson_worker"),
-            *(str(write_fd), self._headers[0]),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            pass_fds=(write_fd,),
-            start_new_session=True,
-            cwd="/",
-            env=_environment(),
-        )
-        os.close(write_fd)
-        result = asyncio.StreamReader(limit=1 << 26)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(result), os.fdopen(read_fd, "rb")
-        )
-        try:
-            assert process.stdin is not None
-            asked = json.dumps({"source": with_defines(self.source, defined)})
-            process.stdin.write(asked.encode() + b"\n")
-            probe = Probe(process, result)
-            await probe.answer()
-            us = Client(os.getpid(), os.geteuid(), os.getegid(), frozenset(os.getgroups()))
-            write_down(us, f"lesson {self.lesson.number}", self.source, "loaded")
-            self.is_loaded = True
-            yield probe
-        finally:
-            transport.close()
-            if process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
 
+    @abstractmethod
     async def checked(self) -> Checked:
         """What is wrong with the source, as the editor tells it, and which programs load."""
-        tree, include = self._headers
-        request = Request(
-            dialect_of(self.source), PROBE, self.source, tree, include, self._contexts
-        )
-        return diagnose(request, await try_out(request))
-
-    @property
-    def _contexts(self) -> dict[str, str]:
-        return CSource(self.source).contexts
 
 
 def with_defines(source: str, defined: Mapping[str, int]) -> str:
@@ -467,19 +314,3 @@ def with_defines(source: str, defined: Mapping[str, int]) -> str:
         if not n_replaced:
             raise NotLoaded(f"the line `#define {name} 0` is gone; the check needs it")
     return source
-
-
-def require_permission(number: int | Literal["N"] = "N") -> None:
-    """Raises:
-    LinnixError: this process may load nothing; with the command that may.
-    """
-    if os.geteuid() != 0:
-        raise LinnixError(
-            "to check a lesson, its probe is loaded into the kernel, which only root may here",
-            fix=invocation.as_root("playground", "check", str(number)),
-        )
-
-
-def _environment() -> dict[str, str]:
-    package_root = str(Path(__file__).resolve().parents[2])
-    return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C", "PYTHONPATH": package_root}

@@ -160,12 +160,14 @@ class ProbeLoader:
                 probe.trial = asyncio.create_task(self._try(probe, before, trial_s))
         return probe.handle()
 
-    async def read(self, probe_id: str, since_event: int = 0) -> ProbeReading:
+    async def read(
+        self, probe_id: str, since_event: int = 0, *, is_whole: bool = False
+    ) -> ProbeReading:
         """See the protocol."""
         probe = self._find(probe_id)
         if probe.problem is None:
             with contextlib.suppress(PlaygroundError):  # it has ended meanwhile, and said why
-                probe.last = await probe.worker.order("read")
+                probe.last = await probe.worker.order("read_whole" if is_whole else "read")
         return probe.reading(since_event)
 
     async def unload(self, probe_id: str) -> None:

@@ -20,22 +20,25 @@ from linnix_ls.playground.compiled import (
 from linnix_ls.playground.plain import read, total
 
 MAX_ENTRIES = 200
+MAX_WHOLE_ENTRIES = 20_000
 MAX_COUNTED = 100_000
 MAX_TEXT_BYTES = 1 << 18  # of one map's entries
+MAX_WHOLE_TEXT_BYTES = 1 << 22
 _ARRAYS = frozenset({2, 6})
 _WITHOUT_VALUES = frozenset({3, PERF_BUFFER, 8, 12, 13, 22, 23, RING_BUFFER, 29, 30})
 
 
-def read_map(each: ProbeMap, n_cpus: int) -> dict[str, Any]:
+def read_map(each: ProbeMap, n_cpus: int, max_entries: int = MAX_ENTRIES) -> dict[str, Any]:
     """As `base.MapReading`. A map that changes meanwhile may show a key twice or not at all."""
     entries: list[tuple[Any, Any]] = []
     per_cpu: list[list[Any]] = []
     n_entries = n_bytes = 0
+    max_bytes = MAX_TEXT_BYTES if max_entries <= MAX_ENTRIES else MAX_WHOLE_TEXT_BYTES
     if each.type not in _WITHOUT_VALUES:
         limit = min(each.size.max_entries, MAX_COUNTED)
         for key in islice(bpf_syscall.keys(each.fd, each.size.key_size), limit):
             n_entries += 1
-            if len(entries) < MAX_ENTRIES and n_bytes < MAX_TEXT_BYTES:
+            if len(entries) < max_entries and n_bytes < max_bytes:
                 values = _values(each, key, n_cpus)
                 if values:
                     entry = (_key(each, key), total(values))

@@ -5,9 +5,9 @@
 It compiles the source, loads all its programs or none, attaches them, reads their maps and
 records, and ends when they cost too much, when their time is over, or when who wanted them is
 gone; then the kernel detaches what it held. The request is the first JSON line on stdin, orders
-are the others: ``{"id": 1, "name": "let_through"|"read"|"stop"}``. Answers and news leave as JSON
-lines on CHANNEL_FD, the file descriptors of maps through the socket FDS_FD. What this process may
-do is in `sandbox`; it is confined before it sees any source.
+are the others: ``{"id": 1, "name": "let_through"|"read"|"read_whole"|"stop"}``. Answers and news
+leave as JSON lines on CHANNEL_FD, the file descriptors of maps through the socket FDS_FD. What
+this process may do is in `sandbox`; it is confined before it sees any source.
 
 Until `let_through` the programs are attached, and silent (`gate`). Imported only by its own
 process, and for the constants by `loader`.
@@ -47,7 +47,7 @@ from linnix_ls.playground.compiled import (
 )
 from linnix_ls.playground.dialect import Dialect
 from linnix_ls.playground.gate import MAX_PLACES, Gate, has_callbacks, with_maps
-from linnix_ls.playground.map_reader import read_map
+from linnix_ls.playground.map_reader import MAX_ENTRIES, MAX_WHOLE_ENTRIES, read_map
 from linnix_ls.playground.plain import read
 from linnix_ls.tracer.bcc_worker import import_bcc
 
@@ -223,11 +223,11 @@ class _Probe:
             )
         return found
 
-    def reading(self) -> dict[str, Any]:
-        """All but the events."""
+    def reading(self, max_entries: int = MAX_ENTRIES) -> dict[str, Any]:
+        """All but the events. `max_entries`: of each map."""
         return {
             "programs": self.programs(),
-            "maps": [read_map(each, self._n_cpus) for each in self.maps],
+            "maps": [read_map(each, self._n_cpus, max_entries) for each in self.maps],
             "cpu_share": self.cost(over_s=1.0),
             "age_s": time.monotonic() - self._began_s,
         }
@@ -380,9 +380,10 @@ def _serve(probe: _Probe, orders: _Orders, channel: _Channel, ends_s: float) -> 
         result: Any = None
         if order["name"] == "let_through":
             probe.let_through()
-        elif order["name"] == "read":
+        elif order["name"] in ("read", "read_whole"):
             pass_on()
-            result = probe.reading()
+            is_whole = order["name"] == "read_whole"
+            result = probe.reading(MAX_WHOLE_ENTRIES if is_whole else MAX_ENTRIES)
         elif order["name"] == "stop":
             probe.detach()
             pass_on()

@@ -46,7 +46,9 @@ class Runner(Protocol):
 
     async def replace(self, probe_id: str, source: str, *, trial_s: float) -> ProbeHandle: ...
 
-    async def read(self, probe_id: str, since_event: int) -> ProbeReading: ...
+    async def read(
+        self, probe_id: str, since_event: int, *, is_whole: bool = False
+    ) -> ProbeReading: ...
 
     async def unload(self, probe_id: str) -> None: ...
 
@@ -171,8 +173,10 @@ class ClientPlayground:
         self._require_permission(probe_id, source)
         return await self._running().replace(probe_id, source, trial_s=trial_s)
 
-    async def read(self, probe_id: str, since_event: int) -> ProbeReading:
-        return await self._running().read(probe_id, since_event)
+    async def read(
+        self, probe_id: str, since_event: int, *, is_whole: bool = False
+    ) -> ProbeReading:
+        return await self._running().read(probe_id, since_event, is_whole=is_whole)
 
     async def unload(self, probe_id: str) -> None:
         await self._running().unload(probe_id)
@@ -221,7 +225,9 @@ class LocalPlayground:
     async def replace(self, probe_id: str, source: str, *, trial_s: float) -> ProbeHandle:
         raise self._no_agent()
 
-    async def read(self, probe_id: str, since_event: int) -> ProbeReading:
+    async def read(
+        self, probe_id: str, since_event: int, *, is_whole: bool = False
+    ) -> ProbeReading:
         raise self._no_agent()
 
     async def unload(self, probe_id: str) -> None:

@@ -220,6 +220,13 @@ def write_header(cache: Path, told: bytes | None = None) -> tuple[Path, list[str
     return path, bcc, libbpf
 
 
+def is_anothers(path: Path) -> bool:
+    """Whether there is a ``.clangd`` that we have not written."""
+    return os.path.lexists(path) and not (read_source(str(path)) or b"").startswith(
+        CLANGD_MARK.encode()
+    )
+
+
 def configure(folder: Path, cache: Path, told: bytes | None = None) -> Path:
     """Write a ``.clangd`` into a folder, for the probes in it and below; again when there is a
     probe of the other dialect, or another kernel. Returns its path.
@@ -230,7 +237,7 @@ def configure(folder: Path, cache: Path, told: bytes | None = None) -> Path:
         OSError: it cannot be written.
     """
     path = folder / ".clangd"
-    if path.exists() and not (read_source(str(path)) or b"").startswith(CLANGD_MARK.encode()):
+    if is_anothers(path):
         raise PlaygroundError(
             f"{path} is there and was not made by linnix-ls",
             fix="move it away, and merge it into the new one",

@@ -176,6 +176,15 @@ class Document(_Model):
 
 
 @dataclass(frozen=True, slots=True)
+class Busy:
+    """A process that kept a CPU for long, of which nothing was proved."""
+
+    comm: str
+    pid: int
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunFacts:
     """The run as a whole.
 
@@ -183,6 +192,7 @@ class RunFacts:
         exit_code: 128+n after signal n; None when it is not known (a replay).
         started_at: by the wall clock, with a time zone.
         started_ns: ktime of CMD's start, from which all times in the document count.
+        busy: where nothing was found, and somebody could wonder about this one.
     """
 
     command: tuple[str, ...]
@@ -191,6 +201,7 @@ class RunFacts:
     started_at: datetime
     started_ns: int
     duration_s: float
+    busy: Busy | None = None
 
 
 def build(facts: RunFacts, status: FeedStatus, findings: Iterable[Finding]) -> Document:

@@ -95,11 +95,18 @@ def summary(facts: RunFacts, status: FeedStatus, findings: Sequence[Finding]) ->
     """What was found, a line each, and how well we saw. Ends with a newline."""
     if status.tracer is None:
         return notice(f"nothing was watched · {facts.duration_s:.1f} s")
-    counted = _counted(len(findings), "finding", "findings") if findings else "no runaways"
+    busy = None if findings else facts.busy
+    nothing = "nothing proved" if busy else "no runaways"
+    counted = _counted(len(findings), "finding", "findings") if findings else nothing
     text = Text("\n" if findings else "")
     text.append("linnix", "bold")
     text.append(": ")
-    text.append(counted, _gravest_style(findings) if findings else "green")
+    text.append(counted, _gravest_style(findings) if findings else "" if busy else "green")
+    if busy:
+        text.append(
+            f" · {visible(busy.comm)} (pid {busy.pid}) kept a CPU for {busy.cpu_s:.0f} s,"
+            " at work as far as could be seen"
+        )
     text.append(f" · {_counted(status.n_processes, 'process', 'processes')} watched")
     text.append(f" · {_counted(status.n_received, 'event', 'events')}, ")
     text.append(f"{status.n_lost} lost", "bold yellow" if status.n_lost else "")

@@ -38,6 +38,7 @@ class ToldFeed:
         self.stopped = []
         self.is_recording = False
         self.is_closed = False
+        self.detail = None
 
     async def open(self, settings, *, on_progress):
         on_progress("pretending")
@@ -80,6 +81,9 @@ class ToldFeed:
             raise AgentError(self.refusal)
         self.watched.append((pid, label, is_run, is_root_judged))
         return RUN
+
+    async def run(self, key, since=None):
+        return self.detail if since is None else None
 
     async def process_tree(self):
         return self._processes

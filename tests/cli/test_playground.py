@@ -1,12 +1,15 @@
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from linnix_ls.cli.main import main
+from linnix_ls.playground.base import CLANGD_MARK
 from linnix_ls.playground.lessons import all_lessons, lesson
 
 
@@ -114,7 +117,7 @@ def test_a_link_to_what_the_user_may_not_read_is_not_followed_as_root(capfd, tmp
 
 @pytest.mark.e2e
 @pytest.mark.ebpf
-def test_without_root_the_exact_command_is_told(tmp_path):
+def test_without_root_recorded_events_are_used_and_the_command_for_more_is_told(tmp_path):
     tmp_path.chmod(0o777)
     for path in tmp_path.parents[:2]:
         os.chmod(path, 0o755)
@@ -129,14 +132,20 @@ def test_without_root_the_exact_command_is_told(tmp_path):
         "text": True,
     }
     subprocess.run([*words, "open", "1", "--folder", str(folder)], **options, check=False)
-    refused = subprocess.run(
+    checked = subprocess.run(
         [*words, "check", "1", "--folder", str(folder)], **options, check=False
     )
-    assert refused.returncode == 1
-    assert f"playground check 1 --folder {folder}" in refused.stderr
-    assert "fix: sudo /" in refused.stderr
+    assert checked.returncode == 1
+    assert "0 of 3 checks pass, on recorded events" in checked.stdout
+    assert f"playground check 1 --folder {folder}" in checked.stdout
+    assert "All of it: sudo /" in checked.stdout
+    (folder / "01-count-execs/probe.bpf.c").write_text(lesson(1).solution)
+    again = [*words, "check", "1", "--folder", str(folder), "--json"]
+    passed = json.loads(subprocess.run(again, **options, check=False).stdout)
+    assert (passed["how"], passed["is_passed"]) == ("recorded", True)
     listed = subprocess.run([*words, "--folder", str(folder)], **options, check=False).stdout
-    assert "made for reading: 5" in listed
+    assert "your probe for 1, 2, 3, 4, 6, 8, 9, 12 runs on recorded events" in listed
+    assert "  5: only a kernel's verifier" in listed
 
 
 def test_explain_says_line_by_line_what_a_probe_does(capfd, tmp_path):
@@ -151,3 +160,48 @@ def test_explain_says_line_by_line_what_a_probe_does(capfd, tmp_path):
 
 def test_explain_needs_a_source(capfd, tmp_path):
     assert "no source" in said(capfd, "explain", str(tmp_path), status=2).err
+
+
+@pytest.mark.ebpf
+class TestClangd:
+    def test_a_folder_of_ones_own_gets_a_configuration(self, capfd, tmp_path):
+        (tmp_path / "a.bpf.c").write_text(lesson(1).solution)
+        assert told(capfd, "clangd", str(tmp_path))["written"] == str(tmp_path / ".clangd")
+        assert (tmp_path / ".clangd").read_text().startswith(CLANGD_MARK)
+        said(capfd, "clangd", str(tmp_path))  # and again, unasked
+
+    def test_one_of_the_users_is_not_touched_unasked(self, capfd, tmp_path):
+        own = tmp_path / ".clangd"
+        own.write_text("CompileFlags: {Add: [-Wall]}\n")
+        done = subprocess.run(
+            [sys.executable, "-m", "linnix_ls.cli.main", "playground", "clangd", str(tmp_path)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert "nothing was done" in done.stderr
+        assert own.read_text() == "CompileFlags: {Add: [-Wall]}\n"
+        kept = told(capfd, "clangd", str(tmp_path), "--yes")["kept"]
+        assert Path(kept).read_text() == "CompileFlags: {Add: [-Wall]}\n"
+        assert own.read_text().startswith(CLANGD_MARK)
+
+    def test_a_folder_that_is_not_there_is_named(self, capfd, tmp_path):
+        assert str(tmp_path / "none") in said(capfd, "clangd", str(tmp_path / "none"), status=2).err
+
+    @pytest.mark.e2e
+    def test_clangd_then_has_nothing_to_say_of_a_correct_lesson(self, capfd, tmp_path):
+        program = shutil.which("clangd") or shutil.which("clangd-14")
+        assert program, "apt-get install clangd-14"
+        probe = tmp_path / "probe.bpf.c"
+        probe.write_text(lesson(4).solution)
+        said(capfd, "clangd", str(tmp_path))
+        done = subprocess.run(
+            [program, f"--check={probe}", "--check-lines=1-1"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+        )
+        assert "All checks completed, 0 errors" in done.stderr, done.stderr[-2000:]

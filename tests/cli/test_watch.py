@@ -10,9 +10,12 @@ from linnix_ls.cli.screen import Screen
 from linnix_ls.cli.watch import RunWatch
 from linnix_ls.core.events import Exited, Watched
 from linnix_ls.core.findings import Kind, Severity
+from linnix_ls.core.history import RunDetail, Span
+from linnix_ls.core.ids import NS_PER_S, ProcessKey
 from linnix_ls.core.policy import Policy
 from linnix_ls.errors import TracerUnavailable
 from linnix_ls.feed.base import FeedState, FeedStatus, ProcessView, StatusChanged
+from linnix_ls.report.document import Busy
 from linnix_ls.tracer.trace_file import read_trace
 from tests.cli.feed import RUN, ToldFeed
 from tests.report.samples import PUMP, SPIN, a_spin
@@ -316,3 +319,39 @@ class TestRecording:
             await watch.end(0)
             await watch.close()
             assert "linnix: the recording broke off: " in screen()
+
+
+@pytest.mark.parametrize(
+    ("began_s", "cpu_s", "found", "busy"),
+    [
+        (1.0, 48.0, False, Busy("python3", 4412, 48.0)),
+        (1.0, 29.0, False, None),  # not for long
+        (-200.0, 48.0, False, None),  # now and then
+        (1.0, 48.0, True, None),  # there is a finding, which says more
+    ],
+)
+async def test_a_process_that_kept_a_cpu_is_named_where_nothing_was_proved(
+    began_s, cpu_s, found, busy
+):
+    feed = ToldFeed()
+    span = Span(
+        ProcessKey(4412, 1), RUN, "python3", ("python3",), began_s, None, None, None, cpu_s, 0, ()
+    )
+    feed.detail = RunDetail(1, True, True, None, (span,), 0, None)
+    async with a_watch(feed) as (watch, _):
+        watch._started_ns -= 52 * NS_PER_S
+        if found:
+            feed.raises(a_spin())
+        feed.ends_run()
+        await watch.end(0)
+        facts, _, _ = await watch.result()
+        assert facts.busy == busy
+
+
+async def test_a_feed_that_remembers_no_runs_is_no_trouble():
+    feed = ToldFeed()
+    async with a_watch(feed) as (watch, _):
+        watch._started_ns -= 52 * NS_PER_S
+        feed.ends_run()
+        await watch.end(0)
+        assert (await watch.result())[0].busy is None

@@ -86,9 +86,11 @@ def shape(value):
 @pytest.mark.asyncio
 async def test_every_method_and_command_has_a_section_and_no_other_has():
     nothing = io.BytesIO()
-    manager = build_server(None, Connection(nothing, nothing)).protocol.fm
+    connection = Connection(nothing, nothing)
+    manager = build_server(None, connection, load_desk=lambda: None).protocol.fm
     methods = {method for method in manager.features if method.startswith(ext.PREFIX)}
     methods |= {ext.DID_CHANGE_STATUS, ext.DID_CHANGE_FINDINGS, ext.NOTE_PROGRESS}
+    methods.add(ext.DID_CHANGE_LESSON)
     assert set(SECTIONS) == methods | set(manager.commands)
     named = {value for name, value in vars(ext).items() if str(value).startswith(ext.PREFIX)}
     assert named - {ext.PREFIX} == methods

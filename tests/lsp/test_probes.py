@@ -119,6 +119,17 @@ class TestShowing:
             assert diagnostic["message"] == "a\\x1b[31m\\u202e\\ud800\\nb"
             assert diagnostic["range"]["start"]["line"] == 0
 
+    @pytest.mark.parametrize(("choice", "n_shown"), [("on", 1), ("off", 2)])
+    async def test_what_clangd_says_is_not_said_twice(self, choice, n_shown):
+        of_c = Problem(Span(1), Severity.ERROR, "clang", "expected ';'", is_of_c=True)
+        others = Problem(Span(1), Severity.ERROR, "clang", "BPF has no signed division")
+        checker = ToldChecker(a=of_c, b=others)
+        async with an_editor(checker) as client:
+            options = {"playground": {"clangd": choice}}
+            await client.initialize(initializationOptions=options)
+            client.open(URI, "ab")
+            assert others.message in [each["message"] for each in await shown(client, n_shown)]
+
     async def test_only_probes_are_checked(self):
         checker = ToldChecker()
         async with an_editor(checker) as client:

@@ -449,6 +449,18 @@ class TestHover:
             assert hover["range"] == the_range(1, 4, 24)
             assert await the_hover(client, pump, 0) is None
 
+    async def test_is_there_on_all_guilty_lines_though_the_first_is_underlined(self, pump):
+        async with a_client() as client:
+            await client.initialize()
+            finding = a_finding(pump)
+            place = replace(finding.location, end_line=finding.location.line + 1)
+            client.feed.raises(replace(finding, location=place))
+            [diagnostic] = (await client.told(PUBLISH))["diagnostics"]
+            assert diagnostic["range"] == the_range(1, 4, 24)
+            assert await the_hover(client, pump, 2)
+            assert await actions_at(client, pump, 2)
+            assert await the_hover(client, pump, 3) is None
+
     @pytest.mark.parametrize("is_shown", [True, False])
     async def test_leaves_out_what_the_client_says_beside_it(self, pump, is_shown):
         capabilities = {**CAPABILITIES, "experimental": {"linnix": {"message_in_hover": is_shown}}}

@@ -1,10 +1,12 @@
 import json
+import re
 
 import pytest
 
 from linnix_ls.errors import UsageError
+from linnix_ls.playground.base import How, LessonResult, Outcome
 from linnix_ls.playground.lesson_folder import LessonFolder, Progress
-from linnix_ls.playground.lessons import Outcome, Result, lesson
+from linnix_ls.playground.lessons import lesson
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def first():
 
 
 def failed(hint):
-    return Result((Outcome("a", False, "1", "2", hint),), (), 1, 0.1)
+    return LessonResult((Outcome("a", False, "1", "2", hint),), (), 1, 0.1)
 
 
 def test_an_opened_lesson_begins_as_it_is_shipped(folder, first):
@@ -60,7 +62,7 @@ def test_hints_come_one_step_at_a_time_and_begin_anew_with_another_mistake(folde
 
 
 def test_who_has_passed_gets_no_hint(folder, first):
-    folder.note(first, Result((Outcome("a", True, "1", "1"),), (), 1, 0.1))
+    folder.note(first, LessonResult((Outcome("a", True, "1", "1"),), (), 1, 0.1))
     assert folder.next_hint(first) is None
     assert folder.progress(first).is_passed
 
@@ -82,3 +84,25 @@ def test_progress_is_for_programs_too(folder, first):
     folder.note(first, failed("one-row"))
     told = json.loads((folder.path / "progress.json").read_text())
     assert told["01-count-execs"]["hint"] == "one-row"
+
+
+def test_what_only_compiles_has_not_passed(folder, first):
+    outcome = Outcome("it compiles", True, "it does", "it does")
+    folder.note(first, LessonResult((outcome,), (), 1, 0.1, How.COMPILED))
+    progress = folder.progress(first)
+    assert (progress.is_passed, progress.summary) == (False, "1 of 1 checks pass, compiled only")
+    assert folder.next_hint(first)
+
+
+def test_it_is_remembered_that_events_were_recorded(folder, first):
+    outcome = Outcome("a", True, "1", "1")
+    folder.note(first, LessonResult((outcome,), (), 1, 0.1, How.RECORDED))
+    progress = folder.progress(first)
+    assert (progress.is_passed, progress.how) == (True, How.RECORDED)
+
+
+def test_a_lesson_about_the_verifier_comes_with_what_one_said(folder):
+    fifth = lesson(5)
+    log = next(path for path in folder.open(fifth) if path.name == "verifier.log").read_text()
+    assert all(name in log for name in re.findall(r"sys_enter_\w+", fifth.start))
+    assert not re.search(r"0xffff8[0-9a-f]{11}\b", log), "addresses of a kernel"

@@ -9,7 +9,8 @@ import os
 import pytest
 
 from linnix_ls.config import cache_dir
-from linnix_ls.playground.lessons import HINT_STEPS, all_lessons, check_answer
+from linnix_ls.playground.lessons import HINT_STEPS, all_lessons
+from linnix_ls.playground.running_lessons import check_answer
 
 N_AT_ONCE = 2 * (os.cpu_count() or 1)
 LESSONS = all_lessons()

@@ -8,6 +8,7 @@ from linnix_ls.core.findings import Edit, Note, Patch, Severity
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.feed.base import FeedState, FeedStatus
 from linnix_ls.report import text
+from linnix_ls.report.document import Busy
 from tests.report.samples import FACTS, PUMP_SOURCE, PYTEST, SPIN, STARTED_NS, STATUS, a_spin, at
 
 
@@ -184,6 +185,14 @@ class TestSummary:
         self.check(
             "linnix: no runaways · 88 processes watched · 5123 events, 0 lost · tracer bcc "
             "· 9.8 s\n"
+        )
+
+    def test_does_not_claim_more_than_was_seen_of_a_process_that_kept_a_cpu(self):
+        facts = replace(FACTS, busy=Busy("python\x1b3", 4412, 48.3))
+        self.check(
+            "linnix: nothing proved · python\\x1b3 (pid 4412) kept a CPU for 48 s, at work as far"
+            " as could be seen · 88 processes watched · 5123 events, 0 lost · tracer bcc · 9.8 s\n",
+            facts=facts,
         )
 
     def test_names_each_finding_with_its_place(self):
