@@ -1,6 +1,7 @@
 """Probes are exchanged while processes start and end: nothing is lost, nothing told twice."""
 
 import asyncio
+import subprocess
 import sys
 from collections import Counter
 
@@ -33,6 +34,15 @@ async def witness():
     await witness.start()
     yield witness
     await witness.tracer.stop()
+
+
+async def test_to_watch_nothing_of_the_playground_is_imported():
+    names = "import sys, linnix_ls.tracer.bcc_worker; print(*sys.modules)"
+    shown = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", names], capture_output=True, text=True, check=True
+    )
+    assert "linnix_ls.tracer.wire" in shown.stdout
+    assert "linnix_ls.playground" not in shown.stdout
 
 
 async def test_forks_execs_and_exits_are_told_once_across_exchanges_and_back(witness):
