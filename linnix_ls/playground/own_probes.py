@@ -127,6 +127,8 @@ class OwnProbesHost:
             self._require_turn(asker.client)
             edited = _edited(files)
             if edited == (self._edit.files if self._edit else {}):
+                # Of one process the newest connection is the one that keeps them.
+                self._edit = _Edit(edited, asker) if edited else None
                 return
             source = probe_source(edited)
             try:
