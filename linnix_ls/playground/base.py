@@ -275,6 +275,7 @@ class ProbeReading:
         problem: why it runs no more, in words; None while it does.
         note: what was done about it without being asked, such as going back to the last good
             source, and why.
+        n_events: records since the probe began, over all generations.
     """
 
     programs: tuple[ProgramReading, ...]
@@ -286,6 +287,26 @@ class ProbeReading:
     ttl_s: float
     problem: str | None = None
     generation: int = 1
+    note: str | None = None
+    n_events: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OwnProbes:
+    """The probes that the product itself runs on, as the agent runs them.
+
+    Attributes:
+        generation: 1 for the shipped ones as they were at the start, and one more with each
+            exchange, also back.
+        files: name -> text, of those that are not as shipped; the text is empty for who may not
+            see it. Empty: all is as shipped.
+        uid: whose edits they are; None when all is as shipped.
+        note: what was done without being asked (taken back, and why; the owner has gone).
+    """
+
+    generation: int
+    files: dict[str, str]
+    uid: int | None = None
     note: str | None = None
 
 
@@ -310,6 +331,21 @@ class Playground(Protocol):
     async def read(self, probe_id: str, since_event: int) -> ProbeReading: ...
 
     async def unload(self, probe_id: str) -> None: ...
+
+    async def own(self) -> OwnProbes: ...
+
+    async def replace_own(self, files: dict[str, str], *, trial_s: float) -> OwnProbes:
+        """Exchange the product's own probes while they run. Files that are not named are taken as
+        shipped; ``{}``: all are. If the new ones cannot run the old ones go on, and this raises;
+        if they fail within `trial_s` (the process died, the cost is too high, or they are silent
+        where the old generation, which stays attached for that long, saw events), the old ones
+        speak again, and the note of `own` says why. Edits end with the connection."""
+        ...
+
+    async def read_own(self) -> ProbeReading:
+        """How they do. Maps and events only for who may load probes: they tell of everybody's
+        processes."""
+        ...
 
     async def knowledge(self) -> str:
         """What only root can read of this machine and authoring help wants: JSON."""
