@@ -425,7 +425,7 @@ class Workbench(Protocol):
     def places(self, text: str) -> Places: ...
 
     def part(self, path: str) -> str | None:
-        """Which part of the product's own probes that file is, the shipped one or a copy."""
+        """Which part of the product's own probes that file is; None for a probe by itself."""
         ...
 
     def is_shipped(self, path: str) -> bool:

@@ -39,9 +39,7 @@ class OwnParts:
         shipped: the installed folder.
     """
 
-    def __init__(
-        self, text_of: Callable[[str], str | None], shipped: Path | None = None
-    ) -> None:
+    def __init__(self, text_of: Callable[[str], str | None], shipped: Path | None = None) -> None:
         self._text_of = text_of
         self._shipped = shipped or bpf_dir()
         self._folder: Path | None = None
@@ -55,12 +53,10 @@ class OwnParts:
         self._folder = Path(folder).expanduser() if folder else None
 
     def part(self, path: str) -> str | None:
-        """Which part a file is: in the folder of copies, in one like it, or the installed one."""
+        """Which part a file is: one that lies together with all the others."""
         where = Path(path)
-        if where.name not in PARTS:
-            return None
-        is_copy = where.parent == self.folder or (where.parent / _BASE / where.name).is_file()
-        return where.name if is_copy or self.is_shipped(path) else None
+        is_one = where.name in PARTS and all((where.parent / name).is_file() for name in PARTS)
+        return where.name if is_one else None
 
     def is_shipped(self, path: str) -> bool:
         """Whether it is an installed part itself."""
@@ -122,11 +118,13 @@ class OwnParts:
             return None
         shipped = str(self._shipped / name)
         before, after = (self._base(path), shipped) if against_base else (shipped, path)
-        texts = [_read(Path(before)) or "", self._text_of(after) or ""]
-        lines = [_unix(text).splitlines(keepends=True) for text in texts]
+        if not os.path.isfile(before):
+            return None
+        old = (_read(Path(before)) or "").splitlines(keepends=True)
+        new = _unix(self._text_of(after) or "").splitlines(keepends=True)
         title = f"{name} as it was copied" if against_base else f"{name} as shipped"
         other = f"{name} as shipped" if against_base else f"{name} as edited"
-        return PartDiff(before, after, "".join(difflib.unified_diff(*lines, title, other)))
+        return PartDiff(before, after, "".join(difflib.unified_diff(old, new, title, other)))
 
     def rebase(self, path: str) -> None:
         """See `base.Workbench`."""

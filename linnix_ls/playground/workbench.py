@@ -19,9 +19,7 @@ class LocalWorkbench(OwnParts):
     def require_load(self) -> None:
         """See `base.Workbench`."""
         groups = frozenset(os.getgroups())
-        permission.require_load(
-            permission.Client(os.getpid(), os.geteuid(), os.getegid(), groups)
-        )
+        permission.require_load(permission.Client(os.getpid(), os.geteuid(), os.getegid(), groups))
 
     def places(self, text: str) -> Places:
         """See `base.Workbench`."""
