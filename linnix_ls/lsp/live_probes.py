@@ -453,6 +453,8 @@ class LiveProbes:
             found = [probe_lenses.lens(1, title, probe_lenses.WHY, [named])]
         elif probe and probe.generation is not None:
             self._look_at(probe)
+            if probe.figures.reading is None:
+                await self._read(probe)
             found = self._running_lenses(workbench, uri, text, probe)
         else:
             found = [probe_lenses.lens(1, "▷ Run", probe_lenses.RUN, [named])]
@@ -541,7 +543,7 @@ class LiveProbes:
             except PlaygroundError as error:
                 return self._refused(probe, error)
             probe.agent_id, probe.generation = handle.id, handle.generation
-            return self._runs(probe, text)
+            return await self._runs(probe, text)
 
     async def _run_own(self, uri: str | None, files: dict[str, str]) -> RunOutcome:
         probe = self._own
@@ -553,13 +555,14 @@ class LiveProbes:
                 return self._refused(probe, error)
             probe.uri, self._is_own_ours, self._own_now = uri, True, now
             probe.generation = now.generation
-            return self._runs(probe, files)
+            return await self._runs(probe, files)
 
-    def _runs(self, probe: Probe[SourceT], source: SourceT) -> RunOutcome:
+    async def _runs(self, probe: Probe[SourceT], source: SourceT) -> RunOutcome:
         probe.problem = probe.note = None
         probe.refused, probe.n_failures = "", 0
         if not probe.sources or probe.sources[-1] != source:
             probe.sources.append(source)
+        await self._read(probe)  # which programs it has: lenses that come later push the text
         self._look_at(probe)
         self._tell()
         message = f"{probe.name}: generation {probe.generation} runs"
