@@ -503,6 +503,18 @@ class LiveProbes:
             found.append(probe_lenses.lens(1, title, probe_lenses.DIFF, [argument]))
         return found
 
+    async def code_actions(self, uri: str) -> list[types.CodeAction]:
+        """What the lenses do, for a client that has none."""
+        return [
+            types.CodeAction(
+                title=each.command.title.removeprefix("▷ "),
+                kind=types.CodeActionKind.QuickFix,
+                command=each.command,
+            )
+            for each in await self.code_lenses(uri)
+            if each.command and each.range.start.line == 0
+        ]
+
     async def inlay_hints(self, uri: str, where: types.Range) -> list[types.InlayHint]:
         """Of a document that is open, in these lines."""
         path, text = self._open.get(uri), self._text_of(uri)

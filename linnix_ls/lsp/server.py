@@ -349,6 +349,9 @@ class LinnixServer(LanguageServer):
         actions: list[types.CodeAction] = []
         if self._probes:
             actions += self._probes.code_actions(params.text_document.uri, params.range)
+        has_lenses = get_capability(self.client_capabilities, "text_document.code_lens")
+        if self._live and not has_lenses:
+            actions += await self._live.code_actions(params.text_document.uri)
         for each in self.presenter.at(
             params.text_document.uri, params.range.start.line, params.range.end.line
         ):

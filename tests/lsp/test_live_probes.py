@@ -341,6 +341,38 @@ class TestLooking:
             assert first["command"]["arguments"] == [{"id": "p1"}]
 
 
+class TestWithoutLenses:
+    async def actions(self, editor):
+        start = {"line": 3, "character": 0}
+        return await editor.client.request(
+            "textDocument/codeAction",
+            {
+                "textDocument": {"uri": editor.uri},
+                "range": {"start": start, "end": start},
+                "context": {"diagnostics": []},
+            },
+        )
+
+    async def test_code_actions_do_what_lenses_would(self):
+        async with an_editor(PROBE) as editor:
+            [action] = await self.actions(editor)
+            assert action["title"] == "Run"
+            await editor.client.request("workspace/executeCommand", action["command"])
+            assert [each["title"] for each in await self.actions(editor)][1:] == [
+                "Reload",
+                "Detach",
+                "Roll back",
+            ]
+
+    async def test_a_client_that_has_them_is_not_offered_both(self):
+        capabilities = {
+            **REFRESHING,
+            "textDocument": {**CAPABILITIES["textDocument"], "codeLens": {}},
+        }
+        async with an_editor(PROBE, capabilities=capabilities) as editor:
+            assert await self.actions(editor) == []
+
+
 class TestPanels:
     async def test_are_told_what_the_documentation_says(self):
         async with an_editor(PROBE) as editor:
