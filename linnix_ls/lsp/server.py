@@ -40,7 +40,8 @@ from linnix_ls.lsp.diagnostics import severity_in_history, shown_severity
 from linnix_ls.lsp.documents import Documents, uri_of_path
 from linnix_ls.lsp.explaining import Explaining, OpenNotes, open_no_notes
 from linnix_ls.lsp.fixing import RULES, TRY_FIX, Fixing, LoadFixer, as_diff
-from linnix_ls.lsp.live_probes import LiveProbes, LoadWorkbench, RunOutcome
+from linnix_ls.lsp.live_probe import RunOutcome
+from linnix_ls.lsp.live_probes import LiveProbes, LoadWorkbench
 from linnix_ls.lsp.notices import Notices
 from linnix_ls.lsp.presenter import Presenter
 from linnix_ls.lsp.probes import SHOW_LOG, LoadChecker, Probes

@@ -313,7 +313,7 @@ class TestLooking:
             assert hints[5].endswith("/s")
 
     async def test_nobody_is_asked_when_nobody_looks(self, monkeypatch):
-        monkeypatch.setattr(live_probes, "_LOOKED_AT_S", 0.0)
+        monkeypatch.setattr(live_probes, "LOOKED_AT_S", 0.0)
         async with an_editor(PROBE) as editor:
             await editor.command("run")
             await editor.titles()
