@@ -178,6 +178,15 @@ def n_maps(tag):
     return sum(tag in each.get("name", "") for each in json.loads(shown.stdout))
 
 
+async def until_gone(tag):
+    """Maps of a probe, and of a check of it that may be under way."""
+
+    async def gone():
+        return n_maps(tag) == 0
+
+    await until(gone)
+
+
 @pytest.fixture
 def program(tmp_path):
     """A program that nobody else on this machine runs."""
@@ -242,7 +251,7 @@ async def test_a_probe_is_run_watched_changed_and_detached(tmp_path, program, ta
 
         assert (await document.command("detach"))["outcome"] == "ended"
         assert await document.titles() == ["▷ Run"]
-        assert n_maps(tag) == 0
+        await until_gone(tag)
 
 
 async def test_an_editor_that_is_killed_leaves_nothing_behind(tmp_path, tag):
@@ -252,11 +261,7 @@ async def test_an_editor_that_is_killed_leaves_nothing_behind(tmp_path, tag):
         assert (await document.command("run"))["outcome"] == "running"
         assert n_maps(tag) >= 3  # and those of a check
         client.server.kill()
-
-        async def gone():
-            return n_maps(tag) == 0
-
-        await until(gone)
+        await until_gone(tag)
 
 
 async def test_an_untrusted_workspace_runs_nothing(tmp_path, tag):
