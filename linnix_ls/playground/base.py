@@ -579,3 +579,91 @@ class DocumentChecker(Protocol):
             Superseded: there is a newer text.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things stand in a source, by line.
+
+    Attributes:
+        programs: by the names that the kernel is told.
+        sends: of a ring or perf buffer the line that sends through it, where it is the only one.
+    """
+
+    programs: dict[str, int]
+    maps: dict[str, int]
+    sends: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PartCopy:
+    """The user's copy of one part of the product's own probes.
+
+    Attributes:
+        is_edited: it is not as the shipped one is.
+        is_outdated: it is edited, and the shipped one has changed since the copy was made.
+    """
+
+    name: str
+    path: str
+    is_edited: bool
+    is_outdated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PartDiff:
+    """`before`, `after`: paths of the files that were compared."""
+
+    before: str
+    after: str
+    unified: str
+
+
+class Workbench(Protocol):
+    """What an editor needs beside a `Playground` to run what the user writes. Looks at files, and
+    writes into the folder of the user's copies; nothing here asks the agent."""
+
+    def require_load(self) -> None:
+        """
+        Raises:
+            PlaygroundError: an agent would refuse to load what we ask it to.
+        """
+        ...
+
+    def places(self, text: str) -> Places: ...
+
+    def part(self, path: str) -> str | None:
+        """Which part of the product's own probes that file is; None for a probe by itself."""
+        ...
+
+    def is_shipped(self, path: str) -> bool:
+        """The installed one itself, which is not for editing."""
+        ...
+
+    def edits(self, path: str) -> dict[str, str]:
+        """Of the folder of that part: all parts that are not as shipped, by name."""
+        ...
+
+    def use_folder(self, folder: str | None) -> None:
+        """Where the user's copies are; None: the usual place."""
+        ...
+
+    def copies(self) -> list[PartCopy]: ...
+
+    def make_copy(self, name: str) -> str:
+        """The path of the user's copy, made if there is none, with all parts beside it."""
+        ...
+
+    def diff(self, path: str, *, against_base: bool) -> PartDiff | None:
+        """How a copy differs from the shipped one; `against_base`: what has changed in the shipped
+        one since the copy was made. None for what is no copy."""
+        ...
+
+    def rebase(self, path: str) -> None:
+        """The user has seen what has changed in the shipped one."""
+        ...
+
+    def reset(self, path: str) -> bool:
+        """The shipped text in the place of the copy's, which stays as ``NAME~``. False: it was
+        that already."""
+        ...
