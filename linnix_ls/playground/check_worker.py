@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from linnix_ls.errors import TracerUnavailable
-from linnix_ls.playground import bpf_syscall, policy, sandbox
+from linnix_ls.playground import bpf_syscall, own_names, policy, sandbox
 from linnix_ls.playground.dialect import Dialect, numbered
-from linnix_ls.playground.libbpf import Libbpf, line_table
+from linnix_ls.playground.libbpf import Libbpf, line_table, shared_functions
 from linnix_ls.playground.policy import KPROBE, PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT
 from linnix_ls.tracer.bcc_worker import import_bcc
 
@@ -138,7 +138,21 @@ def bcc_module(bcc: Any, text: str, request: dict[str, Any], debug: int = 0) -> 
             """Else it would load and attach what it knows by name."""
 
     flags = [*(f"-I{folder}" for folder in request["include"]), "-Wall", "-Wno-unused-function"]
+    flags += _kernel_types(request["headers"], request["source"])
     return Module(text=text, debug=debug, cflags=flags)
+
+
+def _kernel_types(headers: str, source: str) -> list[str]:
+    """Flags by which the header tree takes its types from elsewhere, where the source has some of
+    the same name. They are in memory: nothing can be written here."""
+    shipped = Path(headers, "include/linux/linnix_btf.h")
+    others = own_names.renamed(shipped.read_text(), source) if shipped.is_file() else None
+    if others is None:
+        return []
+    fd = os.memfd_create("linnix-types")
+    with open(fd, "w", closefd=False) as file:
+        file.write(others)
+    return [f'-DLINNIX_TYPES="/proc/self/fd/{fd}"']
 
 
 def _described(name: str, prog_type: int, code: bytes) -> dict[str, Any]:
@@ -203,6 +217,14 @@ def _check_libbpf(library: Libbpf, request: dict[str, Any], tell: Tell) -> None:
     ):
         return
     lines = line_table(compiled.stdout)
+    is_refused = False
+    for name, code in shared_functions(compiled.stdout).items():
+        # Not in the bytecode of the programs that call them before libbpf has put it there.
+        if any(policy.refused_calls(code)):
+            is_refused = True
+            tell(program=_described(name, TRACEPOINT, code) | {"lines": lines.get(name, [])})
+    if is_refused:
+        return
     for program in programs:
         tell(stage="load", name=program.name)
         told = _described(program.name, program.type, program.code)

@@ -171,6 +171,21 @@ class Libbpf:
             return error, os.fsdecode(log.value)
 
 
+def shared_functions(content: bytes) -> dict[str, bytes]:
+    """The bytecode of the functions that are no programs, but called by some."""
+    elf: Any = ELFFile(io.BytesIO(content))
+    symbols = elf.get_section_by_name(".symtab")
+    code = elf.get_section_by_name(".text")
+    if not (symbols and code):
+        return {}
+    number = elf.get_section_index(".text")
+    return {
+        symbol.name: code.data()[symbol["st_value"] :][: symbol["st_size"]]
+        for symbol in symbols.iter_symbols()
+        if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_shndx"] == number
+    }
+
+
 def line_table(content: bytes) -> dict[str, list[tuple[int, str, int, int]]]:
     """Of each program: (instruction, file, line, column), by instruction.
 

@@ -1,0 +1,55 @@
+"""Takes the kernel's declarations out of the way of a BCC source's own.
+
+All types of the kernel are declared before the source (`tracer.kernel_headers`), and a probe's
+``struct event`` would be the second of that name. Nobody who writes one means the kernel's, so
+the kernel's is called something else while this source is compiled.
+"""
+
+from __future__ import annotations
+
+import re
+
+from linnix_ls.playground.dialect import without_comments
+
+_TAG = re.compile(r"\b(?:struct|union|enum)\s+(\w+)\s*\{")
+_ENUM = re.compile(r"\benum\b[^{};]*\{([^{}]*)\}")
+_ENUMERATOR = re.compile(r"(\w+)[^,]*(?:,|$)")
+# A typedef's name, a variable's, a function's: whatever stands before these at the end of a
+# declaration. Of those only what the kernel declares, too, is renamed.
+_NAME = re.compile(r"\b(\w+)\s*(?:\[[^\]]*\]\s*)?(?:[;=]|\([^;{}]*\)\s*\{)")
+_MAP = re.compile(r"^[ \t]*BPF_\w+\s*\(\s*(\w+)", re.MULTILINE)
+
+
+def renamed(declarations: str, source: str) -> str | None:
+    """The kernel's declarations with other names for what the source declares itself; None where
+    nothing clashes."""
+    code = without_comments(source)
+    tags = _declared(set(_TAG.findall(code)), r"^(?:struct|union|enum) ({}) \{{", declarations)
+    enumerators = {name for body in _ENUM.findall(code) for name in _ENUMERATOR.findall(body)}
+    others = set(_MAP.findall(code)) | set(_NAME.findall(code)) | enumerators
+    constants = _declared(others, r"^\t({})(?: = -?\w+)?,$", declarations)
+    types = _declared(others, r"^(?:typedef .*\b|\}} )({});$", declarations)
+    if not (tags or constants or types):
+        return None
+    for names, pattern in (
+        (tags, r"\b(?:struct|union|enum) \b(?:{})\b"),
+        (constants, r"^\t(?:{})\b(?=(?: = -?\w+)?,$)"),
+        (types, r"^(?:typedef .*\b|\}} )(?:{})(?=;$)"),
+        (types, r"(?<!struct )(?<!union )(?<!enum )\b(?:{})\b(?=[ )]*[\w*(])"),
+    ):
+        if names:
+            declarations = re.sub(
+                pattern.format("|".join(sorted(names))),
+                r"\g<0>___of_the_kernel",
+                declarations,
+                flags=re.MULTILINE,
+            )
+    return declarations
+
+
+def _declared(names: set[str], pattern: str, declarations: str) -> set[str]:
+    """Those that the kernel has, too."""
+    if not names:
+        return set()
+    expression = pattern.format("|".join(sorted(names)))
+    return set(re.findall(expression, declarations, re.MULTILINE))
