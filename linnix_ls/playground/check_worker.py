@@ -14,16 +14,18 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from linnix_ls.errors import TracerUnavailable
-from linnix_ls.playground import bpf_syscall, own_names, policy, sandbox
+from linnix_ls.playground import bpf_syscall, needed_types, own_names, policy, sandbox
 from linnix_ls.playground.dialect import Dialect, numbered
 from linnix_ls.playground.libbpf import Libbpf, line_table, shared_functions
 from linnix_ls.playground.policy import KPROBE, PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT
@@ -47,6 +49,13 @@ _BCC_CONTEXTS = {
     "bpf_raw_tracepoint_args": RAW_TRACEPOINT,
     "pt_regs": KPROBE,
 }
+
+_DEBUG_SOURCE = 8  # prints the program with the source line of each instruction
+# What clang says where a type is not there, or only its name.
+_OF_A_TYPE = re.compile(
+    r"(?:error|warning): .*(?:unknown type|incomplete|undeclared|no member|not be visible"
+    r"|implicit|forward|must use|tag|subscript|sizeof|incompatible)"
+)
 
 Tell = Callable[..., None]
 
@@ -110,9 +119,8 @@ def limit() -> None:
 
 def _check_bcc(bcc: Any, request: dict[str, Any], tell: Tell) -> None:
     lib = bcc.libbcc.lib
-    debug_source = 8  # prints the program with the source line of each instruction
     try:
-        module = bcc_module(bcc, numbered(request["source"]), request, debug_source)
+        module = _trial_module(bcc, request)
     except Exception as error:  # noqa: BLE001 - libbcc raises bare Exception; stderr says more
         tell(failed=str(error))
         return
@@ -129,7 +137,28 @@ def _check_bcc(bcc: Any, request: dict[str, Any], tell: Tell) -> None:
         tell(program=told)
 
 
-def bcc_module(bcc: Any, text: str, request: dict[str, Any], debug: int = 0) -> Any:
+def _trial_module(bcc: Any, request: dict[str, Any]) -> Any:
+    """Compiled with the few types that it seems to need; with all of them if that leads to
+    complaints that the lack of one may be the reason of."""
+    text = numbered(request["source"])
+    failure: Exception | None = None
+    try:
+        module = bcc_module(bcc, text, request, _DEBUG_SOURCE, has_all_types=False)
+    except Exception as error:  # noqa: BLE001 - libbcc raises bare Exception; stderr says more
+        failure = error
+    said = os.pread(sys.stderr.fileno(), OUTPUT_LIMIT_BYTES, 0).decode(errors="replace")
+    if not _OF_A_TYPE.search(said):
+        if failure:
+            raise failure
+        return module
+    os.ftruncate(sys.stderr.fileno(), 0)
+    os.lseek(sys.stderr.fileno(), 0, os.SEEK_SET)
+    return bcc_module(bcc, text, request, _DEBUG_SOURCE)
+
+
+def bcc_module(
+    bcc: Any, text: str, request: dict[str, Any], debug: int = 0, *, has_all_types: bool = True
+) -> Any:
     """BCC's module of a source: compiled, its maps made, nothing loaded and nothing attached."""
     os.environ["BCC_KERNEL_SOURCE"] = request["headers"]
 
@@ -138,21 +167,42 @@ def bcc_module(bcc: Any, text: str, request: dict[str, Any], debug: int = 0) -> 
             """Else it would load and attach what it knows by name."""
 
     flags = [*(f"-I{folder}" for folder in request["include"]), "-Wall", "-Wno-unused-function"]
-    flags += _kernel_types(request["headers"], request["source"])
-    return Module(text=text, debug=debug, cflags=flags)
+    with _kernel_types(request, is_whole=has_all_types) as types:
+        return Module(text=text, debug=debug, cflags=flags + types)
 
 
-def _kernel_types(headers: str, source: str) -> list[str]:
-    """Flags by which the header tree takes its types from elsewhere, where the source has some of
-    the same name. They are in memory: nothing can be written here."""
-    shipped = Path(headers, "include/linux/linnix_btf.h")
-    others = own_names.renamed(shipped.read_text(), source) if shipped.is_file() else None
-    if others is None:
-        return []
+@contextmanager
+def _kernel_types(request: dict[str, Any], *, is_whole: bool) -> Iterator[list[str]]:
+    """Flags by which the header tree takes its types from elsewhere: only those that the source
+    needs, and by other names where it has some of the same. They are in memory: nothing can be
+    written here."""
+    whole = Path(request["headers"], "include/linux/linnix_btf.h")
+    if not whole.is_file():
+        yield []
+        return
+    types = declarations = whole.read_text()
+    folders = [Path(each) for each in request["include"]]
+    if not is_whole and (place := needed_types.index_in(folders)):
+        texts = [
+            path.read_text(errors="replace")
+            for folder in folders
+            for path in folder.glob("*.h")
+            if path.name != "vmlinux.h"
+        ]
+        index = needed_types.read_index(place)
+        words = needed_types.words_of([request["source"], *texts])
+        types = index.needed(declarations, words)
+    types = own_names.renamed(types, request["source"]) or types
+    if types is declarations:
+        yield []
+        return
     fd = os.memfd_create("linnix-types")
-    with open(fd, "w", closefd=False) as file:
-        file.write(others)
-    return [f'-DLINNIX_TYPES="/proc/self/fd/{fd}"']
+    try:
+        with open(fd, "w", closefd=False) as file:
+            file.write(types)
+        yield [f'-DLINNIX_TYPES="/proc/self/fd/{fd}"']
+    finally:
+        os.close(fd)
 
 
 def _described(name: str, prog_type: int, code: bytes) -> dict[str, Any]:

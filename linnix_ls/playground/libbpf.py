@@ -171,9 +171,7 @@ class Libbpf:
 
     def open_for_life(self, content: bytes) -> _Object:
         """The same, never closed."""
-        handle = self._lib.bpf_object__open_mem(
-            content, len(content), ctypes.byref(_OPEN_OPTIONS)
-        )
+        handle = self._lib.bpf_object__open_mem(content, len(content), ctypes.byref(_OPEN_OPTIONS))
         if not handle:
             error = ctypes.get_errno()
             raise OSError(error, os.strerror(error))

@@ -71,25 +71,23 @@ _SMALL_HEADERS = {
 
 # What probes include of the kernel's own: the types are there already, and BTF has no macros.
 _MACROS = "linux/linnix_macros.h"
-_NO_HEADERS = (
-    *("linux/types.h linux/sched.h linux/ptrace.h linux/bpf_perf_event.h linux/bpf.h").split(),
-    *("uapi/linux/ptrace.h").split(),
-    *("linux/kernel.h linux/limits.h uapi/linux/limits.h linux/fs.h linux/fs_struct.h").split(),
-    *("linux/dcache.h linux/path.h linux/mount.h linux/file.h linux/fdtable.h linux/cred.h").split(),
-    *("linux/mm.h linux/mm_types.h linux/slab.h linux/gfp.h linux/oom.h linux/swap.h").split(),
-    *("linux/blkdev.h linux/blk_types.h linux/blk-mq.h linux/bio.h linux/genhd.h").split(),
-    *("linux/nsproxy.h linux/ns_common.h linux/pid_namespace.h linux/pid.h linux/utsname.h").split(),
-    *("linux/time.h linux/time64.h linux/ktime.h linux/timekeeping.h linux/jiffies.h").split(),
-    *("linux/signal.h linux/string.h linux/errno.h linux/err.h linux/compiler.h").split(),
-    *("linux/socket.h linux/net.h linux/in.h linux/in6.h linux/ip.h linux/ipv6.h linux/tcp.h").split(),
-    *("linux/udp.h linux/skbuff.h linux/netdevice.h linux/if_ether.h linux/if.h").split(),
-    *("net/sock.h net/inet_sock.h net/tcp.h net/tcp_states.h net/net_namespace.h").split(),
-    *("linux/cgroup.h linux/cgroup-defs.h linux/kdev_t.h linux/tty.h linux/binfmts.h").split(),
-    *("linux/list.h linux/rbtree.h linux/workqueue.h linux/interrupt.h linux/irq.h").split(),
-    *("linux/sched/task.h linux/sched/signal.h linux/sched/mm.h linux/mutex.h").split(),
-    *("uapi/linux/types.h uapi/linux/sched.h uapi/linux/stat.h uapi/linux/in.h").split(),
-    *("uapi/linux/errno.h uapi/linux/fcntl.h linux/fcntl.h linux/stat.h linux/unistd.h").split(),
-)
+_NO_HEADERS = """
+    linux/binfmts.h linux/bio.h linux/blk-mq.h linux/blk_types.h linux/blkdev.h linux/bpf.h
+    linux/bpf_perf_event.h linux/cgroup-defs.h linux/cgroup.h linux/compiler.h linux/cred.h
+    linux/dcache.h linux/err.h linux/errno.h linux/fcntl.h linux/fdtable.h linux/file.h
+    linux/fs.h linux/fs_struct.h linux/genhd.h linux/gfp.h linux/if.h linux/if_ether.h
+    linux/in.h linux/in6.h linux/interrupt.h linux/ip.h linux/ipv6.h linux/irq.h linux/jiffies.h
+    linux/kdev_t.h linux/kernel.h linux/ktime.h linux/limits.h linux/list.h linux/mm.h
+    linux/mm_types.h linux/mount.h linux/mutex.h linux/net.h linux/netdevice.h linux/ns_common.h
+    linux/nsproxy.h linux/oom.h linux/path.h linux/pid.h linux/pid_namespace.h linux/ptrace.h
+    linux/rbtree.h linux/sched.h linux/sched/mm.h linux/sched/signal.h linux/sched/task.h
+    linux/signal.h linux/skbuff.h linux/slab.h linux/socket.h linux/stat.h linux/string.h
+    linux/swap.h linux/tcp.h linux/time.h linux/time64.h linux/timekeeping.h linux/tty.h
+    linux/types.h linux/udp.h linux/unistd.h linux/utsname.h linux/workqueue.h net/inet_sock.h
+    net/net_namespace.h net/sock.h net/tcp.h net/tcp_states.h uapi/linux/errno.h
+    uapi/linux/fcntl.h uapi/linux/in.h uapi/linux/limits.h uapi/linux/ptrace.h
+    uapi/linux/sched.h uapi/linux/stat.h uapi/linux/types.h
+""".split()
 _NUMBERS = {
     "NAME_MAX": "255",
     "PATH_MAX": "4096",
