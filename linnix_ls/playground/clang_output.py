@@ -164,7 +164,7 @@ def _problem(said: _Open, source: CSource) -> Problem:
 
 def _span(source: CSource, line: int, column: int | None) -> Span:
     whole = source.whole(line)
-    if column is None or line > len(source.lines):
+    if column is None or not 0 < line <= len(source.lines):
         return whole
     text = source.lines[line - 1]
     # clang counts bytes.
