@@ -38,7 +38,7 @@ TARGET_COMPLETION_MS = 10.0
 GIVE_UP_S = 60.0
 
 _CHECKED = "    if (!event)\n        return 0;\n"
-_UNCHECKED = "    event->is_watched = *watched_uids.lookup(&uid);\n"
+_UNCHECKED = "    u8 *seen = watched_uids.lookup(&uid);\n    event->is_watched = *seen;\n"
 _TYPED = "\n    u64 now = bpf_get_current_pid_tgid"
 
 _PARTS = """

@@ -12,6 +12,7 @@ What this process may do is in `sandbox`; it is confined before it sees any sour
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import os
 import re
@@ -22,14 +23,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from linnix_ls.errors import TracerUnavailable
 from linnix_ls.playground import bpf_syscall, needed_types, own_names, policy, sandbox
 from linnix_ls.playground.dialect import Dialect, numbered
-from linnix_ls.playground.libbpf import Libbpf, line_table, shared_functions
 from linnix_ls.playground.policy import KPROBE, PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT
 from linnix_ls.tracer.bcc_worker import import_bcc
+
+if TYPE_CHECKING:
+    from linnix_ls.playground.libbpf import Libbpf
 
 CPU_LIMIT_S = 20
 MEMORY_LIMIT_BYTES = 4 << 30  # of addresses: LLVM maps much more than it uses
@@ -54,7 +58,7 @@ _DEBUG_SOURCE = 8  # prints the program with the source line of each instruction
 # What clang says where a type is not there, or only its name.
 _OF_A_TYPE = re.compile(
     r"(?:error|warning): .*(?:unknown type|incomplete|undeclared|no member|not be visible"
-    r"|implicit|forward|must use|tag|subscript|sizeof|incompatible)"
+    r"|implicit|forward|must use)"
 )
 
 Tell = Callable[..., None]
@@ -96,11 +100,17 @@ def _import_libbpf() -> Libbpf:
             cause="no_clang",
         )
     try:
-        return Libbpf()
+        library: Libbpf = _libbpf().Libbpf()
     except OSError as error:
         raise TracerUnavailable(
             f"libbpf is not there: {error}", fix=fix, cause="no_libbpf"
         ) from error
+    return library
+
+
+def _libbpf() -> ModuleType:
+    """With what reads ELF files, for which BCC's dialect need not wait."""
+    return importlib.import_module("linnix_ls.playground.libbpf")
 
 
 def limit() -> None:
@@ -266,9 +276,9 @@ def _check_libbpf(library: Libbpf, request: dict[str, Any], tell: Tell) -> None:
         > policy.MAX_MAP_BYTES
     ):
         return
-    lines = line_table(compiled.stdout)
+    lines = _libbpf().line_table(compiled.stdout)
     is_refused = False
-    for name, code in shared_functions(compiled.stdout).items():
+    for name, code in _libbpf().shared_functions(compiled.stdout).items():
         # Not in the bytecode of the programs that call them before libbpf has put it there.
         if any(policy.refused_calls(code)):
             is_refused = True
