@@ -31,8 +31,8 @@ _ENUMERATOR = re.compile(r"^\t(\w+)(?: = -?\w+)?,$", re.MULTILINE)
 # What BCC's own headers are made of, and what they are preceded by.
 _ALWAYS = re.compile(r"bpf_\w+|BPF_\w+|__?[suib]e?\d+|[su]\d+|u?int\d+_t|pt_regs|__sk_buff|xdp_md")
 _ALWAYS_TOO = frozenset(
-    "bool size_t ssize_t uintptr_t sa_family_t in_addr in6_addr pid_t uid_t gid_t __kernel_size_t"
-    " __sk_buff sk_msg_md sk_reuseport_md".split()
+    "bool true false size_t ssize_t uintptr_t sa_family_t in_addr in6_addr pid_t uid_t gid_t"
+    " __kernel_size_t __sk_buff sk_msg_md sk_reuseport_md".split()
 )
 _NAMED_BY_HELPERS = (
     "btf_ptr sk_buff sock sockaddr task_struct cgroup seq_file path inode file linux_binprm socket"

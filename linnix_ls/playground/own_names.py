@@ -14,9 +14,9 @@ from linnix_ls.playground.dialect import without_comments
 _TAG = re.compile(r"\b(?:struct|union|enum)\s+(\w+)\s*\{")
 _ENUM = re.compile(r"\benum\b[^{};]*\{([^{}]*)\}")
 _ENUMERATOR = re.compile(r"(\w+)[^,]*(?:,|$)")
-# A typedef's name, a variable's, a function's: whatever stands before these at the end of a
-# declaration. Of those only what the kernel declares, too, is renamed.
-_NAME = re.compile(r"\b(\w+)\s*(?:\[[^\]]*\]\s*)?(?:[;=]|\([^;{}]*\)\s*\{)")
+# At file scope, what stands before these is declared: a typedef, a variable, a function.
+_NAME = re.compile(r"\b(\w+)\s*(?:\[[^\]]*\]\s*)*(?:[;=]|\([^;{}]*\)\s*\{)")
+_VALUE = re.compile(r"=[^;{]*;")
 _MAP = re.compile(r"^[ \t]*BPF_\w+\s*\(\s*(\w+)", re.MULTILINE)
 
 
@@ -26,7 +26,8 @@ def renamed(declarations: str, source: str) -> str | None:
     code = without_comments(source)
     tags = _declared(set(_TAG.findall(code)), r"^(?:struct|union|enum) ({}) \{{", declarations)
     enumerators = {name for body in _ENUM.findall(code) for name in _ENUMERATOR.findall(body)}
-    others = set(_MAP.findall(code)) | set(_NAME.findall(code)) | enumerators
+    outside = _VALUE.sub("=;", _file_scope(code))
+    others = set(_MAP.findall(code)) | set(_NAME.findall(outside)) | enumerators
     constants = _declared(others, r"^\t({})(?: = -?\w+)?,$", declarations)
     types = _declared(others, r"^(?:typedef .*\b|\}} )({});$", declarations)
     if not (tags or constants or types):
@@ -45,6 +46,20 @@ def renamed(declarations: str, source: str) -> str | None:
                 flags=re.MULTILINE,
             )
     return declarations
+
+
+def _file_scope(code: str) -> str:
+    """Without what is in braces."""
+    kept, depth, start = [], 0, 0
+    for match in re.finditer(r"[{}]", code):
+        if match[0] == "{":
+            if depth == 0:
+                kept.append(code[start : match.end()])
+            depth += 1
+        else:
+            depth = max(0, depth - 1)
+            start = match.start() if depth == 0 else start
+    return "".join([*kept, code[start:] if depth == 0 else ""])
 
 
 def _declared(names: set[str], pattern: str, declarations: str) -> set[str]:

@@ -1,5 +1,7 @@
 """What is read of a probe's text before any compiler sees it, and of what compilers print."""
 
+import pytest
+
 from linnix_ls.playground import clang_output, needed_types, own_names
 from linnix_ls.playground.c_source import CSource
 from linnix_ls.playground.dialect import Dialect, dialect_of, numbered, without_comments
@@ -74,7 +76,18 @@ def test_the_kernels_types_make_way_for_those_of_the_source():
     assert "struct event___of_the_kernel {" in types
     assert "struct event___of_the_kernel *event;" in types
     assert "\tIDLE___of_the_kernel = 0," in types
-    assert own_names.renamed(DUMP, "struct other { u32 pid; };") is None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "struct other { u32 pid; };",
+        "int f(void) { struct event e; e.state = BUSY; return BUSY; }",
+        "static int first = IDLE;\nu32 other[BUSY] = { IDLE };",
+    ],
+)
+def test_what_a_source_uses_keeps_its_name(source):
+    assert own_names.renamed(DUMP, source) is None
 
 
 def test_the_dialect_is_told_by_code_and_not_by_comments():
