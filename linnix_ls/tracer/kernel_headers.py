@@ -157,7 +157,8 @@ def headers_from_btf(cache_dir: Path, btf_path: Path = BTF_PATH) -> Path:
         TracerUnavailable: no BTF, no bpftool, or bpftool cannot read it.
     """
     try:
-        digest = _digest(btf_path)
+        status = btf_path.stat()
+        digest = _digest(btf_path, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise TracerUnavailable(
             f"this kernel does not describe its types ({btf_path}: {error.strerror})",
@@ -185,8 +186,8 @@ def headers_from_btf(cache_dir: Path, btf_path: Path = BTF_PATH) -> Path:
 
 
 @functools.lru_cache(maxsize=4)
-def _digest(btf_path: Path) -> str:
-    """Read once: a kernel does not change while we run, and this takes a while."""
+def _digest(btf_path: Path, _changed_ns: int, _n_bytes: int) -> str:
+    """Of a file as it was then; read once, since this takes a while."""
     return hashlib.sha256(btf_path.read_bytes()).hexdigest()[:16]
 
 
