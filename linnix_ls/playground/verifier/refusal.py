@@ -199,7 +199,7 @@ class _Explanation:
         here = _lines_of(self.function)
         inside = (at for each in self.source.functions for at in _lines_of(each))
         field = re.compile(rf"(?:->|\.|,)\s*{re.escape(what)}\b")
-        word = re.compile(rf"\b(?:bpf_)?{re.escape(what)}")
+        word = re.compile(rf"\b(?:bpf_)?{re.escape(what)}(?![a-z0-9])")
         return next(
             (
                 line
