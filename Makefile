@@ -50,6 +50,7 @@ bench: ## time to diagnostic, what the server costs an editor, accuracy, innocen
 	@deploy/setup.sh test
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.editor
+	$(BIN)/python -m bench.playground
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.innocents
 	@deploy/setup.sh model

@@ -12,22 +12,28 @@ What this process may do is in `sandbox`; it is confined before it sees any sour
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from linnix_ls.errors import TracerUnavailable
-from linnix_ls.playground import bpf_syscall, policy, sandbox
+from linnix_ls.playground import bpf_syscall, needed_types, own_names, policy, sandbox
 from linnix_ls.playground.dialect import Dialect, numbered
-from linnix_ls.playground.libbpf import Libbpf, line_table
 from linnix_ls.playground.policy import KPROBE, PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT
 from linnix_ls.tracer.bcc_worker import import_bcc
+
+if TYPE_CHECKING:
+    from linnix_ls.playground.libbpf import Libbpf
 
 CPU_LIMIT_S = 20
 MEMORY_LIMIT_BYTES = 4 << 30  # of addresses: LLVM maps much more than it uses
@@ -47,6 +53,13 @@ _BCC_CONTEXTS = {
     "bpf_raw_tracepoint_args": RAW_TRACEPOINT,
     "pt_regs": KPROBE,
 }
+
+_DEBUG_SOURCE = 8  # prints the program with the source line of each instruction
+# What clang says where a type is not there, or only its name.
+_OF_A_TYPE = re.compile(
+    r"(?:error|warning): .*(?:unknown type|incomplete|undeclared|no member|not be visible"
+    r"|implicit|forward|must use)"
+)
 
 Tell = Callable[..., None]
 
@@ -87,11 +100,17 @@ def _import_libbpf() -> Libbpf:
             cause="no_clang",
         )
     try:
-        return Libbpf()
+        library: Libbpf = _libbpf().Libbpf()
     except OSError as error:
         raise TracerUnavailable(
             f"libbpf is not there: {error}", fix=fix, cause="no_libbpf"
         ) from error
+    return library
+
+
+def _libbpf() -> ModuleType:
+    """With what reads ELF files, for which BCC's dialect need not wait."""
+    return importlib.import_module("linnix_ls.playground.libbpf")
 
 
 def limit() -> None:
@@ -110,9 +129,8 @@ def limit() -> None:
 
 def _check_bcc(bcc: Any, request: dict[str, Any], tell: Tell) -> None:
     lib = bcc.libbcc.lib
-    debug_source = 8  # prints the program with the source line of each instruction
     try:
-        module = bcc_module(bcc, numbered(request["source"]), request, debug_source)
+        module = _trial_module(bcc, request)
     except Exception as error:  # noqa: BLE001 - libbcc raises bare Exception; stderr says more
         tell(failed=str(error))
         return
@@ -129,7 +147,28 @@ def _check_bcc(bcc: Any, request: dict[str, Any], tell: Tell) -> None:
         tell(program=told)
 
 
-def bcc_module(bcc: Any, text: str, request: dict[str, Any], debug: int = 0) -> Any:
+def _trial_module(bcc: Any, request: dict[str, Any]) -> Any:
+    """Compiled with the few types that it seems to need; with all of them if that leads to
+    complaints that the lack of one may be the reason of."""
+    text = numbered(request["source"])
+    failure: Exception | None = None
+    try:
+        module = bcc_module(bcc, text, request, _DEBUG_SOURCE, has_all_types=False)
+    except Exception as error:  # noqa: BLE001 - libbcc raises bare Exception; stderr says more
+        failure = error
+    said = os.pread(sys.stderr.fileno(), OUTPUT_LIMIT_BYTES, 0).decode(errors="replace")
+    if not _OF_A_TYPE.search(said):
+        if failure:
+            raise failure
+        return module
+    os.ftruncate(sys.stderr.fileno(), 0)
+    os.lseek(sys.stderr.fileno(), 0, os.SEEK_SET)
+    return bcc_module(bcc, text, request, _DEBUG_SOURCE)
+
+
+def bcc_module(
+    bcc: Any, text: str, request: dict[str, Any], debug: int = 0, *, has_all_types: bool = True
+) -> Any:
     """BCC's module of a source: compiled, its maps made, nothing loaded and nothing attached."""
     os.environ["BCC_KERNEL_SOURCE"] = request["headers"]
 
@@ -138,7 +177,42 @@ def bcc_module(bcc: Any, text: str, request: dict[str, Any], debug: int = 0) -> 
             """Else it would load and attach what it knows by name."""
 
     flags = [*(f"-I{folder}" for folder in request["include"]), "-Wall", "-Wno-unused-function"]
-    return Module(text=text, debug=debug, cflags=flags)
+    with _kernel_types(request, is_whole=has_all_types) as types:
+        return Module(text=text, debug=debug, cflags=flags + types)
+
+
+@contextmanager
+def _kernel_types(request: dict[str, Any], *, is_whole: bool) -> Iterator[list[str]]:
+    """Flags by which the header tree takes its types from elsewhere: only those that the source
+    needs, and by other names where it has some of the same. They are in memory: nothing can be
+    written here."""
+    whole = Path(request["headers"], "include/linux/linnix_btf.h")
+    if not whole.is_file():
+        yield []
+        return
+    types = declarations = whole.read_text()
+    folders = [Path(each) for each in request["include"]]
+    if not is_whole and (place := needed_types.index_in(folders)):
+        texts = [
+            path.read_text(errors="replace")
+            for folder in folders
+            for path in folder.glob("*.h")
+            if path.name != "vmlinux.h"
+        ]
+        index = needed_types.read_index(place)
+        words = needed_types.words_of([request["source"], *texts])
+        types = index.needed(declarations, words)
+    types = own_names.renamed(types, request["source"]) or types
+    if types is declarations:
+        yield []
+        return
+    fd = os.memfd_create("linnix-types")
+    try:
+        with open(fd, "w", closefd=False) as file:
+            file.write(types)
+        yield [f'-DLINNIX_TYPES="/proc/self/fd/{fd}"']
+    finally:
+        os.close(fd)
 
 
 def _described(name: str, prog_type: int, code: bytes) -> dict[str, Any]:
@@ -202,7 +276,15 @@ def _check_libbpf(library: Libbpf, request: dict[str, Any], tell: Tell) -> None:
         > policy.MAX_MAP_BYTES
     ):
         return
-    lines = line_table(compiled.stdout)
+    lines = _libbpf().line_table(compiled.stdout)
+    is_refused = False
+    for name, code in _libbpf().shared_functions(compiled.stdout).items():
+        # Not in the bytecode of the programs that call them before libbpf has put it there.
+        if any(policy.refused_calls(code)):
+            is_refused = True
+            tell(program=_described(name, TRACEPOINT, code) | {"lines": lines.get(name, [])})
+    if is_refused:
+        return
     for program in programs:
         tell(stage="load", name=program.name)
         told = _described(program.name, program.type, program.code)

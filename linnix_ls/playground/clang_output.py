@@ -20,6 +20,7 @@ _IN_FUNCTION = re.compile(
 )
 _AT_LINE = re.compile(r"^Error at line (?P<line>\d+): (?P<text>.*)$")
 _CANNOT_SELECT = re.compile(r"^(?:fatal error: error in backend: |LLVM ERROR: )(?P<text>.*)$")
+_BUILTIN = re.compile(r"A call to built-in function '(?P<name>\w+)' is not supported")
 _LLVM_PLACE = re.compile(r"(?P<file>[^\s,:]+):(?P<line>\d+):(?P<column>\d+)")
 _FLAG = re.compile(r" \[-W[\w=-]+\]$")
 _UNDECLARED = re.compile(
@@ -107,7 +108,11 @@ def problems(output: str, source: CSource, name: str, *, is_bcc: bool) -> list[P
             text = _FLAG.sub("", diagnostic["text"])
             if is_theirs and (place := _place_in(text, name, is_bcc=is_bcc)):
                 line, column = place  # of LLVM's, which names the function before
+            if builtin := _BUILTIN.search(text):
+                line, column = _builtin_line(source, builtin["name"], line), None
             if diagnostic["level"] == "note":
+                if found and diagnostic["file"].endswith("vmlinux.h"):
+                    found[-1].text += _OF_THE_KERNEL.get(diagnostic["text"], "")
                 if found and is_theirs:
                     found[-1].notes.append(Related(_span(source, line, column), text))
             elif is_theirs or "error" in diagnostic["level"]:
@@ -164,7 +169,7 @@ def _problem(said: _Open, source: CSource) -> Problem:
 
 def _span(source: CSource, line: int, column: int | None) -> Span:
     whole = source.whole(line)
-    if column is None or line > len(source.lines):
+    if column is None or not 0 < line <= len(source.lines):
         return whole
     text = source.lines[line - 1]
     # clang counts bytes.
@@ -173,8 +178,26 @@ def _span(source: CSource, line: int, column: int | None) -> Span:
     return Span(line, at + 1, word.end() + 1) if word else whole
 
 
+_OF_THE_KERNEL = dict.fromkeys(
+    ("previous definition is here", "previous use is here", "previous declaration is here"),
+    ": the kernel has one, too, in vmlinux.h. Fix: give yours another name",
+)
 # Declared with a length that is a variable's value.
 _VARIABLE_LENGTH = re.compile(r"^\s*(?:[a-z]\w*\s+)+\w+\s*\[\s*[^\]]*\b[a-z_]\w*\b[^\]]*\]\s*[;=]")
+
+
+def _builtin_line(source: CSource, name: str, head: int) -> int:
+    """Where it is called: LLVM names the function around it."""
+    function = source.function_at(head)
+    first, last = (function.first_line, function.last_line) if function else (1, len(source.lines))
+    calls = [
+        at
+        for at in range(first, last + 1)
+        if re.search(rf"\b(?:__builtin_)?{name}\s*\(", source.code(at))
+    ]
+    # Those of a constant length are no calls when they are compiled.
+    varying = [at for at in calls if not re.search(r",\s*(?:\d+|sizeof\b.*)\)", source.code(at))]
+    return (varying or calls or [head])[0]
 
 
 def _first_line(source: CSource, pattern: re.Pattern[str]) -> str | None:
@@ -199,6 +222,9 @@ def _backend(
         line, column = groups.get("line"), groups.get("column")
         if where := _place_in(place["text"], name, is_bcc=is_bcc):
             line, column = map(str, where)
+        if builtin := _BUILTIN.search(place["text"]):
+            line = str(_builtin_line(source, builtin["name"], int(line or 0)))
+            column = None
         if line is None and "dynamic stack" in place["text"]:
             line = _first_line(source, _VARIABLE_LENGTH)
         if line is None and (function := re.search(r"[Ii]n function:? (\w+)", output)):

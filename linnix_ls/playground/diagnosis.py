@@ -171,6 +171,7 @@ def _refused(
             os.strerror(told["errno"]),
             told["log"],
             lines,
+            is_bcc=request.dialect is Dialect.BCC,
         )
     )
 

@@ -8,12 +8,14 @@ import tempfile
 from pathlib import Path
 
 from linnix_ls.errors import TracerUnavailable
+from linnix_ls.playground import needed_types
 from linnix_ls.tracer import kernel_headers
 from linnix_ls.tracer.bpf_source import bpf_dir
 
 
 def header_folders(cache: Path) -> tuple[str, tuple[str, ...]]:
-    """(BCC's header tree, folders to include from: vmlinux.h and our own headers).
+    """(BCC's header tree, folders to include from: vmlinux.h, with an index of its types, and our
+    own headers).
 
     Raises:
         TracerUnavailable: no BTF, no bpftool, or the cache cannot be written.
@@ -22,6 +24,11 @@ def header_folders(cache: Path) -> tuple[str, tuple[str, ...]]:
     folder = tree.with_name(tree.name.replace("kernel-headers", "vmlinux"))
     if not (folder / "vmlinux.h").is_file():
         _write_vmlinux(folder)
+    if not needed_types.index_place(folder).is_file():
+        declarations = (tree / "include/linux/linnix_btf.h").read_text()
+        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as file:
+            file.write(needed_types.index_of(declarations).as_json())
+        _publish(file.name, needed_types.index_place(folder))
     return str(tree), (str(folder), str(bpf_dir()))
 
 
@@ -41,5 +48,9 @@ def _write_vmlinux(folder: Path) -> None:
             timeout=60,
             check=True,
         )
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, folder / "vmlinux.h")
+    _publish(file.name, folder / "vmlinux.h")
+
+
+def _publish(written: str, place: Path) -> None:
+    os.chmod(written, 0o644)
+    os.replace(written, place)

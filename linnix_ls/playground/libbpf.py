@@ -23,6 +23,28 @@ class ProgramInfo(NamedTuple):
     code: bytes
 
 
+class _OpenOptions(ctypes.Structure):
+    """struct bpf_object_open_opts of libbpf.h."""
+
+    _fields_ = (
+        ("sz", ctypes.c_size_t),
+        ("object_name", ctypes.c_char_p),
+        ("relaxed_maps", ctypes.c_bool),
+        ("pin_root_path", ctypes.c_char_p),
+        ("removed", ctypes.c_uint32),
+        ("kconfig", ctypes.c_char_p),
+        ("btf_custom_path", ctypes.c_char_p),
+    )
+
+
+# The kernel's own types. Named, they are all that libbpf looks through: for a type that is not
+# among them it would go on to those of modules, which takes more privilege than a worker has, and
+# older releases fail there where they should only say that there is none.
+_OPEN_OPTIONS = _OpenOptions(
+    sz=ctypes.sizeof(_OpenOptions), btf_custom_path=b"/sys/kernel/btf/vmlinux"
+)
+
+
 class _Object:
     def __init__(self, lib: ctypes.CDLL, handle: int) -> None:
         self.lib = lib
@@ -149,7 +171,7 @@ class Libbpf:
 
     def open_for_life(self, content: bytes) -> _Object:
         """The same, never closed."""
-        handle = self._lib.bpf_object__open_mem(content, len(content), None)
+        handle = self._lib.bpf_object__open_mem(content, len(content), ctypes.byref(_OPEN_OPTIONS))
         if not handle:
             error = ctypes.get_errno()
             raise OSError(error, os.strerror(error))
@@ -169,6 +191,21 @@ class Libbpf:
                     self._lib.bpf_program__set_log_buf(program, log, log_bytes)
             error = -self._lib.bpf_object__load(opened.handle)
             return error, os.fsdecode(log.value)
+
+
+def shared_functions(content: bytes) -> dict[str, bytes]:
+    """The bytecode of the functions that are no programs, but called by some."""
+    elf: Any = ELFFile(io.BytesIO(content))
+    symbols = elf.get_section_by_name(".symtab")
+    code = elf.get_section_by_name(".text")
+    if not (symbols and code):
+        return {}
+    number = elf.get_section_index(".text")
+    return {
+        symbol.name: code.data()[symbol["st_value"] :][: symbol["st_size"]]
+        for symbol in symbols.iter_symbols()
+        if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_shndx"] == number
+    }
 
 
 def line_table(content: bytes) -> dict[str, list[tuple[int, str, int, int]]]:

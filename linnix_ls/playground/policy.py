@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from linnix_ls.playground.base import Problem, Severity, Span
 from linnix_ls.playground.c_source import CSource
 
-MAX_MAP_BYTES = 16 << 20  # of a file's maps together
+MAX_MAP_BYTES = 24 << 20  # of a file's maps together; BCC's tools keep up to 16,384 stacks
 
 # enum bpf_prog_type of include/uapi/linux/bpf.h
 KPROBE, TRACEPOINT, PERF_EVENT, RAW_TRACEPOINT, TRACING = 2, 5, 7, 17, 26

@@ -10,11 +10,14 @@ Not here: compiling (`bcc_worker`).
 
 from __future__ import annotations
 
+import errno
+import functools
 import hashlib
 import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -39,7 +42,10 @@ _KCONFIG_H = """\
 #ifndef __user
 #define __user
 #endif
-#include <linux/linnix_btf.h>
+#ifndef LINNIX_TYPES
+#define LINNIX_TYPES "linux/linnix_btf.h"
+#endif
+#include LINNIX_TYPES
 #ifndef NULL
 #define NULL ((void *)0)
 #endif
@@ -56,16 +62,83 @@ _SMALL_HEADERS = {
     "#define KERNEL_VERSION(a, b, c) (((a) << 16) + ((b) << 8) + ((c) > 255 ? 255 : (c)))\n",
     "linux/log2.h": "#define roundup_pow_of_two(n) \\\n"
     "    (1ULL << (64 - __builtin_clzll((unsigned long long)(n) - 1)))\n",
-    "asm/page.h": "#define PAGE_SIZE {page_size}\n",
+    "asm/page.h": "#ifndef PAGE_SIZE\n#define PAGE_SIZE {page_size}\n"
+    "#define PAGE_SHIFT (__builtin_ctzl(PAGE_SIZE))\n#endif\n",
     "uapi/linux/bpf.h": "",
     "uapi/linux/bpf_perf_event.h": "",
     "uapi/linux/if_packet.h": "",
-    "uapi/linux/ptrace.h": "",
-    "linux/types.h": "",
-    "linux/sched.h": "",
-    "linux/ptrace.h": "",
-    "linux/bpf_perf_event.h": "",
 }
+
+# What probes include of the kernel's own: the types are there already, and BTF has no macros.
+_MACROS = "linux/linnix_macros.h"
+_NO_HEADERS = """
+    linux/binfmts.h linux/bio.h linux/blk-mq.h linux/blk_types.h linux/blkdev.h linux/bpf.h
+    linux/bpf_perf_event.h linux/cgroup-defs.h linux/cgroup.h linux/compiler.h linux/cred.h
+    linux/dcache.h linux/err.h linux/errno.h linux/fcntl.h linux/fdtable.h linux/file.h
+    linux/fs.h linux/fs_struct.h linux/genhd.h linux/gfp.h linux/if.h linux/if_ether.h
+    linux/in.h linux/in6.h linux/interrupt.h linux/ip.h linux/ipv6.h linux/irq.h linux/jiffies.h
+    linux/kdev_t.h linux/kernel.h linux/ktime.h linux/limits.h linux/list.h linux/mm.h
+    linux/mm_types.h linux/mount.h linux/mutex.h linux/net.h linux/netdevice.h linux/ns_common.h
+    linux/nsproxy.h linux/oom.h linux/path.h linux/pid.h linux/pid_namespace.h linux/ptrace.h
+    linux/rbtree.h linux/sched.h linux/sched/mm.h linux/sched/signal.h linux/sched/task.h
+    linux/signal.h linux/skbuff.h linux/slab.h linux/socket.h linux/stat.h linux/string.h
+    linux/swap.h linux/tcp.h linux/time.h linux/time64.h linux/timekeeping.h linux/tty.h
+    linux/types.h linux/udp.h linux/unistd.h linux/utsname.h linux/workqueue.h net/inet_sock.h
+    net/net_namespace.h net/sock.h net/tcp.h net/tcp_states.h uapi/linux/errno.h
+    uapi/linux/fcntl.h uapi/linux/in.h uapi/linux/limits.h uapi/linux/ptrace.h
+    uapi/linux/sched.h uapi/linux/stat.h uapi/linux/types.h
+""".split()
+_NUMBERS = {
+    "NAME_MAX": "255",
+    "PATH_MAX": "4096",
+    "IFNAMSIZ": "16",
+    "AF_UNIX": "1",
+    "AF_INET": "2",
+    "AF_INET6": "10",
+    "MINORBITS": "20",
+    "MINORMASK": "((1U << MINORBITS) - 1)",
+    "MAJOR(dev)": "((unsigned int)((dev) >> MINORBITS))",
+    "MINOR(dev)": "((unsigned int)((dev) & MINORMASK))",
+    "PF_KTHREAD": "0x00200000",
+    "NSEC_PER_USEC": "1000L",
+    "NSEC_PER_MSEC": "1000000L",
+    "NSEC_PER_SEC": "1000000000L",
+    "TASK_RUNNING": "0x0000",
+    "TASK_INTERRUPTIBLE": "0x0001",
+    "TASK_UNINTERRUPTIBLE": "0x0002",
+    "S_IFMT": "0170000",
+    "S_IFSOCK": "0140000",
+    "S_IFLNK": "0120000",
+    "S_IFREG": "0100000",
+    "S_IFBLK": "0060000",
+    "S_IFDIR": "0040000",
+    "S_IFCHR": "0020000",
+    "S_IFIFO": "0010000",
+    "S_ISREG(mode)": "(((mode) & S_IFMT) == S_IFREG)",
+    "S_ISDIR(mode)": "(((mode) & S_IFMT) == S_IFDIR)",
+    "O_RDONLY": "00000000",
+    "O_WRONLY": "00000001",
+    "O_RDWR": "00000002",
+    "O_ACCMODE": "00000003",
+    "MAX_ERRNO": "4095",
+    "IS_ERR(pointer)": "((unsigned long)(pointer) >= (unsigned long)-MAX_ERRNO)",
+    "ARRAY_SIZE(array)": "(sizeof(array) / sizeof((array)[0]))",
+    "BIT(n)": "(1UL << (n))",
+    "likely(condition)": "__builtin_expect(!!(condition), 1)",
+    "unlikely(condition)": "__builtin_expect(!!(condition), 0)",
+    "READ_ONCE(place)": "(*(const volatile typeof(place) *)&(place))",
+    "min(a, b)": "((a) < (b) ? (a) : (b))",
+    "max(a, b)": "((a) > (b) ? (a) : (b))",
+    "min_t(type, a, b)": "((type)(a) < (type)(b) ? (type)(a) : (type)(b))",
+    "max_t(type, a, b)": "((type)(a) > (type)(b) ? (type)(a) : (type)(b))",
+    "container_of(pointer, type, member)": "((type *)((char *)(pointer) - offsetof(type, member)))",
+}
+# errno.h and signal.h, asm-generic's: the same on the machines that we know.
+_NUMBERS |= {
+    name: str(number)
+    for number, name in errno.errorcode.items()
+    if name.startswith("E") and number < 134
+} | {each.name: str(each.value) for each in signal.Signals if each.value < 32}
 
 
 def installed_headers(release: str | None = None) -> Path | None:
@@ -84,7 +157,8 @@ def headers_from_btf(cache_dir: Path, btf_path: Path = BTF_PATH) -> Path:
         TracerUnavailable: no BTF, no bpftool, or bpftool cannot read it.
     """
     try:
-        digest = hashlib.sha256(btf_path.read_bytes()).hexdigest()[:16]
+        status = btf_path.stat()
+        digest = _digest(btf_path, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise TracerUnavailable(
             f"this kernel does not describe its types ({btf_path}: {error.strerror})",
@@ -109,6 +183,12 @@ def headers_from_btf(cache_dir: Path, btf_path: Path = BTF_PATH) -> Path:
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return tree
+
+
+@functools.lru_cache(maxsize=4)
+def _digest(btf_path: Path, _changed_ns: int, _n_bytes: int) -> str:
+    """Of a file as it was then; read once, since this takes a while."""
+    return hashlib.sha256(btf_path.read_bytes()).hexdigest()[:16]
 
 
 def find_bpftool() -> str | None:
@@ -184,6 +264,17 @@ def _write_tree(root: Path, declarations: str) -> None:
         path = include / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text.format(**facts))
+    for name in _NO_HEADERS:
+        path = include / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#include <{_MACROS}>\n")
+    (include / _MACROS).write_text(
+        "#pragma once\n#include <asm/page.h>\n"
+        + "".join(
+            f"#ifndef {what.partition('(')[0]}\n#define {what} {value}\n#endif\n"
+            for what, value in _NUMBERS.items()
+        )
+    )
     # Not vmlinux.h: the compiler also looks in the current directory.
     (include / "linux" / "linnix_btf.h").write_text(declarations)
     (include / "linux" / "kconfig.h").write_text(_KCONFIG_H.format(guards=guards))

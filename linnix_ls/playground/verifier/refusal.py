@@ -67,6 +67,7 @@ class Refusal:
     errno_text: str
     log_text: str
     lines: Mapping[int, int]
+    is_bcc: bool = False
 
 
 def explain(refusal: Refusal) -> Problem:
@@ -82,6 +83,8 @@ class _Explanation:
         self.steps = log.steps
         self.function = self._function()
         holds = ["released"] if self._is_released() else []
+        if refusal.is_bcc and self._call_of_own():
+            holds.append("calls in bcc")
         self.match = match(log.messages, holds)
         self.facts = self.match.facts if self.match else {}
         self.insn = self.steps[-1].at if self.steps else None
@@ -188,15 +191,21 @@ class _Explanation:
         )
 
     def _named_in_function(self) -> int | None:
-        """Of a complaint without a position: where what it names is used."""
+        """Of a complaint without a position: where what it names is used, as a field if it can
+        be: here, or in a function that was put into this one."""
         what = self.facts.get("what")
         if not what or not self.function:
             return None
+        here = _lines_of(self.function)
+        inside = (at for each in self.source.functions for at in _lines_of(each))
+        field = re.compile(rf"(?:->|\.|,)\s*{re.escape(what)}\b")
+        word = re.compile(rf"\b(?:bpf_)?{re.escape(what)}(?![a-z0-9])")
         return next(
             (
                 line
-                for line in range(self.function.first_line, self.function.last_line + 1)
-                if what in self.source.code(line)
+                for pattern, lines in ((field, here), (field, inside), (word, here))
+                for line in lines
+                if pattern.search(self.source.code(line))
             ),
             None,
         )
@@ -476,6 +485,10 @@ _RELEASED_BY = {
     "bpf_sk_lookup_tcp": "bpf_sk_release()",
     "bpf_sk_lookup_udp": "bpf_sk_release()",
 }
+
+
+def _lines_of(function: Function) -> range:
+    return range(function.first_line, function.last_line + 1)
 
 
 class _Words(dict[str, str]):
