@@ -41,9 +41,11 @@ class QuietClient extends LanguageClient {
 }
 
 class Abilities implements StaticFeature {
+  constructor(private readonly isTrusted: boolean) {}
+
   fillClientCapabilities(capabilities: ClientCapabilities): void {
     const experimental = (capabilities.experimental ?? {}) as Record<string, unknown>;
-    capabilities.experimental = { ...experimental, linnix: ABILITIES };
+    capabilities.experimental = { ...experimental, linnix: { ...ABILITIES, is_trusted: this.isTrusted } };
   }
 
   initialize(): void {
@@ -62,6 +64,7 @@ class Abilities implements StaticFeature {
 export function createClient(
   { command, args }: Command,
   options: LanguageClientOptions,
+  isTrusted: boolean,
   onStopped: () => void,
 ): LanguageClient {
   const client = new QuietClient("linnix", "linnix", { command, args }, {
@@ -74,7 +77,7 @@ export function createClient(
     },
     initializationFailedHandler: () => false,
   });
-  client.registerFeature(new Abilities());
+  client.registerFeature(new Abilities(isTrusted));
   client.onDidChangeState(({ newState }) => {
     if (newState === State.Stopped) {
       onStopped();

@@ -23,7 +23,7 @@ if (pictures) {
 
 const TYPES = { html: "text/html", js: "text/javascript", css: "text/css" };
 const server = createServer((request, response) => {
-  const name = new URL(request.url, "http://here").pathname.slice(1) || "index.html";
+  const name = new URL(request.url, "http://here").pathname.slice(1) || "details.html";
   try {
     response.setHeader("content-type", TYPES[name.split(".").at(-1)] ?? "text/plain");
     response.end(readFileSync(join(here, "dist/page", name)));
