@@ -96,15 +96,19 @@ class PlaygroundSettings(BaseModel):
 
     Attributes:
         enable: compile probe source that is opened, show it to the kernel's verifier where an agent
-            allows that, and say what is wrong with it. Nothing is attached by that.
+            allows that, and say what is wrong with it; run it where you ask for that, and may.
         clangd: whether clangd looks after probe source too (``on``), so that nothing is told twice;
             ``auto``: where a ``.clangd`` by ``linnix-ls playground --clangd`` is found.
+        folder: where your copies of linnix-ls's own probes lie, if not in
+            ``~/.config/linnix-ls/bpf``; a relative path is in the workspace's first folder, ``~``
+            is your home.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     enable: bool = True
     clangd: Literal["auto", "on", "off"] = "auto"
+    folder: str | None = None
 
 
 class Settings(BaseModel):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from linnix_ls.explain.base import Notes
     from linnix_ls.feed.base import Feed
     from linnix_ls.fixes.base import Fixer
-    from linnix_ls.playground.base import Author, DocumentChecker
+    from linnix_ls.playground.base import Author, DocumentChecker, Workbench
 
 # Of malloc.h.
 _M_TRIM_THRESHOLD = -1
@@ -101,6 +101,14 @@ async def load_checker(text_at: Callable[[str], str | None]) -> DocumentChecker:
     return cast("DocumentChecker", await app.load_checker(text_at))
 
 
+async def load_workbench(text_at: Callable[[str], str | None]) -> Workbench:
+    """`playground.workbench`, imported when there is a probe: it brings parsers."""
+    workbench: Any = await asyncio.to_thread(
+        importlib.import_module, "linnix_ls.playground.workbench"
+    )
+    return cast("Workbench", workbench.LocalWorkbench(text_at))
+
+
 def _serve_stdio() -> int:
     if os.isatty(0):
         print(
@@ -131,6 +139,7 @@ async def _serve_streams(source: BinaryIO, sink: BinaryIO) -> int:
         load_fixer=load_fixer,
         load_author=load_author,
         load_checker=load_checker,
+        load_workbench=load_workbench,
     )
     # asyncio.run still waits for worker threads; the client does not wait for us.
     exit_within(0.3, exit_code)
@@ -152,5 +161,6 @@ def _serve_tcp(address: str) -> int:
             load_fixer=load_fixer,
             load_author=load_author,
             load_checker=load_checker,
+            load_workbench=load_workbench,
         )
     )

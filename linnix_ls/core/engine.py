@@ -30,6 +30,7 @@ from linnix_ls.core.events import (
     Exited,
     Forked,
     Ignored,
+    ProbesReplaced,
     ProcessSeen,
     Sampled,
     Source,
@@ -154,6 +155,8 @@ class Engine:
             case EventsLost():
                 self.n_lost += event.n_lost
                 return []
+            case ProbesReplaced():
+                return []  # what comes is judged alike, whoever saw it
             case Watched():
                 self._watched[event.key] = event
                 return []

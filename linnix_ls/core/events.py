@@ -155,6 +155,18 @@ class EventsLost:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbesReplaced:
+    """What comes from here on was seen by other probes: an edit of ours runs, or ours again.
+
+    Attributes:
+        generation: counts the exchanges; 1 is what a tracer begins with.
+    """
+
+    ktime_ns: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Examined:
     """The answer to `changes.ExaminationWanted`."""
 
@@ -194,6 +206,7 @@ Event = (
     | Sampled
     | CpuUsed
     | EventsLost
+    | ProbesReplaced
     | Examined
     | Dismissed
     | Ticked

@@ -30,6 +30,7 @@ from linnix_ls.core.events import (
     Exited,
     Forked,
     Ignored,
+    ProbesReplaced,
     ProcessSeen,
     Source,
     Ticked,
@@ -76,6 +77,12 @@ MAX_ANCESTORS = 64
 TAG_VARIABLE = b"LINNIX_SESSION"
 MAX_TAGS = 16
 _TAG_VALUE = re.compile(r"[A-Za-z0-9._-]{8,100}")
+
+# Or about what this client itself has said.
+_ABOUT_NOBODY = (
+    *(Ticked, EventsLost, ProbesReplaced),
+    *(Watched, Unwatched, Ignored, Examined, Dismissed),
+)
 
 MakeExaminer = Callable[["LocalFeed"], Examiner]
 
@@ -271,9 +278,7 @@ class LocalFeed:
 
     def _permitted(self, event: Event) -> Event | None:
         """The event as far as it is this client's business, else None."""
-        if isinstance(
-            event, (Ticked, EventsLost, Watched, Unwatched, Ignored, Examined, Dismissed)
-        ):
+        if isinstance(event, _ABOUT_NOBODY):
             return event
         is_known = self.engine.tree.get(event.key) is not None
         if isinstance(event, (Forked, Execed, ProcessSeen)):

@@ -7,7 +7,7 @@ from typing import Any
 
 from linnix_ls.errors import AgentError, PlaygroundError
 from linnix_ls.feed import protocol
-from linnix_ls.playground.base import Checked, ProbeHandle, ProbeReading
+from linnix_ls.playground.base import Checked, OwnProbes, ProbeHandle, ProbeReading
 from linnix_ls.playground.dialect import Dialect
 
 Ask = Callable[..., Awaitable[Any]]
@@ -41,6 +41,16 @@ class RemotePlayground:
 
     async def unload(self, probe_id: str) -> None:
         await self._ask_of("probe_unload", probe_id=probe_id)
+
+    async def own(self) -> OwnProbes:
+        return protocol.OWN_PROBES.validate_python(await self._ask_of("probe_own"))
+
+    async def replace_own(self, files: dict[str, str], *, trial_s: float) -> OwnProbes:
+        answer = await self._ask_of("probe_own_replace", files=files, trial_s=trial_s)
+        return protocol.OWN_PROBES.validate_python(answer)
+
+    async def read_own(self) -> ProbeReading:
+        return protocol.PROBE_READING.validate_python(await self._ask_of("probe_own_read"))
 
     async def knowledge(self) -> str:
         return str(await self._ask_of("probe_knowledge"))

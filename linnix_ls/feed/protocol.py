@@ -29,7 +29,7 @@ from linnix_ls.feed.base import (
     StackView,
     StatusChanged,
 )
-from linnix_ls.playground.base import Checked, ProbeHandle, ProbeReading
+from linnix_ls.playground.base import Checked, OwnProbes, ProbeHandle, ProbeReading
 
 PROTOCOL = 1
 MAX_REQUEST_BYTES = 1 << 20
@@ -48,6 +48,7 @@ KEY: TypeAdapter[ProcessKey] = TypeAdapter(ProcessKey)
 CHECKED: TypeAdapter[Checked] = TypeAdapter(Checked)
 PROBE_HANDLE: TypeAdapter[ProbeHandle] = TypeAdapter(ProbeHandle)
 PROBE_READING: TypeAdapter[ProbeReading] = TypeAdapter(ProbeReading)
+OWN_PROBES: TypeAdapter[OwnProbes] = TypeAdapter(OwnProbes)
 
 # What agents knew before they said it in their hello.
 FIRST_METHODS = frozenset(
@@ -75,6 +76,9 @@ PLAYGROUND_METHODS = frozenset(
         "probe_read",
         "probe_unload",
         "probe_knowledge",
+        "probe_own",
+        "probe_own_replace",
+        "probe_own_read",
     }
 )
 

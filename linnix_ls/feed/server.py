@@ -114,6 +114,11 @@ class _ProbeReplace(_Params):
     trial_s: Annotated[float, Field(ge=0, le=600, strict=False)]
 
 
+class _ProbeOwnReplace(_Params):
+    files: dict[Annotated[str, Field(max_length=100)], _Source_text]
+    trial_s: Annotated[float, Field(ge=0, le=600, strict=False)]
+
+
 class _ProbeRead(_Params):
     probe_id: str
     since_event: int
@@ -454,6 +459,19 @@ class _Connection:
 
     async def _probe_unload(self, params: Any) -> None:
         await self._probes.unload(_ProbeId.model_validate(params).probe_id)
+
+    async def _probe_own(self, params: Any) -> Any:
+        _Params.model_validate(params)
+        return protocol.OWN_PROBES.dump_python(await self._probes.own(), mode="json")
+
+    async def _probe_own_replace(self, params: Any) -> Any:
+        asked = _ProbeOwnReplace.model_validate(params)
+        own = await self._probes.replace_own(asked.files, trial_s=asked.trial_s)
+        return protocol.OWN_PROBES.dump_python(own, mode="json")
+
+    async def _probe_own_read(self, params: Any) -> Any:
+        _Params.model_validate(params)
+        return protocol.PROBE_READING.dump_python(await self._probes.read_own(), mode="json")
 
     async def _probe_knowledge(self, params: Any) -> str:
         _Params.model_validate(params)

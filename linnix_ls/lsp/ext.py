@@ -36,6 +36,9 @@ RUNS = "linnix/runs"
 RUN = "linnix/run"
 STACK = "linnix/stack"
 NOTE_PROGRESS = "linnix/noteProgress"
+PROBES = "linnix/probes"
+PROBE = "linnix/probe"
+PROBES_CHANGED = "linnix/probesChanged"
 
 ParamsT = TypeVar("ParamsT")
 JsonT = TypeVar("JsonT")
@@ -145,6 +148,54 @@ class LogArgument:
     uri: str = attrs.field(validator=attrs.validators.instance_of(str))
     log: str = attrs.field(validator=attrs.validators.instance_of(str))
     quiet: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
+
+
+_is_text_or_none = attrs.validators.optional(_is_text)
+
+
+@attrs.frozen
+class ProbeArgument:
+    """A document or a probe; `quiet`: nothing is shown."""
+
+    uri: str | None = attrs.field(default=None, validator=_is_text_or_none)
+    id: str | None = attrs.field(default=None, validator=_is_text_or_none)
+    quiet: bool = attrs.field(default=False, validator=_is_bool)
+
+
+@attrs.frozen
+class DocumentArgument:
+    """`quiet`: nothing is shown."""
+
+    uri: str = attrs.field(validator=_is_text)
+    quiet: bool = attrs.field(default=False, validator=_is_bool)
+
+
+@attrs.frozen
+class DiffArgument:
+    """`against`: the ``shipped`` one, or the ``base`` of which the copy was made."""
+
+    uri: str = attrs.field(validator=_is_text)
+    against: str = attrs.field(
+        default="shipped", validator=attrs.validators.in_(("shipped", "base"))
+    )
+    quiet: bool = attrs.field(default=False, validator=_is_bool)
+
+
+@attrs.frozen
+class OpenProbeArgument:
+    """Either of the two; `quiet`: it is not opened."""
+
+    finding_id: str | None = attrs.field(default=None, validator=_is_text_or_none)
+    name: str | None = attrs.field(default=None, validator=_is_text_or_none)
+    quiet: bool = attrs.field(default=False, validator=_is_bool)
+
+
+@attrs.frozen
+class ProbeParams:
+    """`since_event`: of the newest record that the client has."""
+
+    id: str = attrs.field(validator=_is_text)
+    since_event: int = attrs.field(default=0, validator=attrs.validators.instance_of(int))
 
 
 @attrs.frozen

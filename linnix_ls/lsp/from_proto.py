@@ -39,6 +39,12 @@ def hovers_with_message(capabilities: types.ClientCapabilities) -> bool:
     return _experimental(capabilities, "message_in_hover") is True
 
 
+def is_trusted(capabilities: types.ClientCapabilities) -> bool:
+    """Whether the user trusts what is in the workspace, unless the client says otherwise by its
+    ``experimental.linnix.is_trusted``."""
+    return _experimental(capabilities, "is_trusted") is not False
+
+
 def _experimental(capabilities: types.ClientCapabilities, name: str) -> Any:
     found: Any = capabilities.experimental
     for each in ("linnix", name):

@@ -61,11 +61,13 @@ Progress = Callable[[str], AbstractAsyncContextManager[object]]
 
 @dataclass
 class _Open:
-    """A document that is open. `logs`: what there is to show of its diagnostics, by id."""
+    """A document that is open. `logs`: what there is to show of its diagnostics, by id;
+    `of_running`: about what runs of it, which the next check does not clear."""
 
     path: str
     diagnostics: list[types.Diagnostic] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)
+    of_running: list[types.Diagnostic] = field(default_factory=list)
     check: asyncio.Task[None] | None = None
 
 
@@ -127,7 +129,7 @@ class Probes:
             if isinstance(change, types.TextDocumentContentChangePartial):
                 document.diagnostics = [_moved(each, change) for each in document.diagnostics]
         if document.diagnostics != before:
-            self._publish(uri, document.diagnostics)
+            self._show(uri, document)
         self._check(uri, after_s=PAUSE_S)
 
     def saved(self, uri: str) -> None:
@@ -146,6 +148,17 @@ class Probes:
         """Anew: who checks, or whether anyone does, is not what it was."""
         for uri in self._open:
             self._check(uri)
+
+    def annotate(self, uri: str, problems: Sequence[Problem]) -> None:
+        """Show these of what runs of a document, whatever the checks say of its text."""
+        document = self._open.get(uri)
+        if document is None:
+            return
+        lines = split_lines(self._text_of(uri) or "")
+        shown = [self._diagnostic(uri, lines, each, "") for each in problems]
+        if shown != document.of_running:
+            document.of_running = shown
+            self._show(uri, document)
 
     def code_actions(self, uri: str, where: types.Range) -> list[types.CodeAction]:
         document = self._open.get(uri)
@@ -234,7 +247,10 @@ class Probes:
                 log_id = hashlib.sha1(log.encode(), usedforsecurity=False).hexdigest()[:16]
                 document.logs[log_id] = log
             document.diagnostics.append(self._diagnostic(uri, lines, problem, log_id))
-        self._publish(uri, document.diagnostics)
+        self._show(uri, document)
+
+    def _show(self, uri: str, document: _Open) -> None:
+        self._publish(uri, [*document.of_running, *document.diagnostics])
 
     def _diagnostic(
         self, uri: str, lines: list[str], problem: Problem, log_id: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import importlib
 import logging
 import tempfile
@@ -15,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict, TypeVar, Unpack
 from urllib.parse import unquote
 
 from lsprotocol import types
@@ -32,13 +33,14 @@ from linnix_ls.core.text import visible
 from linnix_ls.errors import AgentTooOld, LinnixError
 from linnix_ls.feed.base import ProcessView, StackView
 from linnix_ls.fixes.base import Outcome, Trial
-from linnix_ls.lsp import clangd, ext, from_proto, to_proto, wording
+from linnix_ls.lsp import clangd, ext, from_proto, probe_lenses, to_proto, wording
 from linnix_ls.lsp.authoring import Authoring, LoadAuthor
 from linnix_ls.lsp.connection import Connection
 from linnix_ls.lsp.diagnostics import severity_in_history, shown_severity
 from linnix_ls.lsp.documents import Documents, uri_of_path
 from linnix_ls.lsp.explaining import Explaining, OpenNotes, open_no_notes
 from linnix_ls.lsp.fixing import RULES, TRY_FIX, Fixing, LoadFixer, as_diff
+from linnix_ls.lsp.live_probes import LiveProbes, LoadWorkbench, RunOutcome
 from linnix_ls.lsp.notices import Notices
 from linnix_ls.lsp.presenter import Presenter
 from linnix_ls.lsp.probes import SHOW_LOG, LoadChecker, Probes
@@ -77,6 +79,7 @@ class LinnixServer(LanguageServer):
         load_fixer: gives what proposes and tries fixes; without it none are offered.
         load_author: gives what helps with writing probes; without it there is no such help.
         load_checker: gives what checks probe source; without it none is.
+        load_workbench: gives what is wanted beside for running probes; without it none is run.
     """
 
     protocol: LinnixProtocol
@@ -92,6 +95,7 @@ class LinnixServer(LanguageServer):
         load_fixer: LoadFixer | None = None,
         load_author: LoadAuthor | None = None,
         load_checker: LoadChecker | None = None,
+        load_workbench: LoadWorkbench | None = None,
     ) -> None:
         super().__init__(
             name="linnix-ls", version=__version__, protocol_cls=LinnixProtocol, max_workers=1
@@ -105,6 +109,8 @@ class LinnixServer(LanguageServer):
         self._authoring: Authoring | None = None
         self._load_checker = load_checker
         self._probes: Probes | None = None
+        self._load_workbench = load_workbench
+        self._live: LiveProbes | None = None
         self._log_folder: tempfile.TemporaryDirectory[str] | None = None
         self._connection = connection
         self._is_client_local = is_client_local
@@ -190,6 +196,21 @@ class LinnixServer(LanguageServer):
                 progress=lambda title: cancellable_progress(self, title),
                 with_related=self.presenter.with_related,
             )
+        if self._load_workbench:
+            self._live = LiveProbes(
+                self._load_workbench,
+                self._playground,
+                self.workspace.position_codec,
+                text_of=self._text_of_open,
+                text_at=self._documents.text,
+                uri_of=self._documents.uri,
+                annotate=self._probes.annotate if self._probes else lambda _uri, _problems: None,
+                refresh=lambda: self._refresh_client(("code_lens", "inlay_hint")),
+                changed=lambda: self.protocol.notify(ext.PROBES_CHANGED, {}),
+                can_reveal=probe_lenses.REVEAL_PROBE
+                in from_proto.client_commands(self.client_capabilities),
+                is_trusted=from_proto.is_trusted(self.client_capabilities),
+            )
         if params.process_id and params.process_id > 0 and self._is_client_local:
             client = params.client_info.name if params.client_info else "editor"
             self.session.watch_when_open(params.process_id, visible(client, 100))
@@ -225,6 +246,7 @@ class LinnixServer(LanguageServer):
         self.session.start(self._settings)
         if self._probes:
             self._probes.enable(self._settings.playground.enable)
+        await self._use_probe_settings(self._settings)
         self._is_started.set()
 
     async def stop(self) -> None:
@@ -232,7 +254,7 @@ class LinnixServer(LanguageServer):
         self._unwatch_client()
         if self._notice_timer:
             self._notice_timer.cancel()
-        for helper in (self._fixing, self._probes, self._authoring):
+        for helper in (self._fixing, self._live, self._probes, self._authoring):
             if helper:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(helper.close(), _CLOSE_LIMIT_S)
@@ -252,10 +274,19 @@ class LinnixServer(LanguageServer):
         self._want_notes(list(self.session.findings.values()))
         if self._probes:
             self._probes.enable(settings.playground.enable)
+        await self._use_probe_settings(settings)
         if not settings.notifications:
             self._notices.forget_waiting()
         self._show()
         await self.session.set_settings(settings)
+
+    async def _use_probe_settings(self, settings: Settings) -> None:
+        folder = settings.playground.folder
+        if self._live:
+            if folder:
+                base = next(iter(self._documents.folders), "")
+                folder = str(Path(base, Path(folder).expanduser()))
+            await self._live.use(is_enabled=settings.playground.enable, folder=folder)
 
     async def change_folders(self) -> None:
         await self._set_folders()
@@ -267,8 +298,9 @@ class LinnixServer(LanguageServer):
         self._documents.opened(uri)
         if self._authoring and self._settings:
             self._authoring.opened(uri)
-        if self._probes:
-            self._probes.opened(uri)
+        for helper in (self._probes, self._live):
+            if helper:
+                helper.opened(uri)
         self._show()
 
     def changed(self, params: types.DidChangeTextDocumentParams) -> None:
@@ -281,13 +313,15 @@ class LinnixServer(LanguageServer):
             self._show()
 
     def saved(self, uri: str) -> None:
-        if self._probes:
-            self._probes.saved(uri)
+        for helper in (self._probes, self._live):
+            if helper:
+                helper.saved(uri)
 
     def closed(self, uri: str) -> None:
         self._documents.closed(uri)
-        if self._probes:
-            self._probes.closed(uri)
+        for helper in (self._probes, self._live):
+            if helper:
+                helper.closed(uri)
         self._show()
 
     # -- requests --------------------------------------------------------------------------
@@ -326,6 +360,7 @@ class LinnixServer(LanguageServer):
                     each.diagnostic,
                     from_proto.client_commands(self.client_capabilities),
                     is_reproducible=await self._is_reproducible(each.finding),
+                    is_by_probe=bool(self._live) and self.session.status.tracer == "bcc",
                 )
         if get_capability(
             self.client_capabilities, "text_document.code_action.code_action_literal_support"
@@ -334,12 +369,18 @@ class LinnixServer(LanguageServer):
         return [action.command for action in actions if action.command]
 
     async def code_lenses(self, params: types.CodeLensParams) -> list[types.CodeLens]:
+        uri = params.text_document.uri
         return [
             lens
-            for each in self.presenter.by_uri().get(params.text_document.uri, [])
+            for each in self.presenter.by_uri().get(uri, [])
             if each.diagnostic
             for lens in to_proto.code_lenses(each.finding, each.diagnostic)
-        ]
+        ] + (await self._live.code_lenses(uri) if self._live else [])
+
+    async def inlay_hints(self, params: types.InlayHintParams) -> list[types.InlayHint]:
+        if self._live is None:
+            return []
+        return await self._live.inlay_hints(params.text_document.uri, params.range)
 
     async def pull_document(
         self, params: types.DocumentDiagnosticParams
@@ -527,9 +568,119 @@ class LinnixServer(LanguageServer):
             await self._show_text(f"verifier-{wanted.log}.log", log)
         return {"log": log}
 
-    async def _show_text(self, name: str, text: str) -> None:
+    async def run_probe(self, *arguments: Any) -> dict[str, Any]:
+        wanted = _argument(arguments, ext.DocumentArgument)
+        return self._came_of(await self._running().run(wanted.uri), wanted.quiet)
+
+    async def detach_probe(self, *arguments: Any) -> dict[str, Any]:
+        wanted = _argument(arguments, ext.ProbeArgument)
+        outcome = await self._running().detach(wanted.uri, wanted.id)
+        return self._came_of(outcome, wanted.quiet)
+
+    async def roll_back_probe(self, *arguments: Any) -> dict[str, Any]:
+        wanted = _argument(arguments, ext.ProbeArgument)
+        outcome = await self._running().roll_back(wanted.uri, wanted.id)
+        return self._came_of(outcome, wanted.quiet)
+
+    async def reset_probe(self, *arguments: Any) -> dict[str, Any]:
+        wanted = _argument(arguments, ext.ProbeArgument)
+        return self._came_of(await self._running().reset(wanted.uri), wanted.quiet)
+
+    def _came_of(self, outcome: RunOutcome, is_quiet: bool) -> dict[str, Any]:
+        """Told to the user, unless the client does it."""
+        if not is_quiet:
+            is_bad = outcome.outcome == "refused"
+            kind = types.MessageType.Warning if is_bad else types.MessageType.Info
+            text = with_fix(outcome.message, outcome.fix)
+            self._say(visible(text, _MAX_SAID_CHARS), kind)
+        return ext.clean(outcome.as_object())
+
+    async def diff_probe(self, *arguments: Any) -> dict[str, str] | None:
+        wanted = _argument(arguments, ext.DiffArgument)
+        found = await self._running().diff(wanted.uri, wanted.against)
+        if found is None:
+            self._say("there is no shipped probe to compare this with", types.MessageType.Info)
+            return None
+        if not wanted.quiet and found.unified:
+            await self._show_page(f"{Path(found.after).name}.diff", found.unified)
+        elif not wanted.quiet:
+            self._say("there is no difference", types.MessageType.Info)
+        return {
+            "before": self._documents.uri(found.before),
+            "after": self._documents.uri(found.after),
+            "unified": ext.clean(found.unified),
+        }
+
+    async def open_probe(self, *arguments: Any) -> dict[str, Any] | None:
+        """The user's copy of a probe of ours, in an editor where the client can."""
+        wanted = _argument(arguments, ext.OpenProbeArgument)
+        finding = None
+        if wanted.finding_id is not None:
+            finding = self._named_finding(({"finding_id": wanted.finding_id},))
+            if finding is None:
+                return None
+        place = await self._running().open_probe(finding, wanted.name)
+        if not wanted.quiet and not await self._show_place(place["uri"], place["line"]):
+            path = from_proto.path(place["uri"]) or place["uri"]
+            self._say(f"it is {visible(path)}, line {place['line']}", types.MessageType.Info)
+        return place
+
+    async def why_not_run(self, *arguments: Any) -> dict[str, Any]:
+        wanted = _argument(arguments or ({},), ext.ProbeArgument)
+        permission = await self._running().permission()
+        if not wanted.quiet:
+            text = permission["why"] or "probes may be run here"
+            self._say(with_fix(text, permission["fix"]), types.MessageType.Info)
+        return permission
+
+    async def show_probe(self, *arguments: Any) -> dict[str, str] | None:
+        """All that is known of a probe, for a client without a view of its own."""
+        wanted = _argument(arguments, ext.ProbeArgument)
+        text = await self._running().page(wanted.uri, wanted.id)
+        if text is None:
+            self._say("it does not run", types.MessageType.Info)
+            return None
+        text = ext.clean(text)
+        if not wanted.quiet:
+            await self._show_page("probe.txt", text)
+        return {"text": text}
+
+    async def probes(self, _params: Any) -> dict[str, Any]:
+        return ext.clean(await self._running().probes_object())
+
+    async def probe(self, params: Any) -> dict[str, Any] | None:
+        wanted = ext.structure(params, ext.ProbeParams)
+        found = await self._running().probe_object(wanted.id, wanted.since_event)
+        return ext.clean(found) if found else None
+
+    def _running(self) -> LiveProbes:
+        if self._live is None:
+            raise LinnixError("there is nothing here that runs probes")
+        return self._live
+
+    async def _show_place(self, uri: str, line: int) -> bool:
+        """Whether the client has shown it."""
+        if not get_capability(self.client_capabilities, "window.show_document.support"):
+            return False
+        at = types.Position(line=line - 1, character=0)
+        with contextlib.suppress(JsonRpcException):
+            shown = await self.window_show_document_async(
+                types.ShowDocumentParams(
+                    uri=uri, take_focus=True, selection=types.Range(start=at, end=at)
+                )
+            )
+            return shown.success
+        return False
+
+    async def _show_page(self, name: str, text: str) -> None:
+        """As it is now: each text has a name of its own."""
+        stem, dot, suffix = name.rpartition(".")
+        digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[:8]
+        await self._show_text(f"{stem}-{digest}{dot}{suffix}", text, from_start=True)
+
+    async def _show_text(self, name: str, text: str, *, from_start: bool = False) -> None:
         """In an editor of the client's where it can, to be read only; else what matters of it, the
-        end, in a message."""
+        end (or the start), in a message."""
         if get_capability(self.client_capabilities, "window.show_document.support"):
             if self._log_folder is None:
                 self._log_folder = tempfile.TemporaryDirectory(prefix="linnix-ls-")
@@ -543,7 +694,8 @@ class LinnixServer(LanguageServer):
                 )
                 if shown.success:
                     return
-        self._say(text[-_MAX_SAID_CHARS:], types.MessageType.Info)
+        part = text[:_MAX_SAID_CHARS] if from_start else text[-_MAX_SAID_CHARS:]
+        self._say(part, types.MessageType.Info)
 
     async def status(self, _params: Any) -> dict[str, Any]:
         status = await self.session.current_status()
@@ -684,6 +836,8 @@ class LinnixServer(LanguageServer):
         self._progress_texts.put_nowait(None)
         if self._probes:
             self._probes.check_all()  # by who is there now
+        if self._live:
+            self._live.agent_changed()
 
     def tell(self, text: str, *, is_problem: bool) -> None:
         """Into the client's log, if there is room: it is news that can be lost, not an answer."""
@@ -753,14 +907,16 @@ class LinnixServer(LanguageServer):
     def _diagnostics_in(self, uri: str) -> list[types.Diagnostic]:
         return self.presenter.diagnostics().get(uri, [])
 
-    def _refresh_client(self) -> None:
-        """Have the client ask again for what is made of diagnostics. One request of a kind at a
-        time: more would only pile up in a client that is slow."""
-        kinds: dict[str, Callable[[None], Awaitable[None]]] = {
+    def _refresh_client(self, kinds: Sequence[str] = ("code_lens", "diagnostics")) -> None:
+        """Have the client ask again for what is made of diagnostics, or of these kinds. One request
+        of a kind at a time: more would only pile up in a client that is slow."""
+        askers: dict[str, Callable[[None], Awaitable[None]]] = {
             "code_lens": self.workspace_code_lens_refresh_async,
             "diagnostics": self.workspace_diagnostic_refresh_async,
+            "inlay_hint": self.workspace_inlay_hint_refresh_async,
         }
-        for kind, ask in kinds.items():
+        for kind in kinds:
+            ask = askers[kind]
             if kind == "diagnostics" and not self._is_pulling():
                 continue
             if not get_capability(self.client_capabilities, f"workspace.{kind}.refresh_support"):
@@ -780,7 +936,7 @@ class LinnixServer(LanguageServer):
             self._refreshing.discard(kind)
         if f"{kind} again" in self._refreshing:
             self._refreshing.discard(f"{kind} again")
-            self._refresh_client()
+            self._refresh_client((kind,))
 
     def _want_notes(self, findings: Sequence[Finding]) -> None:
         """For those that the user sees."""
@@ -972,6 +1128,7 @@ def _living_below(key: ProcessKey, views: Collection[ProcessView]) -> set[Proces
 
 
 Handler = Callable[..., Awaitable[Any]]
+ArgumentT = TypeVar("ArgumentT")
 
 
 class ServerOptions(TypedDict, total=False):
@@ -983,6 +1140,7 @@ class ServerOptions(TypedDict, total=False):
     load_fixer: LoadFixer | None
     load_author: LoadAuthor | None
     load_checker: LoadChecker | None
+    load_workbench: LoadWorkbench | None
 
 
 def build_server(
@@ -1008,6 +1166,7 @@ def build_server(
         types.TEXT_DOCUMENT_HOVER: server.hover,
         types.TEXT_DOCUMENT_CODE_ACTION: server.code_actions,
         types.TEXT_DOCUMENT_CODE_LENS: server.code_lenses,
+        types.TEXT_DOCUMENT_INLAY_HINT: server.inlay_hints,
     }
     for method, answer in requests.items():
         server.feature(method)(_answering_null_on_bugs(answer))
@@ -1022,6 +1181,8 @@ def build_server(
         ext.RUNS: server.runs,
         ext.RUN: server.run_detail,
         ext.STACK: server.stack,
+        ext.PROBES: server.probes,
+        ext.PROBE: server.probe,
     }
     for method, answer in extensions.items():
         server.feature(method)(_with_request_errors(answer))
@@ -1032,6 +1193,15 @@ def build_server(
         to_proto.STOP_PROCESS: server.stop_process,
         TRY_FIX: server.try_fix,
         SHOW_LOG: server.show_log,
+        probe_lenses.RUN: server.run_probe,
+        probe_lenses.RELOAD: server.run_probe,
+        probe_lenses.DETACH: server.detach_probe,
+        probe_lenses.ROLL_BACK: server.roll_back_probe,
+        probe_lenses.DIFF: server.diff_probe,
+        probe_lenses.RESET: server.reset_probe,
+        probe_lenses.OPEN_PROBE: server.open_probe,
+        probe_lenses.WHY: server.why_not_run,
+        probe_lenses.SHOW: server.show_probe,
     }
     for command, act in commands.items():
         server.command(command)(_answering_null_on_bugs(_with_request_errors(act)))
@@ -1062,6 +1232,13 @@ async def serve_connection(
         connection.close()
     exit_code = server.protocol.exit_code
     return (0 if server.protocol.is_shut_down else 1) if exit_code is None else exit_code
+
+
+def _argument(arguments: Sequence[Any], argument_type: type[ArgumentT]) -> ArgumentT:
+    """The one argument of a command."""
+    if len(arguments) != 1:
+        raise ext.WrongParams(f"expected one argument, not {len(arguments)}")
+    return ext.structure(arguments[0], argument_type)
 
 
 def _plain(function: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -18,6 +18,7 @@ from linnix_ls.core.findings import Finding, Kind, ProcessInfo, Severity, State
 from linnix_ls.core.text import visible
 from linnix_ls.lsp import wording
 from linnix_ls.lsp.documents import uri_of_path
+from linnix_ls.lsp.probe_lenses import OPEN_PROBE
 from linnix_ls.pages import finding_page
 
 SOURCE = "linnix"
@@ -164,12 +165,14 @@ def code_actions(
     client_commands: Collection[str] = (),
     *,
     is_reproducible: bool = False,
+    is_by_probe: bool = False,
 ) -> list[types.CodeAction]:
     """What can be done about a finding, the most wanted first.
 
     Args:
         client_commands: those that the client has said it can do.
         is_reproducible: whether it is known how the run is started again.
+        is_by_probe: whether a probe of ours has found it.
     """
     named: dict[str, object] = {"finding_id": finding.id}
     offers: list[tuple[str, str, dict[str, object]]] = []
@@ -185,6 +188,8 @@ def code_actions(
         offers.append(("Copy the command that runs it again", COPY_REPRODUCTION, named))
     elif is_reproducible:
         offers.append(("Show the command that runs it again", REPRODUCE, named))
+    if is_by_probe:
+        offers.append(("Open the probe that found this", OPEN_PROBE, named))
     offers.append(("Dismiss", DISMISS, named))
     return [
         types.CodeAction(

@@ -275,6 +275,7 @@ class ProbeReading:
         problem: why it runs no more, in words; None while it does.
         note: what was done about it without being asked, such as going back to the last good
             source, and why.
+        n_events: records since the probe began, over all generations.
     """
 
     programs: tuple[ProgramReading, ...]
@@ -286,6 +287,26 @@ class ProbeReading:
     ttl_s: float
     problem: str | None = None
     generation: int = 1
+    note: str | None = None
+    n_events: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OwnProbes:
+    """The probes that the product itself runs on, as the agent runs them.
+
+    Attributes:
+        generation: 1 for the shipped ones as they were at the start, and one more with each
+            exchange, also back.
+        files: name -> text, of those that are not as shipped; the text is empty for who may not
+            see it. Empty: all is as shipped.
+        uid: whose edits they are; None when all is as shipped.
+        note: what was done without being asked (taken back, and why; the owner has gone).
+    """
+
+    generation: int
+    files: dict[str, str]
+    uid: int | None = None
     note: str | None = None
 
 
@@ -311,6 +332,21 @@ class Playground(Protocol):
 
     async def unload(self, probe_id: str) -> None: ...
 
+    async def own(self) -> OwnProbes: ...
+
+    async def replace_own(self, files: dict[str, str], *, trial_s: float) -> OwnProbes:
+        """Exchange the product's own probes while they run. Files that are not named are taken as
+        shipped; ``{}``: all are. If the new ones cannot run the old ones go on, and this raises;
+        if they fail within `trial_s` (the process died, the cost is too high, or they are silent
+        where the old generation, which stays attached for that long, saw events), the old ones
+        speak again, and the note of `own` says why. Edits end with the connection."""
+        ...
+
+    async def read_own(self) -> ProbeReading:
+        """How they do. Maps and events only for who may load probes: they tell of everybody's
+        processes."""
+        ...
+
     async def knowledge(self) -> str:
         """What only root can read of this machine and authoring help wants: JSON."""
         ...
@@ -334,4 +370,92 @@ class DocumentChecker(Protocol):
         Raises:
             Superseded: there is a newer text.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things stand in a source, by line.
+
+    Attributes:
+        programs: by the names that the kernel is told.
+        sends: of a ring or perf buffer the line that sends through it, where it is the only one.
+    """
+
+    programs: dict[str, int]
+    maps: dict[str, int]
+    sends: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PartCopy:
+    """The user's copy of one part of the product's own probes.
+
+    Attributes:
+        is_edited: it is not as the shipped one is.
+        is_outdated: it is edited, and the shipped one has changed since the copy was made.
+    """
+
+    name: str
+    path: str
+    is_edited: bool
+    is_outdated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PartDiff:
+    """`before`, `after`: paths of the files that were compared."""
+
+    before: str
+    after: str
+    unified: str
+
+
+class Workbench(Protocol):
+    """What an editor needs beside a `Playground` to run what the user writes. Looks at files, and
+    writes into the folder of the user's copies; nothing here asks the agent."""
+
+    def require_load(self) -> None:
+        """
+        Raises:
+            PlaygroundError: an agent would refuse to load what we ask it to.
+        """
+        ...
+
+    def places(self, text: str) -> Places: ...
+
+    def part(self, path: str) -> str | None:
+        """Which part of the product's own probes that file is; None for a probe by itself."""
+        ...
+
+    def is_shipped(self, path: str) -> bool:
+        """The installed one itself, which is not for editing."""
+        ...
+
+    def edits(self, path: str) -> dict[str, str]:
+        """Of the folder of that part: all parts that are not as shipped, by name."""
+        ...
+
+    def use_folder(self, folder: str | None) -> None:
+        """Where the user's copies are; None: the usual place."""
+        ...
+
+    def copies(self) -> list[PartCopy]: ...
+
+    def make_copy(self, name: str) -> str:
+        """The path of the user's copy, made if there is none, with all parts beside it."""
+        ...
+
+    def diff(self, path: str, *, against_base: bool) -> PartDiff | None:
+        """How a copy differs from the shipped one; `against_base`: what has changed in the shipped
+        one since the copy was made. None for what is no copy."""
+        ...
+
+    def rebase(self, path: str) -> None:
+        """The user has seen what has changed in the shipped one."""
+        ...
+
+    def reset(self, path: str) -> bool:
+        """The shipped text in the place of the copy's, which stays as ``NAME~``. False: it was
+        that already."""
         ...

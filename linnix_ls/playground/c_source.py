@@ -207,10 +207,30 @@ class CSource:
     def records(self) -> dict[str, list[str]]:
         """Of each ring or perf buffer the types that are sent through it, where the text tells
         them and every line of the file may use them; no typedefs of structs without a name."""
-        text = without_comments(self.text)
         found: dict[str, list[str]] = {}
+        for _, name, record, body in self._sent:
+            kind = self._declared(record, body)
+            if kind and kind not in found.setdefault(name, []):
+                found[name].append(kind)
+        return found
+
+    @cached_property
+    def senders(self) -> dict[str, int]:
+        """Of each ring or perf buffer the line that sends through it, where it is the only one."""
+        lines: dict[str, list[int]] = {}
+        for line, name, *_ in self._sent:
+            lines.setdefault(name, []).append(line)
+        return {name: found[0] for name, found in lines.items() if len(found) == 1}
+
+    @cached_property
+    def _sent(self) -> list[tuple[int, str, str, str]]:
+        """What is sent: the line, the map, what is written as the record, and the function's
+        text."""
+        text = without_comments(self.text)
+        found = []
         for match in _SENDS.finditer(text):
-            function = self.function_at(text.count("\n", 0, match.start()) + 1)
+            line = text.count("\n", 0, match.start()) + 1
+            function = self.function_at(line)
             if function is None:
                 continue
             body = "\n".join(map(self.code, range(function.first_line, function.last_line + 1)))
@@ -223,11 +243,8 @@ class CSource:
             elif match["helper"]:
                 map_at, at = _HELPER_RECORD_AT[match["helper"]]
                 name = arguments[map_at].strip("& \t\n") if map_at < len(arguments) else None
-            if name is None or at is None or at >= len(arguments):
-                continue
-            kind = self._declared(arguments[at], body)
-            if kind and kind not in found.setdefault(name, []):
-                found[name].append(kind)
+            if name is not None and at is not None and at < len(arguments):
+                found.append((line, name, arguments[at], body))
         return found
 
     def _declared(self, argument: str, body: str) -> str | None:

@@ -433,6 +433,7 @@ class _Probe:
             self.problem,
             self.generation,
             self.note,
+            self._sequence,
         )
 
     def end_trial(self) -> None:

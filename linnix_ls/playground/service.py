@@ -19,6 +19,7 @@ from linnix_ls.playground import permission
 from linnix_ls.playground.base import (
     MAX_SOURCE_BYTES,
     Checked,
+    OwnProbes,
     ProbeHandle,
     ProbeReading,
 )
@@ -54,6 +55,23 @@ class Runner(Protocol):
 
 
 OpenRunner = Callable[[Client], Runner]
+
+
+class OwnRunner(Protocol):
+    """The product's own probes, for one client. `close`: its edits end."""
+
+    async def own(self) -> OwnProbes: ...
+
+    async def replace(self, files: dict[str, str], *, trial_s: float) -> OwnProbes: ...
+
+    async def read(self, *, is_trusted: bool) -> ProbeReading:
+        """Without maps and events for who is not trusted."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+OpenOwn = Callable[[Client], OwnRunner]
 
 
 class Checks:
@@ -130,27 +148,43 @@ async def make_request(
 
 
 class Service:
-    """The agent's. `open_runner` None: nothing is run for real."""
+    """The agent's. `open_runner` None: nothing is run for real; `open_own` None: the product's
+    own probes stay as they are."""
 
-    def __init__(self, cache: Path, open_runner: OpenRunner | None = None) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        open_runner: OpenRunner | None = None,
+        open_own: OpenOwn | None = None,
+    ) -> None:
         self._cache = cache
         self._open_runner = open_runner
+        self._open_own = open_own
         self._at_once = asyncio.Semaphore(MAX_CHECKS_AT_ONCE)
 
     def open(self, client: Client) -> ClientPlayground:
         """For one connection."""
         runner = self._open_runner(client) if self._open_runner else None
-        return ClientPlayground(self._cache, client, Checks(self._at_once), runner)
+        own = self._open_own(client) if self._open_own else None
+        return ClientPlayground(self._cache, client, Checks(self._at_once), runner, own)
 
 
 class ClientPlayground:
     """See `base.ServedPlayground`: that of one client of the agent."""
 
-    def __init__(self, cache: Path, client: Client, checks: Checks, runner: Runner | None) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        client: Client,
+        checks: Checks,
+        runner: Runner | None,
+        own: OwnRunner | None,
+    ) -> None:
         self._cache = cache
         self._client = client
         self._checks = checks
         self._runner = runner
+        self._own = own
 
     async def check(self, dialect: Dialect, name: str, source: str) -> Checked:
         user = User(self._client.uid, self._client.gid)
@@ -177,6 +211,25 @@ class ClientPlayground:
     async def unload(self, probe_id: str) -> None:
         await self._running().unload(probe_id)
 
+    async def own(self) -> OwnProbes:
+        return await self._exchangeable().own()
+
+    async def replace_own(self, files: dict[str, str], *, trial_s: float) -> OwnProbes:
+        self._require_permission("own", "".join(files.values()))
+        return await self._exchangeable().replace(files, trial_s=trial_s)
+
+    async def read_own(self) -> ProbeReading:
+        try:
+            permission.require_load(self._client)
+        except PlaygroundError:
+            return await self._exchangeable().read(is_trusted=False)
+        return await self._exchangeable().read(is_trusted=True)
+
+    def _exchangeable(self) -> OwnRunner:
+        if self._own is None:
+            raise PlaygroundError("this agent does not exchange its own probes")
+        return self._own
+
     def _require_permission(self, name: str, source: str) -> None:
         try:
             permission.require_load(self._client)
@@ -197,6 +250,8 @@ class ClientPlayground:
         await self._checks.close()
         if self._runner:
             await self._runner.close()
+        if self._own:
+            await self._own.close()
 
 
 class LocalPlayground:
@@ -225,6 +280,15 @@ class LocalPlayground:
         raise self._no_agent()
 
     async def unload(self, probe_id: str) -> None:
+        raise self._no_agent()
+
+    async def own(self) -> OwnProbes:
+        raise self._no_agent()
+
+    async def replace_own(self, files: dict[str, str], *, trial_s: float) -> OwnProbes:
+        raise self._no_agent()
+
+    async def read_own(self) -> ProbeReading:
         raise self._no_agent()
 
     async def knowledge(self) -> str:

@@ -88,7 +88,12 @@ async def test_every_method_and_command_has_a_section_and_no_other_has():
     nothing = io.BytesIO()
     manager = build_server(None, Connection(nothing, nothing)).protocol.fm
     methods = {method for method in manager.features if method.startswith(ext.PREFIX)}
-    methods |= {ext.DID_CHANGE_STATUS, ext.DID_CHANGE_FINDINGS, ext.NOTE_PROGRESS}
+    methods |= {
+        ext.DID_CHANGE_STATUS,
+        ext.DID_CHANGE_FINDINGS,
+        ext.NOTE_PROGRESS,
+        ext.PROBES_CHANGED,
+    }
     assert set(SECTIONS) == methods | set(manager.commands)
     named = {value for name, value in vars(ext).items() if str(value).startswith(ext.PREFIX)}
     assert named - {ext.PREFIX} == methods
