@@ -5,7 +5,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { cell } from "./columns";
 import type { Listed, ProbeState } from "./state";
-import { Button, Refusal, type Act } from "./view";
+import { Refusal, type Act } from "./view";
 import { count, timeOf } from "./words";
 
 const ROW_PX = 22;
@@ -66,7 +66,9 @@ function Toolbar({ state, act }: { state: ProbeState; act: Act }) {
       >
         {state.isPaused ? "Follow" : "Pause"}
       </button>
-      <Button act={act} action={{ kind: "copy", text: state.json() }} name="Copy as JSON" />
+      <button type="button" onClick={() => void act({ kind: "copy", text: state.json() })}>
+        Copy as JSON
+      </button>
       <span class="muted count">
         {state.query.trim() === "" ? "" : `${count(nShown)} of `}
         {state.nKept < state.n_events ? `the last ${count(state.nKept)} of ${count(state.n_events)}` : count(state.nKept)}
@@ -143,7 +145,7 @@ function Grid({ state, act }: { state: ProbeState; act: Act }) {
         }
       }}
       onKeyDown={(event) => {
-        if (key(event, state, at, Math.floor(height / ROW_PX) - 1, act)) {
+        if (key(event, state, Math.floor(height / ROW_PX) - 1, act)) {
           event.preventDefault();
         }
       }}
@@ -199,8 +201,10 @@ function Chosen({ listed }: { listed: Listed }) {
   );
 }
 
-function key(event: KeyboardEvent, state: ProbeState, at: number, page: number, act: Act): boolean {
+function key(event: KeyboardEvent, state: ProbeState, page: number, act: Act): boolean {
   const rows = state.shown;
+  // Anew: a key may follow the one before more quickly than it is drawn.
+  const at = rows.findIndex((each) => each.event.sequence === state.selected);
   const from = at < 0 ? rows.length : at;
   const go = (index: number) => {
     state.select(rows[Math.max(0, Math.min(index, rows.length - 1))]?.event.sequence ?? null);
