@@ -280,10 +280,12 @@ async def run_agent(
             leave_if_idle_for(exit_when_idle_s)
 
     from linnix_ls.playground.loader import ProbeHost
+    from linnix_ls.playground.own_probes import OwnProbesHost
     from linnix_ls.playground.permission import Client
     from linnix_ls.playground.service import Service
 
-    service = Service(cache_dir(), ProbeHost(cache_dir()).open)
+    own = OwnProbesHost(tracer, cache_dir())
+    service = Service(cache_dir(), ProbeHost(cache_dir()).open, own.open)
     server = FeedServer(
         hub,
         path or default_socket_path(),
@@ -312,6 +314,7 @@ async def run_agent(
         raise
     finally:
         await server.stop()
+        await own.close()
         await hub.stop()
     if hub.status.state is FeedState.OFF:
         raise TracerUnavailable(hub.status.degraded or "", cause="worker_died")

@@ -661,7 +661,8 @@ class LiveProbes:
     async def _look_now(self, probe: Probe[Any]) -> None:
         """For an answer that is to have more than the last second's."""
         self._look_at(probe)
-        if probe.figures.reading is None and self._is_worth_a_look(probe):
+        is_old = time.monotonic() - probe.figures.read_s >= 1.5 * LOOK_S
+        if is_old and self._is_worth_a_look(probe):
             await self._read(probe)
 
     async def _read(self, probe: Probe[Any]) -> None:

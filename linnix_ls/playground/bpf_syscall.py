@@ -290,6 +290,13 @@ def enable_statistics() -> int:
     return _bpf(_ENABLE_STATS, ctypes.c_uint32(0))
 
 
+def n_possible_cpus() -> int:
+    """One more than the highest number of a CPU that this kernel can have: so many values has a
+    map with one for each."""
+    with open("/sys/devices/system/cpu/possible", encoding="ascii") as file:
+        return 1 + max(map(int, file.read().replace("-", ",").strip().split(",")))
+
+
 def helpers_in(instructions: bytes) -> set[int]:
     """The numbers of the kernel's helpers that a program calls (BPF_JMP | BPF_CALL, source 0)."""
     return {

@@ -153,10 +153,10 @@ def compile_bcc(bcc: Any, request: dict[str, Any]) -> Compiled:
         raise CompileError(str(error)) from None
     lib = bcc.libbcc.lib
     programs = [
-        Program(name, kind, module.dump_func(name.encode()), _bcc_target(name, kind))
+        Program(name, kind, module.dump_func(name.encode()), bcc_target(name, kind))
         for name, kind in bcc_programs(module, lib, request["contexts"])
     ]
-    found = {each.name: each for each in _bcc_maps(module, lib, source)}
+    found = {each.name: each for each in bcc_maps(module, lib, source)}
     types: dict[str, list[type[Any]]] = {}
     for index, (name, _) in enumerate(records):
         if layout := found[f"{_LAYOUT}{index}"].value:
@@ -170,7 +170,8 @@ def compile_bcc(bcc: Any, request: dict[str, Any]) -> Compiled:
     )
 
 
-def _bcc_target(name: str, prog_type: int) -> Target | None:
+def bcc_target(name: str, prog_type: int) -> Target | None:
+    """What BCC attaches a program of that name to."""
     if name.startswith("tracepoint__"):
         category, _, event = name.removeprefix("tracepoint__").partition("__")
         return Target("tracepoint", f"{category}:{event}")
@@ -179,7 +180,8 @@ def _bcc_target(name: str, prog_type: int) -> Target | None:
     return Target("CPU clock", "") if prog_type == PERF_EVENT else None
 
 
-def _bcc_maps(module: Any, lib: Any, source: CSource) -> list[ProbeMap]:
+def bcc_maps(module: Any, lib: Any, source: CSource) -> list[ProbeMap]:
+    """Of a module that BCC has made of that source."""
     lib.bpf_table_name.restype = ctypes.c_char_p  # the binding has no use for it, and no types
     lib.bpf_table_name.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     found = []

@@ -203,10 +203,10 @@ class ProbeLoader:
         number = probe.last_generation + 1
         worker = _Worker(number, probe.take, probe.on_end)
         request = asdict(asked) | {
-            "user": _user(self._client),
+            "user": user_of(self._client),
             "generation": number,
             "predecessor": probe.generation,
-            "n_cpus": _n_possible_cpus(),
+            "n_cpus": bpf_syscall.n_possible_cpus(),
             "gate_fd": probe.gate_fd,
             "places": probe.places,
             "kept": [
@@ -216,9 +216,9 @@ class ProbeLoader:
             "ttl_s": max(0.1, probe.ends_s - time.monotonic()),
         }
         try:
-            ready = await worker.start(request, _statistics_fd())
+            ready = await worker.start(request, statistics_fd())
         except _NotStarted as error:
-            refused = await _explained(asked, error, _user(self._client))
+            refused = await _explained(asked, error, user_of(self._client))
             self._audit("probe_load", probe, source, f"refused: {error.kind}", worker)
             raise refused from None
         except BaseException:
@@ -617,7 +617,7 @@ class _Worker:
             reply.set_result(message["result"])
 
 
-def _statistics_fd() -> int | None:
+def statistics_fd() -> int | None:
     """What keeps the kernel counting the run times of programs; None: it does so anyway.
 
     Raises:
@@ -650,7 +650,7 @@ async def _explained(asked: Request, error: _NotStarted, user: User) -> ProbeRef
     return ProbeRefused(message, kind=error.kind, fix=_FIXES.get(error.kind), problems=problems)
 
 
-def _user(client: Client) -> User:
+def user_of(client: Client) -> User:
     """Whom a worker becomes.
 
     Raises:
@@ -664,9 +664,3 @@ def _user(client: Client) -> User:
             fix=None,
         )
     return User(client.uid, client.gid)
-
-
-def _n_possible_cpus() -> int:
-    """One more than the highest number of a CPU that this kernel can have."""
-    text = Path("/sys/devices/system/cpu/possible").read_text()
-    return 1 + max(map(int, text.replace("-", ",").strip().split(",")))

@@ -392,7 +392,7 @@ def _serve(probe: _Probe, orders: _Orders, channel: _Channel, ends_s: float) -> 
             return
 
 
-def _limit() -> None:
+def limit() -> None:
     """For the compiler. CPU time is limited for as long as it works: probes run for hours."""
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     resource.setrlimit(resource.RLIMIT_CPU, (COMPILE_CPU_S, hard))
@@ -400,10 +400,15 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+def limit_no_more() -> None:
+    """It is loaded."""
+    resource.setrlimit(resource.RLIMIT_CPU, (resource.getrlimit(resource.RLIMIT_CPU)[1],) * 2)
+
+
 def main() -> None:
     """Load what the first line of stdin says, tell, and serve."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is not for us
-    _limit()
+    limit()
     orders, channel = _Orders(), _Channel(int(sys.argv[1]))
     request = orders.next(None)
     assert request is not None
@@ -422,7 +427,7 @@ def main() -> None:
     except OSError as error:  # a map, a buffer, the gate
         channel.tell(refused=str(error), kind="load")
         os._exit(0)
-    resource.setrlimit(resource.RLIMIT_CPU, (resource.getrlimit(resource.RLIMIT_CPU)[1],) * 2)
+    limit_no_more()
     fds = [probe.gate.fd, *(each.fd for each in probe.maps)]
     socket.send_fds(socket.socket(fileno=int(sys.argv[2])), [b"m"], fds)
     channel.tell(

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 from linnix_ls.core.events import Event, ProcessSeen
 from linnix_ls.core.examination import SyscallCount
 from linnix_ls.core.ids import ProcessKey
 
 Deliver = Callable[[Sequence[Event]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How the process that holds a generation of probes is started.
+
+    Attributes:
+        module: what it runs; it speaks as `bcc_worker` does, and gets the number of a pipe for
+            that before its other arguments.
+        request: the first line of its stdin, as JSON.
+        environment: None: ours.
+    """
+
+    module: str
+    arguments: tuple[str, ...] = ()
+    request: dict[str, Any] | None = None
+    environment: dict[str, str] | None = None
+
+
+class RecentRecord(NamedTuple):
+    """One record as the probes wrote it. `sequence`: from 1, over all generations; `content`: as C
+    declares it, or bytes where it is none of ours."""
+
+    sequence: int
+    generation: int
+    content: ctypes.Structure | bytes
 
 
 class Tracer(Protocol):
@@ -55,4 +83,64 @@ class Tracer(Protocol):
 
     async def stop(self) -> None:
         """Detach everything. Nothing is delivered any more after this."""
+        ...
+
+
+class ExchangeableTracer(Tracer, Protocol):
+    """One whose probes can be exchanged while they run: nothing is lost, nothing told twice.
+
+    Attributes:
+        shipped: what it begins with.
+        ring_pages: the size of its buffer.
+        generation: counts exchanges, from 1; also those back.
+        n_events, n_lost: records, over all generations.
+        on_taken_back: called with the reason when probes that were exchanged have died, and the
+            ones before them, or the shipped ones, speak again.
+    """
+
+    shipped: Launch
+    ring_pages: int
+    generation: int
+    n_events: int
+    n_lost: int
+    on_taken_back: Callable[[str], None] | None
+
+    async def exchange(self, launch: Launch) -> None:
+        """Others speak when this returns; the ones before stay attached, silent, until `settle`.
+        If some are silent already, these are the ones before: those that spoke are gone.
+
+        Raises:
+            TracerUnavailable: they cannot run. What ran goes on.
+        """
+        ...
+
+    async def go_back(self) -> None:
+        """The silent ones speak again, and the others go. What these have missed is told of as
+        lost.
+
+        Raises:
+            TracerUnavailable: they have died, too. Those that speak go on.
+        """
+        ...
+
+    async def settle(self) -> None:
+        """The silent ones go."""
+        ...
+
+    def missed(self) -> dict[str, int]:
+        """By kind of record (``fork``, ``exec``, ``exit``, ``sample``), how many the silent ones
+        have seen since the exchange, of kinds of which those that speak have told none."""
+        ...
+
+    async def ask(self, module: str, function: str, *, silent: bool = False) -> Any:
+        """Have that function called with the `bcc_worker.Probes` that speak, or are silent, in the
+        process that holds them; its answer is JSON. None where there is no such process.
+
+        Raises:
+            TracerUnavailable: no answer.
+        """
+        ...
+
+    def recent(self) -> Sequence[RecentRecord]:
+        """The last records, of those since this was called first."""
         ...

@@ -1,43 +1,48 @@
-"""The eBPF tracer: our side of the process that BCC lives in (`bcc_worker`)."""
+"""The eBPF tracer: probes in processes of their own (`generation`), exchanged while they run."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import re
-import signal
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from linnix_ls import procfs
-from linnix_ls.core.events import Event, EventsLost, Execed, ProcessSeen
+from linnix_ls.core.events import (
+    Event,
+    EventsLost,
+    Execed,
+    Exited,
+    Forked,
+    ProbesReplaced,
+    ProcessSeen,
+)
 from linnix_ls.core.examination import SyscallCount
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.errors import TracerUnavailable
-from linnix_ls.invocation import enable_tracing, python
+from linnix_ls.invocation import enable_tracing
 from linnix_ls.tracer import tracefs
-from linnix_ls.tracer.base import Deliver
-from linnix_ls.tracer.bcc_worker import (
-    FRAME_HEAD,
-    FRAME_MESSAGE,
-    RECORD_HEAD,
-    RING_PAGES,
-)
-from linnix_ls.tracer.decode import decode
+from linnix_ls.tracer.base import Deliver, Launch, RecentRecord
+from linnix_ls.tracer.bcc_worker import RING_PAGES
+from linnix_ls.tracer.decode import decode, structure_of
+from linnix_ls.tracer.generation import Generation
+from linnix_ls.tracer.seam import Seam, Side
+from linnix_ls.tracer.wire import EventKind
 
 LOAD_TIMEOUT_S = 60.0
-COMMAND_TIMEOUT_S = 10.0
-MAX_OUTPUT_LINES = 200
+MAX_RECENT = 1000
+# A program that has taken the time of its record has written it by then.
+IN_FLIGHT_S = 0.02
+_NAMES: dict[int, str] = {kind: kind.name.removeprefix("EVENT_").lower() for kind in EventKind}
 _CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
 # Inode numbers of the namespaces that the kernel boots with (include/linux/proc_ns.h).
 _INITIAL_USER_NAMESPACE, _INITIAL_PID_NAMESPACE = 0xEFFFFFFD, 0xEFFFFFFC
-_TELLING = re.compile(r"error|fail|abort|assert|terminate|not permitted", re.IGNORECASE)
 
 
 def has_bpf_permission() -> bool:
@@ -53,7 +58,7 @@ def has_bpf_permission() -> bool:
 
 
 class BccTracer:
-    """See `tracer.base.Tracer`.
+    """See `tracer.base.ExchangeableTracer`.
 
     Args:
         ring_pages: the size of the kernel's buffer, a power of two. What does not fit is lost,
@@ -64,21 +69,30 @@ class BccTracer:
     degraded: str | None = None
 
     def __init__(self, cache_dir: Path, *, ring_pages: int = RING_PAGES) -> None:
-        self._cache_dir = cache_dir
-        self._ring_pages = ring_pages
-        self._worker: asyncio.subprocess.Process | None = None
-        self._replies: dict[int, asyncio.Future[Any]] = {}
-        self._next_id = 0
-        self._output: deque[str] = deque(maxlen=MAX_OUTPUT_LINES)
-        self._readers: list[asyncio.Task[None]] = []
-        self._is_stopping = False
-        self._failure: str | None = None
+        self.shipped = Launch("linnix_ls.tracer.bcc_worker", (str(cache_dir), str(ring_pages)))
+        self.ring_pages = ring_pages
+        self.generation = 1
+        self.n_events = 0
+        self.n_lost = 0
         self.n_undecodable = 0
+        self.on_taken_back: Callable[[str], None] | None = None
+        self._speaking: Generation | None = None
+        self._silent: Generation | None = None  # attached too: for an exchange, or on trial
+        self._older: Generation | None = None  # of the two
+        self._seam: Seam | None = None
+        self._exchanging = asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._recovering: asyncio.Task[None] | None = None
+        self._users: list[int] = []
+        # Pids in scope, known here while probes run that may die without ending the tracer.
+        self._scope: set[int] | None = None
+        self._recent: deque[tuple[int, int, bytes]] | None = None
+        self._is_stopping = False
 
     @property
     def worker_pid(self) -> int | None:
         """Of the process that holds the probes."""
-        return self._worker.pid if self._worker else None
+        return self._speaking.pid if self._speaking else None
 
     async def start(self, deliver: Deliver, on_failure: Callable[[str], None]) -> None:
         if not has_bpf_permission():
@@ -95,47 +109,8 @@ class BccTracer:
             )
         tracefs.ensure_mounted()
         self._deliver, self._on_failure = deliver, on_failure
-        read_fd, write_fd = os.pipe()
-        self._worker = await asyncio.create_subprocess_exec(
-            *python("linnix_ls.tracer.bcc_worker"),
-            str(write_fd),
-            str(self._cache_dir),
-            str(self._ring_pages),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,  # libbcc prints here too
-            stderr=asyncio.subprocess.STDOUT,
-            pass_fds=(write_fd,),
-            cwd="/",
-        )
-        os.close(write_fd)
-        self._worker_pidfd = os.pidfd_open(self._worker.pid)
-        frames = asyncio.StreamReader()
-        loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(frames), os.fdopen(read_fd, "rb")
-        )
-        self._ready: asyncio.Future[None] = loop.create_future()
-        self._readers = [
-            asyncio.create_task(self._read_frames(frames)),
-            asyncio.create_task(self._read_output()),
-        ]
-        try:
-            await asyncio.wait_for(asyncio.shield(self._ready), LOAD_TIMEOUT_S)
-        except TimeoutError:
-            await self.stop()
-            raise TracerUnavailable(
-                f"compiling the probes took more than {LOAD_TIMEOUT_S:.0f} s",
-                fix="try again when the machine is less busy; "
-                "if that does not help: apt-get install --reinstall python3-bpfcc",
-                cause="load_failed",
-            ) from None
-        except TracerUnavailable as error:
-            # libbcc raises what is no help, and prints what is.
-            words = await self._last_words() if error.cause == "load_failed" else ""
-            await self.stop()
-            raise TracerUnavailable(
-                error.message + words, fix=error.fix, cause=error.cause
-            ) from None
+        self._speaking = self._make(self.shipped)
+        await self._speaking.start(LOAD_TIMEOUT_S)
 
     async def watch(
         self, key: ProcessKey, *, ignored: Collection[int] = ()
@@ -145,10 +120,15 @@ class BccTracer:
         stat = procfs.read_stat(key.pid)
         if stat is None or stat.key != key:
             return ()
+        return await self._follow(key.pid, ignored)
+
+    async def _follow(self, pid: int, ignored: Collection[int] = ()) -> tuple[ProcessSeen, ...]:
         known: list[int] = []
-        while new := [p for p in procfs.descendants(key.pid, ignored) if p not in known]:
+        while new := [p for p in procfs.descendants(pid, ignored) if p not in known]:
             await self._command("watch", new)
             known += new
+        if self._scope is not None:
+            self._scope.update(known)
         now_ns = time.monotonic_ns()
         # Of a zombie the end has been told already, perhaps before anybody here knew of it.
         living = [pid for pid in known if (stat := procfs.read_stat(pid)) and not stat.has_ended]
@@ -156,137 +136,274 @@ class BccTracer:
         return tuple(process for process in seen if process is not None)
 
     async def unwatch(self, pids: Collection[int]) -> None:
+        if self._scope is not None:
+            self._scope.difference_update(pids)
         await self._command("unwatch", list(pids))
 
     async def watch_users(self, uids: Collection[int]) -> None:
-        await self._command("watch_users", list(uids))
+        self._users = list(uids)
+        await self._command("watch_users", self._users)
 
     async def count_syscalls(self, pid: int, window_s: float) -> tuple[SyscallCount, ...] | None:
-        await self._command("start_counting", pid)
-        try:
-            await asyncio.sleep(window_s)
-        finally:
-            rows = await self._command("stop_counting", pid)
+        generation = self._current()
+        with generation.borrowed():
+            await generation.command("start_counting", pid)
+            try:
+                await asyncio.sleep(window_s)
+            finally:
+                rows = await generation.command("stop_counting", pid)
         return tuple(SyscallCount(*row) for row in rows)
 
     async def stop(self) -> None:
         self._is_stopping = True
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            # Nothing to lose: the kernel detaches what it held. Not worker.kill(): if it has just
-            # ended, that takes its exit status away from asyncio.
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._worker_pidfd, signal.SIGKILL)
-            os.close(self._worker_pidfd)
-            await worker.wait()
-        for task in self._readers:
-            task.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
-        if worker is not None:
-            self._transport.close()
+        if self._recovering is not None:
+            self._recovering.cancel()
+            await asyncio.gather(self._recovering, return_exceptions=True)
+        both, self._speaking, self._silent = (self._speaking, self._silent), None, None
+        for generation in both:
+            if generation is not None:
+                await generation.stop()
+        await asyncio.gather(*self._retiring)
 
-    async def _command(self, name: str, *arguments: Any) -> Any:
-        if self._failure is not None:
-            raise TracerUnavailable(self._failure, cause="worker_died")
-        if self._worker is None or self._worker.stdin is None:
-            raise TracerUnavailable("the tracer has stopped", cause="worker_died")
-        self._next_id += 1
-        command_id = self._next_id
-        command = {"id": command_id, "name": name, "arguments": arguments}
-        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._replies[command_id] = reply
-        self._worker.stdin.write(json.dumps(command).encode() + b"\n")
+    # -- exchange ------------------------------------------------------------------------------
+
+    async def exchange(self, launch: Launch) -> None:
+        """See the protocol."""
+        new = self._make(launch)
+        await new.start(LOAD_TIMEOUT_S)
         try:
-            return await asyncio.wait_for(reply, COMMAND_TIMEOUT_S)
-        except TimeoutError:
-            raise TracerUnavailable(
-                f"the process that loads the probes does not answer to {name}", cause="no_answer"
-            ) from None
-        finally:
-            self._replies.pop(command_id, None)
+            async with self._exchanging:
+                if self._silent is not None:
+                    await self._go_back()
+                await self._let_speak(new)
+        except BaseException:
+            await new.stop()
+            raise
 
-    async def _read_frames(self, frames: asyncio.StreamReader) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError):
-            while True:
-                length, kind = FRAME_HEAD.unpack(await frames.readexactly(FRAME_HEAD.size))
-                payload = await frames.readexactly(length)
-                if kind == FRAME_MESSAGE:
-                    self._on_message(json.loads(payload))
-                else:
-                    self._on_records(payload)
-        await self._on_end()
+    async def _let_speak(self, new: Generation) -> None:
+        old = self._current()
+        self._older, self._silent, self._seam = old, new, Seam()
+        try:
+            await new.command("watch_users", self._users)
+            scope = await self._copy_scope(old, new)
+            self._seam.both_see(time.monotonic_ns())
+            await self._pass_over()
+        except BaseException:
+            self._older = self._silent = self._seam = None
+            raise
+        self._scope = None if new.launch == self.shipped else scope
+        self._silent, self._speaking = old, new
 
-    def _on_message(self, message: dict[str, Any]) -> None:
-        if "ready" in message:
-            self._ready.set_result(None)
-        elif "failed" in message:
-            self._ready.set_exception(
-                TracerUnavailable(message["failed"], fix=message["fix"], cause=message["cause"])
-            )
-        elif "n_lost" in message:
-            self._deliver((EventsLost(time.monotonic_ns(), message["n_lost"]),))
-        elif reply := self._replies.get(message["id"]):
-            if reply.done():
-                return
-            if "error" in message:
-                reply.set_exception(
-                    TracerUnavailable(f"the tracer refused: {message['error']}", cause="refused")
-                )
+    async def _copy_scope(self, old: Generation, new: Generation) -> set[int]:
+        """Forks go on meanwhile, and each generation adds children of those that it knows."""
+        while True:
+            copied = set(await new.command("scope"))
+            scope = set(await old.command("scope"))
+            if missing := scope - copied:
+                await new.command("watch", list(missing))
+                continue
+            # Of those that ended while they were copied nobody will tell the new one.
+            copied = set(await new.command("scope"))
+            await new.command("unwatch", list(copied - set(await old.command("scope"))))
+            return scope
+
+    async def _pass_over(self) -> dict[str, int]:
+        """From now on the other side of the seam speaks. Returns what `missed` would until then."""
+        assert self._seam is not None and self._silent is not None
+        self._seam.cut(time.monotonic_ns())
+        try:
+            await asyncio.sleep(IN_FLIGHT_S)
+            for generation in (self._current(), self._silent):
+                await generation.command("flush")
+        except BaseException:
+            self._tell(self._seam.give_up())
+            raise
+        missed = self.missed()
+        self._finish()
+        return missed
+
+    def _finish(self) -> None:
+        assert self._seam is not None
+        records = self._seam.finish()
+        self.generation += 1
+        self._deliver((ProbesReplaced(time.monotonic_ns(), self.generation),))
+        self._tell(records)
+
+    async def go_back(self) -> None:
+        """See the protocol."""
+        async with self._exchanging:
+            await self._go_back()
+
+    async def _go_back(self) -> None:
+        assert self._seam is not None and self._silent is not None
+        failed, back = self._current(), self._silent
+        try:
+            missed = await self._pass_over()
+        except TracerUnavailable:
+            if failed.failure is None or back.failure is not None:
+                raise
+            self._seam.cut_after_the_last_of(Side.NEWER)
+            missed = self.missed()
+            self._finish()
+        self._speaking, self._silent = back, failed
+        n_missed = sum(n for kind, n in missed.items() if kind != "sample")
+        is_shipped = back.launch == self.shipped
+        self._scope = None if is_shipped else set(await back.command("scope"))
+        await self._settle()
+        if n_missed:
+            await self._see_again(n_missed)
+
+    async def _see_again(self, n_missed: int) -> None:
+        """After events that nobody has told of: who is there all the same."""
+        self._lose(n_missed)
+        scope = await self._current().command("scope")
+        now_ns = time.monotonic_ns()
+        seen = filter(None, (procfs.see(pid, now_ns) for pid in scope))
+        if living := sorted(seen, key=lambda process: process.key.start_ticks):
+            self._deliver(living)
+
+    async def settle(self) -> None:
+        """See the protocol."""
+        async with self._exchanging:
+            await self._settle()
+
+    async def _settle(self) -> None:
+        silent = self._silent
+        if silent is None:
+            return
+        if silent.failure is None:
+            with contextlib.suppress(TracerUnavailable):
+                await silent.command("flush")  # the last of what it has seen while it spoke
+        self._silent = self._older = self._seam = None
+        self._retire(silent)
+
+    def missed(self) -> dict[str, int]:
+        """See the protocol."""
+        if self._seam is None:
+            return {}
+        seen, told = self._seam.n_seen[Side.OLDER], self._seam.n_seen[Side.NEWER]
+        return {name: seen[kind] for kind, name in _NAMES.items() if seen[kind] and not told[kind]}
+
+    async def ask(self, module: str, function: str, *, silent: bool = False) -> Any:
+        """See the protocol."""
+        generation = self._silent if silent else self._current()
+        return await generation.command("ask", module, function) if generation else None
+
+    def recent(self) -> Sequence[RecentRecord]:
+        """See the protocol."""
+        if self._recent is None:
+            self._recent = deque(maxlen=MAX_RECENT)
+        return [
+            RecentRecord(sequence, generation, structure_of(record) or record)
+            for sequence, generation, record in self._recent
+        ]
+
+    def _on_end(self, generation: Generation, reason: str) -> None:
+        """A worker has ended by itself."""
+        if self._is_stopping:
+            return
+        if generation is self._speaking:
+            if self._scope is None and self._silent is None:
+                self._on_failure(reason)
             else:
-                reply.set_result(message["result"])
+                self._recovering = asyncio.create_task(self._recover(generation, reason))
 
-    def _on_records(self, payload: bytes) -> None:
+    async def _recover(self, failed: Generation, reason: str) -> None:
+        """Probes that were an edit have died: those before them speak again, or the shipped ones
+        that are started for it."""
+        try:
+            async with self._exchanging:
+                if failed is not self._speaking:
+                    return  # it has been exchanged meanwhile
+                if self._silent is not None:
+                    await self._go_back()
+                else:
+                    await self._start_anew(self._scope or set())
+        except TracerUnavailable as error:
+            self._on_failure(f"{reason}, and so did what was to follow it: {error.message}")
+            return
+        if self.on_taken_back is not None:
+            self.on_taken_back(reason)
+
+    async def _start_anew(self, scope: set[int]) -> None:
+        new = self._make(self.shipped)
+        await new.start(LOAD_TIMEOUT_S)
+        self._retire(self._current())
+        self._speaking, self._scope = new, None
+        await new.command("watch_users", self._users)
+        self.generation += 1
+        self._deliver((ProbesReplaced(time.monotonic_ns(), self.generation),))
+        for pid in scope:
+            await self._follow(pid)
+        await self._see_again(1)  # how many, nobody has counted
+
+    def _current(self) -> Generation:
+        if self._speaking is None:
+            raise TracerUnavailable("the tracer has stopped", cause="worker_died")
+        return self._speaking
+
+    async def _command(self, name: str, *arguments: Any) -> None:
+        """Of all that see: whoever speaks next shall know the same."""
+        silent = self._silent
+        await self._current().command(name, *arguments)
+        if silent is not None:
+            with contextlib.suppress(TracerUnavailable):  # it has ended, or is to
+                await silent.command(name, *arguments)
+
+    def _retire(self, generation: Generation) -> None:
+        task = asyncio.create_task(generation.retire())
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    # -- what they tell ------------------------------------------------------------------------
+
+    def _make(self, launch: Launch) -> Generation:
+        return Generation(launch, self._on_records, self._on_lost, self._on_end)
+
+    def _on_lost(self, generation: Generation, n_lost: int) -> None:
+        if generation is self._speaking:
+            self._lose(n_lost)
+
+    def _lose(self, n_lost: int) -> None:
+        self.n_lost += n_lost
+        self._deliver((EventsLost(time.monotonic_ns(), n_lost),))
+
+    def _on_records(self, generation: Generation, records: list[bytes]) -> None:
+        if self._seam is not None:
+            side = Side.OLDER if generation is self._older else Side.NEWER
+            records = self._seam.take(side, records)
+        elif generation is not self._speaking:
+            return
+        self._tell(records)
+
+    def _tell(self, records: list[bytes]) -> None:
+        if not records:
+            return
         events: list[Event] = []
-        position = 0
-        while position < len(payload):
-            (length,) = RECORD_HEAD.unpack_from(payload, position)
-            position += RECORD_HEAD.size
-            event = decode(payload[position : position + length])
-            position += length
+        for record in records:
+            event = decode(record)
             if event is None:
                 self.n_undecodable += 1
             elif isinstance(event, Execed):
                 events.append(_complete(event))
             else:
                 events.append(event)
+        self._remember(records, events)
         # One CPU's records are in order, those of two are nearly so.
         events.sort(key=lambda event: event.ktime_ns)
         self._deliver(events)
 
-    async def _read_output(self) -> None:
-        assert self._worker is not None and self._worker.stdout is not None
-        while True:
-            try:
-                line = await self._worker.stdout.readline()
-            except ValueError:  # longer than any message; that much of it is dropped
-                continue
-            if not line:
-                return
-            if line.strip():
-                self._output.append(line.decode(errors="replace").strip())
-
-    async def _last_words(self) -> str:
-        """The most telling line that the worker, which is about to end, has printed."""
-        await asyncio.wait(self._readers[1:], timeout=1.0)
-        line = next(filter(_TELLING.search, self._output), next(iter(self._output), ""))
-        return f": {line}" if line else ""
-
-    async def _on_end(self) -> None:
-        if self._is_stopping or self._worker is None:
-            return
-        exit_status = await self._worker.wait()
-        ended = f"signal {-exit_status}" if exit_status < 0 else f"exit status {exit_status}"
-        self._failure = (
-            f"the process that loads the probes ended ({ended}){await self._last_words()}"
-        )
-        error = TracerUnavailable(self._failure, cause="worker_died")
-        for reply in self._replies.values():
-            if not reply.done():
-                reply.set_exception(error)
-        if not self._ready.done():
-            self._ready.set_exception(error)
-        elif not (self._is_stopping or self._ready.exception()):
-            self._on_failure(self._failure)
+    def _remember(self, records: list[bytes], events: list[Event]) -> None:
+        if self._recent is not None:
+            for sequence, record in enumerate(records, self.n_events + 1):
+                self._recent.append((sequence, self.generation, record))
+        self.n_events += len(records)
+        if self._scope is not None:
+            for event in events:
+                if isinstance(event, Forked):
+                    self._scope.add(event.key.pid)
+                elif isinstance(event, Exited):
+                    self._scope.discard(event.key.pid)
 
 
 def _complete(event: Execed) -> Execed:

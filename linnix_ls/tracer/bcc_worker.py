@@ -23,6 +23,7 @@ import select
 import signal
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -107,30 +108,47 @@ def import_bcc() -> Any:
     )
 
 
-class _Probes:
-    """Everything loaded; the methods are the commands."""
+# What this process and `decode` rely on, whatever else the probes do: sizes of keys and values.
+NEEDED_MAPS = {
+    "watched": (4, 1),
+    "watched_uids": (4, 1),
+    "suspects": (4, 1),
+    "lost": (4, 8),
+    "syscall_counts": (ctypes.sizeof(wire.SyscallKey), ctypes.sizeof(wire.SyscallCounts)),
+    "path_counts": (ctypes.sizeof(wire.PathKey), 8),
+    "events": (0, 0),
+}
+NEEDED_PROGRAMS = ("on_cpu_clock", "on_sys_exit")
 
-    def __init__(self, cache_dir: Path, ring_pages: int) -> None:
-        headers = kernel_headers.installed_headers()
-        if headers is None:
-            os.environ["BCC_KERNEL_SOURCE"] = str(kernel_headers.headers_from_btf(cache_dir))
-        bcc = import_bcc()
+
+class Probes:
+    """Everything loaded; the methods are the commands.
+
+    Args:
+        bcc: its binding.
+        make: what compiles, loads and attaches, in place of the binding's own class.
+    """
+
+    def __init__(
+        self, bcc: Any, source: str, ring_pages: int, make: Callable[..., Any] | None = None
+    ) -> None:
         self._syscall_name = importlib.import_module("bcc.syscall").syscall_name
-        self._bpf = bcc.BPF(
-            text=probe_source(),
+        self.source = source
+        self.bpf = (make or bcc.BPF)(
+            text=source,
             cflags=[f"-I{bpf_dir()}", f"-DRING_PAGES={ring_pages}", "-Wno-everything"],
         )
         # RAW_TRACEPOINT_PROBEs attached themselves. The rest:
-        self._bpf.attach_perf_event(
+        self.bpf.attach_perf_event(
             ev_type=bcc.PerfType.SOFTWARE,
             ev_config=bcc.PerfSWConfig.CPU_CLOCK,
             fn_name=b"on_cpu_clock",
             sample_freq=SAMPLE_FREQUENCY_HZ,
         )
-        self._bpf.load_func(b"on_sys_exit", bcc.BPF.RAW_TRACEPOINT)
+        self.bpf.load_func(b"on_sys_exit", bcc.BPF.RAW_TRACEPOINT)
         self._suspect_pids: set[int] = set()
         self.records: list[bytes] = []
-        self._bpf[b"events"].open_ring_buffer(self._on_record)
+        self.bpf[b"events"].open_ring_buffer(self._on_record)
 
     def _on_record(self, _context: Any, record: int, size: int) -> None:
         # An exception here would be printed and dropped by ctypes: nothing in it can raise.
@@ -138,11 +156,22 @@ class _Probes:
 
     def drain(self) -> None:
         """Move what the ring holds into `records`."""
-        self._bpf.ring_buffer_consume()
+        self.bpf.ring_buffer_consume()
 
     def n_lost(self) -> int:
-        lost = self._bpf[b"lost"]
+        lost = self.bpf[b"lost"]
         return sum(int(lost[i].value) for i in range(wire.LossReason.N_LOSS_REASONS))
+
+    def flush(self) -> None:
+        """All that was seen before this is told before it is answered."""
+
+    def scope(self) -> list[int]:
+        """Of the processes that are watched, the pids."""
+        return [key.value for key in self.bpf[b"watched"]]
+
+    def ask(self, module: str, function: str) -> Any:
+        """What that function finds of all this; it is imported when it is asked first."""
+        return getattr(importlib.import_module(module), function)(self)
 
     def watch(self, pids: list[int]) -> None:
         self._put(b"watched", pids)
@@ -151,14 +180,14 @@ class _Probes:
         self._remove(b"watched", pids)
 
     def watch_users(self, uids: list[int]) -> None:
-        table = self._bpf[b"watched_uids"]
+        table = self.bpf[b"watched_uids"]
         self._remove(b"watched_uids", [key.value for key in table if key.value not in uids])
         self._put(b"watched_uids", uids)
 
     def start_counting(self, pid: int) -> None:
         self._put(b"suspects", [pid])
         if not self._suspect_pids:
-            self._bpf.attach_raw_tracepoint(tp=b"sys_exit", fn_name=b"on_sys_exit")
+            self.bpf.attach_raw_tracepoint(tp=b"sys_exit", fn_name=b"on_sys_exit")
         self._suspect_pids.add(pid)
 
     def stop_counting(self, pid: int) -> list[tuple[Any, ...]]:
@@ -167,7 +196,7 @@ class _Probes:
         self._remove(b"suspects", [pid])
         self._suspect_pids.discard(pid)
         if not self._suspect_pids:
-            self._bpf.detach_raw_tracepoint(tp=b"sys_exit")
+            self.bpf.detach_raw_tracepoint(tp=b"sys_exit")
         paths: dict[int, dict[bytes, int]] = {}
         for key, count in self._taken(b"path_counts", pid):
             paths.setdefault(key.syscall, {})[bytes(key.path)] = int(count.value)
@@ -182,7 +211,7 @@ class _Probes:
 
     def _taken(self, table_name: bytes, pid: int) -> list[tuple[Any, Any]]:
         """The rows of a process, which are removed."""
-        table = self._bpf[table_name]
+        table = self.bpf[table_name]
         rows = [(key, value) for key, value in table.items() if key.tgid == pid]
         for key, _ in rows:
             with contextlib.suppress(KeyError):
@@ -190,12 +219,12 @@ class _Probes:
         return rows
 
     def _put(self, table_name: bytes, numbers: list[int]) -> None:
-        table = self._bpf[table_name]
+        table = self.bpf[table_name]
         for number in numbers:
             table[ctypes.c_uint32(number)] = ctypes.c_uint8(1)
 
     def _remove(self, table_name: bytes, numbers: list[int]) -> None:
-        table = self._bpf[table_name]
+        table = self.bpf[table_name]
         for number in numbers:
             with contextlib.suppress(KeyError):  # it has exited meanwhile
                 del table[ctypes.c_uint32(number)]
@@ -216,7 +245,7 @@ def _summary(
     return len(known) + max(0, n_unknown), os.fsdecode(commonest), known[commonest]
 
 
-class _Frames:
+class Frames:
     """The way out. Writing may block: then the kernel's ring holds what comes meanwhile."""
 
     def __init__(self, fd: int) -> None:
@@ -242,12 +271,14 @@ class _Frames:
             pending = pending[os.write(self._fd, pending) :]
 
 
-def _serve(probes: _Probes, frames: _Frames) -> None:
+def serve(probes: Probes, frames: Frames) -> None:
+    """Pass on what comes, and do what is ordered, until stdin ends."""
     stdin_fd = sys.stdin.fileno()
     buffered = b""
     n_lost_told = 0
-    while True:
-        readable, _, _ = select.select([stdin_fd], [], [], DRAIN_INTERVAL_S)
+
+    def pass_on() -> None:
+        nonlocal n_lost_told
         probes.drain()
         if probes.records:
             frames.records(probes.records)
@@ -255,6 +286,10 @@ def _serve(probes: _Probes, frames: _Frames) -> None:
             if (n_lost := probes.n_lost()) != n_lost_told:
                 frames.message(n_lost=n_lost - n_lost_told)
                 n_lost_told = n_lost
+
+    while True:
+        readable, _, _ = select.select([stdin_fd], [], [], DRAIN_INTERVAL_S)
+        pass_on()
         if not readable:
             continue
         chunk = os.read(stdin_fd, 65536)
@@ -263,6 +298,8 @@ def _serve(probes: _Probes, frames: _Frames) -> None:
         *lines, buffered = (buffered + chunk).split(b"\n")
         for line in lines:
             command = json.loads(line)
+            if command["name"] == "flush":
+                pass_on()
             try:
                 result = getattr(probes, command["name"])(*command["arguments"])
                 frames.message(id=command["id"], result=result)
@@ -275,9 +312,12 @@ def main() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG: gone with our owner, even kill -9
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is not for us
-    frames = _Frames(int(sys.argv[1]))
+    frames = Frames(int(sys.argv[1]))
     try:
-        probes = _Probes(Path(sys.argv[2]), int(sys.argv[3]))
+        if kernel_headers.installed_headers() is None:
+            headers = kernel_headers.headers_from_btf(Path(sys.argv[2]))
+            os.environ["BCC_KERNEL_SOURCE"] = str(headers)
+        probes = Probes(import_bcc(), probe_source(), int(sys.argv[3]))
     except TracerUnavailable as error:
         frames.message(failed=error.message, fix=error.fix, cause=error.cause)
         return
@@ -293,7 +333,7 @@ def main() -> None:
         return
     frames.message(ready=True)
     with contextlib.suppress(BrokenPipeError):
-        _serve(probes, frames)
+        serve(probes, frames)
 
 
 if __name__ == "__main__":

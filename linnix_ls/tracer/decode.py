@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import struct
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from linnix_ls import procfs
 from linnix_ls.core.events import Event, Execed, Exited, Forked, Sampled
@@ -18,6 +19,37 @@ _KIND_OFFSET = wire.EventHeader.kind.offset
 _ARGV_OFFSET = wire.ExecEvent.argv.offset
 
 _Record = TypeVar("_Record", bound=ctypes.Structure)
+
+_HEAD = struct.Struct("<QQIIIB")  # the first fields of wire.EventHeader
+
+
+class Head(NamedTuple):
+    """How all records begin."""
+
+    ktime_ns: int
+    start_boottime_ns: int
+    tgid: int
+    kind: int
+
+    @property
+    def identity(self) -> tuple[int, int, int]:
+        """What happened to whom."""
+        return self.kind, self.tgid, self.start_boottime_ns
+
+
+def head_of(record: bytes) -> Head | None:
+    """None of what is too short to be a record of ours."""
+    if len(record) < ctypes.sizeof(wire.EventHeader):
+        return None
+    ktime_ns, start_ns, tgid, _, _, kind = _HEAD.unpack_from(record)
+    return Head(ktime_ns, start_ns, tgid, kind)
+
+
+def structure_of(record: bytes) -> ctypes.Structure | None:
+    """As C declares it; None when it is none that we know."""
+    head = head_of(record)
+    kind = _STRUCTURES.get(head.kind) if head else None
+    return _parse(kind, record) if kind else None
 
 
 def decode(record: bytes) -> Event | None:
@@ -104,6 +136,12 @@ def _sampled(record: bytes) -> Sampled:
     )
 
 
+_STRUCTURES: dict[int, type[ctypes.Structure]] = {
+    wire.EventKind.EVENT_FORK: wire.ForkEvent,
+    wire.EventKind.EVENT_EXEC: wire.ExecEvent,
+    wire.EventKind.EVENT_EXIT: wire.ExitEvent,
+    wire.EventKind.EVENT_SAMPLE: wire.SampleEvent,
+}
 _DECODERS: dict[int, Callable[[bytes], Event]] = {
     wire.EventKind.EVENT_FORK: _forked,
     wire.EventKind.EVENT_EXEC: _execed,

@@ -98,6 +98,7 @@ class MemoryFeed:
     sequence: int = 0
     callbacks: list = field(default_factory=list)
     is_closed: bool = False
+    the_playground: object = None
 
     def happens(self, change):
         self.sequence += 1
@@ -192,7 +193,7 @@ class MemoryFeed:
 
     @property
     def playground(self):
-        return None
+        return self.the_playground
 
     async def record_inputs(self):
         pass
