@@ -4,6 +4,7 @@ unprivileged user, the agent as root, tasks and terminals that run pytest, and w
 One window serves nearly all of it. Each test begins with a language server that has seen nothing.
 """
 
+import contextlib
 import functools
 import grp
 import json
@@ -18,6 +19,7 @@ import time
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import sync_playwright
 
 from linnix_ls.playground.permission import GROUP
@@ -249,7 +251,8 @@ def has_row(editor, text):
 
 def frame_with(editor, text):
     """The frame of a webview, once it shows a text."""
-    return next((each for each in editor.page.frames if each.get_by_text(text).count()), None)
+    with contextlib.suppress(PlaywrightError):  # a frame that has gone meanwhile
+        return next((each for each in editor.page.frames if each.get_by_text(text).count()), None)
 
 
 def test_a_task_that_runs_away_is_seen_explained_and_stopped(editor, source):

@@ -20,7 +20,7 @@ export type { LanguageClient, LanguageClientOptions };
 /** What the server takes into account. */
 export const ABILITIES = {
   /** That the extension has; quick fixes are offered for them then. */
-  commands: ["linnix.revealProcess", "linnix.copyReproduction"],
+  commands: ["linnix.revealProcess", "linnix.copyReproduction", "linnix.revealProbe"],
   /** VS Code puts it above our hover: there it need not be a second time. */
   message_in_hover: true,
 };

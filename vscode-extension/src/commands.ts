@@ -141,9 +141,12 @@ export function registerCommands(parts: Parts): vscode.Disposable {
     resetProbe: (target) => playground.do("reset", target),
     openLesson: (number: unknown) => playground.openLesson(number),
   };
-  // The server's quick fixes call these; nobody else has what they need.
-  const byServer: Record<string, (argument: { finding_id: string; process: Key }) => unknown> = {
+  // The server's quick fixes and lenses call these; nobody else has what they need.
+  const byServer: Record<string, (argument: { finding_id: string; process: Key; id: string }) => unknown> = {
     revealProcess: ({ process, finding_id }) => panel.reveal(process, finding_id),
+    revealProbe: ({ id }) => {
+      playground.reveal(id);
+    },
     copyReproduction: ({ finding_id }) => copyReproduction(server, finding_id),
   };
   const register = (name: string, work: (argument: never) => unknown) =>

@@ -98,6 +98,11 @@ export class Playground implements vscode.Disposable {
     this.page.show(this.wanted(target) ?? { uri: null, id: null }, target instanceof vscode.Uri);
   }
 
+  /** As a code lens asks for it, beside its source. */
+  reveal(id: string): void {
+    this.page.show({ uri: null, id }, true);
+  }
+
   async do(deed: Deed, target: Target): Promise<void> {
     const wanted = this.wanted(target);
     if (!wanted) {

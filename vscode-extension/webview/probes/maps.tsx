@@ -16,7 +16,7 @@ const MAX_CPUS = 8;
 export function Maps({ state, act }: { state: ProbeState; act: Act }) {
   const canOpen = state.probe?.uri !== null;
   // What holds something first: that is what there is to see.
-  const maps = [...state.maps].sort((a, b) => rank(b) - rank(a));
+  const maps = state.maps.filter(({ type }) => !isOfEvents(type)).sort((a, b) => rank(b) - rank(a));
   return (
     <>
       {maps.map((map) => (
@@ -36,8 +36,19 @@ export function Maps({ state, act }: { state: ProbeState; act: Act }) {
   );
 }
 
+/** What goes through it is shown as events. */
+function isOfEvents(type: string): boolean {
+  return /ring buffer|perf buffer/.test(type);
+}
+
 function rank(map: ProbeMap): number {
-  return map.entries.length === 0 ? 0 : map.is_histogram ? 2 : 1;
+  const isBlank = map.entries.every(([, value]) => leaves(value).every(([, each]) => isNothing(each)));
+  return isBlank ? 0 : map.is_histogram ? 2 : 1;
+}
+
+/** Zero, no text, or a list of that. */
+function isNothing(value: Plain): boolean {
+  return Array.isArray(value) ? value.every(isNothing) : cell(value) === "" || cell(value) === "0";
 }
 
 function Bars({ histogram }: { histogram: Histogram }) {
@@ -83,42 +94,44 @@ function Entries({ map }: { map: ProbeMap }) {
   }
   const keys = columnsOf(pathsOf(rows.map((each) => each.keys)), MAX_COLUMNS);
   const values = columnsOf(pathsOf(rows.map((each) => each.values)), MAX_COLUMNS);
-  const hasCpus = rows.some(({ cpus }) => cpus.length > 0 && cpus.length <= MAX_CPUS);
+  const hasCpus = rows.some(({ cpus }) => cpus.length > 0 && cpus.length <= MAX_CPUS && typeof cpus[0] !== "object");
   const shown = isWhole ? rows : rows.slice(0, FIRST_ROWS);
   return (
     <>
-      <table class="entries">
-        <thead>
-          <tr>
-            {keys.map(({ path, name }) => (
-              <th key={path} scope="col">
-                {path === "" ? "key" : name}
-              </th>
-            ))}
-            {values.map(({ path, name }) => (
-              <th key={path} scope="col">
-                {path === "" ? "value" : name}
-              </th>
-            ))}
-            {hasCpus && <th scope="col">by CPU</th>}
-          </tr>
-        </thead>
-        <tbody>
-          {shown.map((row) => (
-            <tr key={row.id}>
-              {keys.map(({ path }) => (
-                <th key={path} scope="row">
-                  {cell(row.keys.get(path))}
+      <div class="scrolled">
+        <table class="entries">
+          <thead>
+            <tr>
+              {keys.map(({ path, name }) => (
+                <th key={path} scope="col">
+                  {path === "" ? "key" : name}
                 </th>
               ))}
-              {values.map(({ path }) => (
-                <td key={path}>{shownValue(row.values.get(path))}</td>
+              {values.map(({ path, name }) => (
+                <th key={path} scope="col">
+                  {path === "" ? "value" : name}
+                </th>
               ))}
-              {hasCpus && <td class="muted">{row.cpus.map(cell).join(" + ")}</td>}
+              {hasCpus && <th scope="col">by CPU</th>}
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {shown.map((row) => (
+              <tr key={row.id}>
+                {keys.map(({ path }) => (
+                  <th key={path} scope="row">
+                    {cell(row.keys.get(path))}
+                  </th>
+                ))}
+                {values.map(({ path }) => (
+                  <td key={path}>{shownValue(row.values.get(path))}</td>
+                ))}
+                {hasCpus && <td class="muted">{row.cpus.map(cell).join(" + ")}</td>}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
       {rows.length > shown.length && (
         <button
           type="button"

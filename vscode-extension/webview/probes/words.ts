@@ -105,6 +105,9 @@ export function attachedTo(program: Program): string {
 }
 
 export function mapTitle(map: ProbeMap): string {
+  if (map.is_histogram) {
+    return `histogram of ${count(map.entries.reduce((sum, [, n]) => sum + (Number(n) || 0), 0))}`;
+  }
   return `${visible(map.type.replaceAll("_", " "), 60)}, ${plural(map.n_entries, "entry", "entries").replace(/^\d+/, count(map.n_entries))}`;
 }
 
