@@ -71,6 +71,7 @@ TRACEPOINT_PROBE(sched, sched_process_exec)
     return 0;
 }
 """
+PROGRAMS = "for n in $(seq 40); do /bin/true; sleep 0.1; done"
 TASKS = {"version": "2.0.0", "tasks": [{"label": "labels", "type": "shell", "command": SPIN}]}
 
 
@@ -382,11 +383,12 @@ def test_quick_fixes_are_all_there_and_do_what_they_say(editor, source):
     editor.call("startTask", "test", SPIN)
     found = finding(editor, source)
     titles = editor.call("actions", source, found["line"])
-    stop, explain, reveal, copy, dismiss = (
+    stop, explain, reveal, copy, open_probe, dismiss = (
         title for title in titles if not title.startswith("Try this fix")
     )
     pid = re.fullmatch(r"Stop process (\d+) \(python\S*\)", stop)[1]
     assert (explain, dismiss) == ("Explain: cpu spin", "Dismiss")
+    assert open_probe == "Open the probe that found this"
     assert reveal == f"Open process {pid} in the panel"
     assert copy == "Copy the command that runs it again"
 
@@ -537,8 +539,9 @@ def test_the_probe_that_found_it_is_opened_with_what_it_sees_and_costs(editor, s
     )
     assert copy == str(editor.home / ".config/linnix-ls/bpf/cpu_sampler.bpf.c")
     assert "on_cpu_clock" in "\n".join(Path(copy).read_text().splitlines()[line - 1 : line + 2])
-    page = probe_page(editor, "of a CPU")
+    page = probe_page(editor, "Other Probe…")
     page.get_by_text("running, generation").wait_for()
+    editor.call("startTask", "programs", PROGRAMS)
     page.get_by_role("table", name="Programs").get_by_text("sched_process_fork").wait_for()
     page.get_by_role("grid").get_by_role("row").nth(3).wait_for()  # and what they see
 
@@ -558,8 +561,7 @@ def test_a_probe_of_ones_own_is_run_shown_and_detached(editor, workspace):
     editor.call("command", "linnix.runProbe")
     page = probe_page(editor, "running, generation 1")
     assert editor.call("place") == [str(workspace / "begun.bpf.c"), 1]  # the keyboard stays there
-    page.get_by_role("gridcell", name="python3").or_(page.get_by_role("gridcell", name="sh"))
-    editor.call("startTask", "programs", "for n in $(seq 40); do /bin/true; sleep 0.1; done")
+    editor.call("startTask", "programs", PROGRAMS)
     page.get_by_role("gridcell", name="sleep").first.wait_for()
     page.get_by_role("searchbox").fill("comm=true")
     page.locator(".count", has_text=" of ").wait_for()
@@ -685,6 +687,16 @@ class TestPictures:
         details.get_by_text("wrap() at labels.py").first.wait_for()
         take("details.png", hides=["closePanel", "closeSidebar"])
 
+    def test_of_a_probe(self, editor, source, take):
+        editor.call("startTask", "test", SPIN)
+        found = finding(editor, source)
+        editor.call("act", source, found["line"], "Open the probe that found this")
+        page = probe_page(editor, "Other Probe…")
+        page.get_by_text("running, generation").wait_for()
+        editor.call("startTask", "programs", PROGRAMS)
+        page.get_by_role("gridcell", name="true").nth(5).wait_for()
+        take("probe.png", hides=["closePanel", "closeSidebar"])
+
     def test_of_the_walkthrough(self, editor, take):
         editor.call("command", "linnix.openWalkthrough")
         editor.page.get_by_text("Enable tracing").first.wait_for()
@@ -698,11 +710,15 @@ def test_a_workspace_that_is_not_trusted_names_no_program(new_editor, browser, f
     program = hostile / "linnix-ls"
     program.write_text(f"#!/bin/sh\ntouch {marker}\n")
     program.chmod(0o755)
+    (hostile / "begun.bpf.c").write_text(PROBE)
     (hostile / ".vscode/settings.json").write_text(f'{{"linnix.path": ["{program}"]}}')
     give_to_nobody(hostile)
     editor = new_editor("home2")
     editor.show(browser, hostile)
     is_watching(editor)
+    editor.call("open", str(hostile / "begun.bpf.c"))
+    editor.call("command", "linnix.runProbe")
+    editor.until(lambda: "Workspace Trust" in editor.call("tabs"), "whether to trust it")
     report = editor.report()
     assert report["workspace trusted"] == "no"
     assert report["server command"].startswith(str(programs / "linnix-ls"))
