@@ -18,9 +18,8 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from lsprotocol import types
 from pygls.workspace import PositionCodec
@@ -31,6 +30,15 @@ from linnix_ls.errors import PlaygroundError
 from linnix_ls.invocation import enable_tracing
 from linnix_ls.lsp import from_proto, probe_lenses, probe_objects
 from linnix_ls.lsp.documents import read_text, split_lines
+from linnix_ls.lsp.live_probe import (
+    LOOKED_AT_S,
+    MAX_SOURCES,
+    OWN,
+    Probe,
+    RunOutcome,
+    SourceT,
+    problems,
+)
 from linnix_ls.lsp.probe_figures import Figures
 from linnix_ls.playground.base import (
     MAX_AUTHORED_CHARS,
@@ -40,8 +48,6 @@ from linnix_ls.playground.base import (
     Playground,
     ProbeReading,
     Problem,
-    Severity,
-    Span,
     Workbench,
 )
 from linnix_ls.playground.dialect import dialect_of
@@ -49,14 +55,11 @@ from linnix_ls.playground.dialect import dialect_of
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".bpf.c"
-OWN = "own"
 OWN_NAME = "linnix-ls's own probes"
 TTL_S = 3600.0
 TRIAL_S = 10.0
 LOOK_S = 1.0
-_LOOKED_AT_S = 5.0  # for so long after it was asked for, somebody looks
 _NOTICE_S = 10.0
-_MAX_SOURCES = 10
 _MAX_FAILURES = 3  # to read it, before it counts as ended
 
 # Which program sees what a finding is made of.
@@ -69,77 +72,6 @@ _SEEN_BY = {
 }
 
 LoadWorkbench = Callable[[Callable[[str], str | None]], Awaitable[Workbench]]
-SourceT = TypeVar("SourceT")
-
-
-@dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """What came of a command. `outcome`: ``running``, ``ended``, ``refused`` or ``unchanged``."""
-
-    outcome: str
-    message: str
-    generation: int | None = None
-    fix: str | None = None
-
-    def as_object(self) -> dict[str, Any]:
-        """For the client."""
-        return {
-            "outcome": self.outcome,
-            "generation": self.generation,
-            "message": self.message,
-            "fix": self.fix,
-        }
-
-
-@dataclass
-class Probe(Generic[SourceT]):
-    """One that runs, or has run.
-
-    Attributes:
-        id: for the client.
-        uri: its document; of the product's own that of the part that was run last.
-        agent_id: as the agent calls it.
-        sources: those that were good, the newest last; it runs.
-        refused: why the last text does not run; "" if it does.
-        asked_s: when somebody looked at it.
-    """
-
-    id: str
-    uri: str | None
-    name: str
-    agent_id: str = ""
-    generation: int | None = None
-    problem: str | None = None
-    note: str | None = None
-    refused: str = ""
-    sources: deque[SourceT] = field(default_factory=lambda: deque(maxlen=_MAX_SOURCES))
-    figures: Figures = field(default_factory=Figures)
-    n_failures: int = 0
-    asked_s: float = -_LOOKED_AT_S
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @property
-    def is_running(self) -> bool:
-        return self.generation is not None and self.problem is None
-
-    @property
-    def is_own(self) -> bool:
-        return self.id == OWN
-
-    @property
-    def state(self) -> str:
-        if self.generation is None:
-            return "off"
-        return "running" if self.problem is None else "ended"
-
-    @property
-    def ends_in_s(self) -> float | None:
-        reading = self.figures.reading
-        return None if self.is_own or reading is None else max(0.0, reading.ttl_s - reading.age_s)
-
-    def said(self) -> tuple[object, ...]:
-        """What makes it worth telling the client when it changes."""
-        return self.state, self.generation, self.problem, self.note, self.refused
 
 
 class LiveProbes:
@@ -194,7 +126,7 @@ class LiveProbes:
         self._probes: dict[str, Probe[str]] = {}
         # Before any edit the shipped ones ran.
         self._own: Probe[dict[str, str]] = Probe(
-            OWN, None, OWN_NAME, sources=deque([{}], maxlen=_MAX_SOURCES)
+            OWN, None, OWN_NAME, sources=deque([{}], maxlen=MAX_SOURCES)
         )
         self._own_now = OwnProbes(1, {})
         self._is_own_ours = False
@@ -453,6 +385,8 @@ class LiveProbes:
             found = [probe_lenses.lens(1, title, probe_lenses.WHY, [named])]
         elif probe and probe.generation is not None:
             self._look_at(probe)
+            if probe.figures.reading is None:
+                await self._read(probe)
             found = self._running_lenses(workbench, uri, text, probe)
         else:
             found = [probe_lenses.lens(1, "▷ Run", probe_lenses.RUN, [named])]
@@ -501,6 +435,18 @@ class LiveProbes:
             found.append(probe_lenses.lens(1, title, probe_lenses.DIFF, [argument]))
         return found
 
+    async def code_actions(self, uri: str) -> list[types.CodeAction]:
+        """What the lenses do, for a client that has none."""
+        return [
+            types.CodeAction(
+                title=each.command.title.removeprefix("▷ "),
+                kind=types.CodeActionKind.QuickFix,
+                command=each.command,
+            )
+            for each in await self.code_lenses(uri)
+            if each.command and each.range.start.line == 0
+        ]
+
     async def inlay_hints(self, uri: str, where: types.Range) -> list[types.InlayHint]:
         """Of a document that is open, in these lines."""
         path, text = self._open.get(uri), self._text_of(uri)
@@ -541,7 +487,7 @@ class LiveProbes:
             except PlaygroundError as error:
                 return self._refused(probe, error)
             probe.agent_id, probe.generation = handle.id, handle.generation
-            return self._runs(probe, text)
+            return await self._runs(probe, text)
 
     async def _run_own(self, uri: str | None, files: dict[str, str]) -> RunOutcome:
         probe = self._own
@@ -553,13 +499,14 @@ class LiveProbes:
                 return self._refused(probe, error)
             probe.uri, self._is_own_ours, self._own_now = uri, True, now
             probe.generation = now.generation
-            return self._runs(probe, files)
+            return await self._runs(probe, files)
 
-    def _runs(self, probe: Probe[SourceT], source: SourceT) -> RunOutcome:
+    async def _runs(self, probe: Probe[SourceT], source: SourceT) -> RunOutcome:
         probe.problem = probe.note = None
         probe.refused, probe.n_failures = "", 0
         if not probe.sources or probe.sources[-1] != source:
             probe.sources.append(source)
+        await self._read(probe)  # which programs it has: lenses that come later push the text
         self._look_at(probe)
         self._tell()
         message = f"{probe.name}: generation {probe.generation} runs"
@@ -644,11 +591,11 @@ class LiveProbes:
             due = [
                 each
                 for each in watched
-                if now_s - each.asked_s < _LOOKED_AT_S or now_s - each.figures.read_s >= _NOTICE_S
+                if now_s - each.asked_s < LOOKED_AT_S or now_s - each.figures.read_s >= _NOTICE_S
             ]
             if due:
                 await asyncio.gather(*map(self._read, due))
-                if any(now_s - each.asked_s < _LOOKED_AT_S for each in due):
+                if any(now_s - each.asked_s < LOOKED_AT_S for each in due):
                     self._refresh()
             await asyncio.sleep(LOOK_S)
 
@@ -656,7 +603,7 @@ class LiveProbes:
         if self._playground is None or not probe.is_running:
             return False
         is_ours = not probe.is_own or self._is_own_ours
-        return is_ours or time.monotonic() - probe.asked_s < _LOOKED_AT_S
+        return is_ours or time.monotonic() - probe.asked_s < LOOKED_AT_S
 
     async def _look_now(self, probe: Probe[Any]) -> None:
         """For an answer that is to have more than the last second's."""
@@ -711,9 +658,9 @@ class LiveProbes:
     def _tell(self) -> None:
         """That something else than figures has changed."""
         for uri, probe in self._probes.items():
-            self._annotate(uri, list(_problems(probe)))
+            self._annotate(uri, list(problems(probe)))
         if self._own.uri is not None:
-            self._annotate(self._own.uri, list(_problems(self._own)))
+            self._annotate(self._own.uri, list(problems(self._own)))
         self._changed()
         self._refresh()
 
@@ -790,16 +737,6 @@ class LiveProbes:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             logger.error("a task failed", exc_info=error)
-
-
-def _problems(probe: Probe[Any]) -> Iterator[Problem]:
-    """What is to be said of it at the first line of its document."""
-    if probe.refused:
-        yield Problem(Span(1), Severity.ERROR, "load/refused", probe.refused)
-    if probe.note:
-        yield Problem(Span(1), Severity.INFORMATION, "load/taken-back", probe.note)
-    if probe.problem:
-        yield Problem(Span(1), Severity.WARNING, "load/ended", f"it runs no more: {probe.problem}")
 
 
 def _sendable(text: str) -> str:

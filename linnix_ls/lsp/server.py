@@ -40,7 +40,8 @@ from linnix_ls.lsp.diagnostics import severity_in_history, shown_severity
 from linnix_ls.lsp.documents import Documents, uri_of_path
 from linnix_ls.lsp.explaining import Explaining, OpenNotes, open_no_notes
 from linnix_ls.lsp.fixing import RULES, TRY_FIX, Fixing, LoadFixer, as_diff
-from linnix_ls.lsp.live_probes import LiveProbes, LoadWorkbench, RunOutcome
+from linnix_ls.lsp.live_probe import RunOutcome
+from linnix_ls.lsp.live_probes import LiveProbes, LoadWorkbench
 from linnix_ls.lsp.notices import Notices
 from linnix_ls.lsp.presenter import Presenter
 from linnix_ls.lsp.probes import SHOW_LOG, LoadChecker, Probes
@@ -349,6 +350,9 @@ class LinnixServer(LanguageServer):
         actions: list[types.CodeAction] = []
         if self._probes:
             actions += self._probes.code_actions(params.text_document.uri, params.range)
+        has_lenses = get_capability(self.client_capabilities, "text_document.code_lens")
+        if self._live and not has_lenses:
+            actions += await self._live.code_actions(params.text_document.uri)
         for each in self.presenter.at(
             params.text_document.uri, params.range.start.line, params.range.end.line
         ):

@@ -60,6 +60,27 @@ def test_a_runaway_is_seen_at_its_line_in_the_tree_and_in_words_and_stopped(
 
 
 @pytest.mark.e2e
+@pytest.mark.ebpf
+@pytest.mark.timeout(300)
+def test_a_probe_is_run_reloaded_by_saving_looked_at_and_detached(
+    in_neovim,  # noqa: F811
+    tmp_path,
+    init_lua,
+):
+    source = tmp_path / "switches.bpf.c"
+    source.write_text(
+        "BPF_ARRAY(n_switches, u64, 1);\n"
+        "RAW_TRACEPOINT_PROBE(sched_switch) {\n    n_switches.increment(0);\n    return 0;\n}\n"
+    )
+    seen = in_neovim("neovim_probe.lua", tmp_path, source, "none")
+    assert seen["before"] == seen["after"] == ["▷ Run"]
+    assert seen["running"][1:4] == ["Reload", "Detach", "Roll back"]
+    assert seen["running"][4].startswith("raw tracepoint sched_switch · ")
+    assert re.fullmatch(r"= [\d,]+", seen.get("hint", "= 1"))
+    assert "Map n_switches (" in seen.get("page", "Map n_switches (")
+
+
+@pytest.mark.e2e
 @pytest.mark.timeout(120)
 def test_a_name_that_is_meant_to_harm_is_text_and_equal_siblings_are_one_row(
     nvim,  # noqa: F811

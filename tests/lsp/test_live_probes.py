@@ -292,10 +292,9 @@ class TestPermission:
 class TestLooking:
     async def test_figures_stand_above_the_text_and_the_programs_and_do_not_push_it(self):
         async with an_editor(PROBE) as editor:
-            await editor.command("run")
-            n_lenses = len(await editor.until_titled(lambda titles: len(titles) == 4))
             editor.playground.grow = a_reading
-            await editor.until_titled(lambda titles: len(titles) == n_lenses + 1)
+            await editor.command("run")
+            assert len(await editor.titles()) == 5
             titles = await editor.until_titled(lambda titles: "0.9 µs" in titles[0])
             assert titles[0].startswith("generation 1 · ")
             assert titles[0].endswith(" · 3 lost")
@@ -314,7 +313,7 @@ class TestLooking:
             assert hints[5].endswith("/s")
 
     async def test_nobody_is_asked_when_nobody_looks(self, monkeypatch):
-        monkeypatch.setattr(live_probes, "_LOOKED_AT_S", 0.0)
+        monkeypatch.setattr(live_probes, "LOOKED_AT_S", 0.0)
         async with an_editor(PROBE) as editor:
             await editor.command("run")
             await editor.titles()
@@ -340,6 +339,38 @@ class TestLooking:
             [first, *_] = await editor.lenses()
             assert first["command"]["command"] == "linnix.revealProbe"
             assert first["command"]["arguments"] == [{"id": "p1"}]
+
+
+class TestWithoutLenses:
+    async def actions(self, editor):
+        start = {"line": 3, "character": 0}
+        return await editor.client.request(
+            "textDocument/codeAction",
+            {
+                "textDocument": {"uri": editor.uri},
+                "range": {"start": start, "end": start},
+                "context": {"diagnostics": []},
+            },
+        )
+
+    async def test_code_actions_do_what_lenses_would(self):
+        async with an_editor(PROBE) as editor:
+            [action] = await self.actions(editor)
+            assert action["title"] == "Run"
+            await editor.client.request("workspace/executeCommand", action["command"])
+            assert [each["title"] for each in await self.actions(editor)][1:] == [
+                "Reload",
+                "Detach",
+                "Roll back",
+            ]
+
+    async def test_a_client_that_has_them_is_not_offered_both(self):
+        capabilities = {
+            **REFRESHING,
+            "textDocument": {**CAPABILITIES["textDocument"], "codeLens": {}},
+        }
+        async with an_editor(PROBE, capabilities=capabilities) as editor:
+            assert await self.actions(editor) == []
 
 
 class TestPanels:

@@ -381,7 +381,7 @@ async def test_what_does_not_fit_is_counted():
 async def test_a_worker_that_does_not_answer_is_not_waited_for(witness, monkeypatch):
     worker = witness.tracer.worker_pid
     with monkeypatch.context() as patience:
-        patience.setattr("linnix_ls.tracer.bcc.COMMAND_TIMEOUT_S", 0.2)
+        patience.setattr("linnix_ls.tracer.generation.COMMAND_TIMEOUT_S", 0.2)
         os.kill(worker, signal.SIGSTOP)
         try:
             with pytest.raises(TracerUnavailable, match="does not answer to watch"):

@@ -1,7 +1,6 @@
 """Probes are exchanged while processes start and end: nothing is lost, nothing told twice."""
 
 import asyncio
-import os
 import sys
 from collections import Counter
 

@@ -9,6 +9,7 @@ for name, what in pairs({
   Stop = 'Stop the process of the finding in this line, after a question',
   Dismiss = 'Dismiss the finding in this line',
   Jump = 'Go to the line of what runs away',
+  Probe = 'Run this probe, or do something about it',
   Status = 'Say how well the server sees',
   Restart = 'Start the server anew',
 }) do

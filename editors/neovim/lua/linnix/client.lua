@@ -28,12 +28,18 @@ end
 
 -- `listener.changed(ids)`: these findings are new, different or gone; `listener.status()`;
 -- `listener.note(finding_id, note)`: what there is of it so far; `listener.lost()`: what was asked
--- will not be answered.
+-- will not be answered; `listener.lenses()`: code lenses are to be asked for again.
 function M.listen(listener) table.insert(listeners, listener) end
 
 local function get() return client_id and vim.lsp.get_client_by_id(client_id) end
 
 function M.is_running() return get() ~= nil end
+
+-- Whether the server can be asked about the buffer already.
+function M.is_attached(buffer)
+  local client = get()
+  return client and client.initialized and vim.lsp.buf_is_attached(buffer, client_id)
+end
 
 local function root_of(path)
   local git = vim.fn.finddir('.git', vim.fn.escape(vim.fn.fnamemodify(path, ':p:h'), ' ;,') .. ';')
@@ -57,6 +63,11 @@ end
 local function on_status(_, status)
   M.status = status
   tell('status')
+end
+
+local function on_lenses()
+  tell('lenses')
+  return vim.NIL
 end
 
 local function forget()
@@ -94,8 +105,11 @@ local function start_for(path)
   local root = config.root_dir
   if type(root) == 'function' then root = root(path) end
   root = root or root_of(path)
+  local capabilities = vim.lsp.protocol.make_client_capabilities()
+  capabilities.workspace.codeLens = { refreshSupport = true }
   local options = {
     name = 'linnix',
+    capabilities = capabilities,
     cmd = config.cmd,
     root_dir = root,
     workspace_folders = { { uri = vim.uri_from_fname(root), name = root } },
@@ -103,6 +117,7 @@ local function start_for(path)
     handlers = {
       ['linnix/didChangeFindings'] = on_findings,
       ['linnix/didChangeStatus'] = on_status,
+      ['workspace/codeLens/refresh'] = on_lenses,
       ['linnix/noteProgress'] = function(_, progress)
         tell('note', progress.finding_id, progress.text)
       end,

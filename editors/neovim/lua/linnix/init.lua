@@ -2,6 +2,7 @@
 
 local client = require('linnix.client')
 local marks = require('linnix.marks')
+local probes = require('linnix.probes')
 local text = require('linnix.text')
 local tree = require('linnix.tree')
 local window = require('linnix.window')
@@ -57,6 +58,7 @@ function M.setup(options)
     end,
   })
   if options.virtual_text then marks.setup() end
+  probes.setup()
   tree.setup()
   window.setup()
   client.setup(options)
@@ -86,6 +88,8 @@ function M.dismiss()
 end
 
 function M.jump() with_finding(tree.jump) end
+
+function M.probe() probes.choose() end
 
 function M.restart() client.restart() end
 
