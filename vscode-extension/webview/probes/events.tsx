@@ -22,9 +22,9 @@ export function Events({ state, act }: { state: ProbeState; act: Act }) {
           <p>What linnix-ls's own probes see tells of everybody's processes, so it is shown to those who may load probes.</p>
           <Refusal permission={state.permission} act={act} />
         </div>
-      ) : state.n_events === 0 ? (
+      ) : state.nKept === 0 ? (
         <div class="nothing muted">
-          <p>No event yet. Those that the probe submits are shown here.</p>
+          <p>{state.n_events === 0 ? "No event yet." : ""} Those that come from now on are shown here.</p>
         </div>
       ) : (
         <Grid state={state} act={act} />

@@ -221,8 +221,9 @@ export class ProbeState {
     for (const { cells } of fresh) {
       for (const [path, value] of cells) {
         this.paths.set(path, (this.paths.get(path) ?? 0) + 1);
-        // Large numbers come as text.
-        if (typeof value === "string" && !/^-?\d*$/.test(value)) {
+        // Large numbers come as text, and arguments as a list of it.
+        const first = Array.isArray(value) ? value[0] : value;
+        if (typeof first === "string" && !/^-?\d*$/.test(first)) {
           this.texts.add(path);
         }
       }
