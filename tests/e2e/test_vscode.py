@@ -540,7 +540,7 @@ def test_the_probe_that_found_it_is_opened_with_what_it_sees_and_costs(editor, s
     assert copy == str(editor.home / ".config/linnix-ls/bpf/cpu_sampler.bpf.c")
     assert "on_cpu_clock" in "\n".join(Path(copy).read_text().splitlines()[line - 1 : line + 2])
     page = probe_page(editor, "Other Probe…")
-    page.get_by_text("running, generation").wait_for()
+    page.locator(".totals", has_text="running, generation").wait_for()
     editor.call("startTask", "programs", PROGRAMS)
     page.get_by_role("table", name="Programs").get_by_text("sched_process_fork").wait_for()
     page.get_by_role("grid").get_by_role("row").nth(3).wait_for()  # and what they see
@@ -548,7 +548,7 @@ def test_the_probe_that_found_it_is_opened_with_what_it_sees_and_costs(editor, s
     # An edit takes its place while it runs, and is gone with a word.
     editor.call("edit", copy, "\n}\n", "\n\t/* mine */\n}\n")
     editor.call("command", "linnix.runProbe")
-    page.get_by_text("generation 2").wait_for()
+    page.locator(".totals", has_text="generation 2").wait_for()
     page.get_by_role("button", name="Compare with Shipped").click()
     editor.until(lambda: any("shipped" in each for each in editor.call("tabs")), "the difference")
     page.get_by_role("button", name="Reset to Shipped…").click()
@@ -692,9 +692,9 @@ class TestPictures:
         found = finding(editor, source)
         editor.call("act", source, found["line"], "Open the probe that found this")
         page = probe_page(editor, "Other Probe…")
-        page.get_by_text("running, generation").wait_for()
+        page.locator(".totals", has_text="running, generation").wait_for()
         editor.call("startTask", "programs", PROGRAMS)
-        page.get_by_role("gridcell", name="true").nth(5).wait_for()
+        page.get_by_role("gridcell").nth(60).wait_for()
         take("probe.png", hides=["closePanel", "closeSidebar"])
 
     def test_of_the_walkthrough(self, editor, take):
