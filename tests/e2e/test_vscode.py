@@ -654,7 +654,7 @@ class TestPictures:
             editor.page.wait_for_timeout(4000)  # what has been said in the status bar goes
             path = pictures / name
             editor.page.screenshot(path=path)
-            assert path.stat().st_size < 150_000
+            assert path.stat().st_size < 200_000
 
         return take
 
