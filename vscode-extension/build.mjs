@@ -1,5 +1,5 @@
-// Bundles the extension and the front end of its details view; with --tests their tests instead,
-// with --page the front end as a page of its own, with --minify for a package.
+// Bundles the extension and the front ends of its views; with --tests their tests instead,
+// with --page the front ends as pages of their own, with --minify for a package.
 import { cpSync, readdirSync } from "node:fs";
 import { build } from "esbuild";
 
@@ -18,15 +18,17 @@ if (has("--tests")) {
     sourcemap: "inline",
   });
 } else if (has("--page")) {
-  await build({
-    ...inBrowser,
-    entryPoints: [
-      { in: "webview/dev/page.ts", out: "details" },
-      { in: "webview/style.css", out: "details" },
-    ],
-    outdir: "dist/page",
-  });
-  cpSync("webview/dev/index.html", "dist/page/index.html");
+  for (const [folder, name] of [["webview", "details"], ["webview/probes", "probe"]]) {
+    await build({
+      ...inBrowser,
+      entryPoints: [
+        { in: `${folder}/dev/page.ts`, out: name },
+        { in: `${folder}/style.css`, out: name },
+      ],
+      outdir: "dist/page",
+    });
+    cpSync(`${folder}/dev/index.html`, `dist/page/${name}.html`);
+  }
 } else {
   await build({
     ...inNode,
@@ -39,6 +41,8 @@ if (has("--tests")) {
     entryPoints: [
       { in: "webview/main.ts", out: "details" },
       { in: "webview/style.css", out: "details" },
+      { in: "webview/probes/main.ts", out: "probe" },
+      { in: "webview/probes/style.css", out: "probe" },
     ],
     outdir: "dist/webview",
   });

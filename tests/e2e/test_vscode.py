@@ -4,6 +4,7 @@ unprivileged user, the agent as root, tasks and terminals that run pytest, and w
 One window serves nearly all of it. Each test begins with a language server that has seen nothing.
 """
 
+import contextlib
 import functools
 import grp
 import json
@@ -18,10 +19,20 @@ import time
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import sync_playwright
 
+from linnix_ls.playground.permission import GROUP
 from tests.e2e.test_neovim import lines_of_the_spin
-from tests.e2e.vscode.editor import ROOT, SIZE, Editor, give_to_nobody, tool
+from tests.e2e.vscode.editor import (
+    PROBES_GID,
+    ROOT,
+    SIZE,
+    Editor,
+    give_to_nobody,
+    tool,
+    with_groups,
+)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ebpf, pytest.mark.timeout(400)]
 
@@ -37,14 +48,39 @@ function settle() {
 }
 settle();
 """
+PROBE = """\
+struct began {
+    u32 pid;
+    char comm[16];
+};
+BPF_RINGBUF_OUTPUT(begun, 8);
+BPF_HASH(n_begun, u32, u64);
+BPF_HISTOGRAM(pids);
+
+TRACEPOINT_PROBE(sched, sched_process_exec)
+{
+    struct began *record = begun.ringbuf_reserve(sizeof(*record));
+    if (!record)
+        return 0;
+    u32 uid = bpf_get_current_uid_gid();
+    record->pid = bpf_get_current_pid_tgid() >> 32;
+    bpf_get_current_comm(record->comm, sizeof(record->comm));
+    n_begun.increment(uid);
+    pids.increment(bpf_log2l(record->pid));
+    begun.ringbuf_submit(record, 0);
+    return 0;
+}
+"""
+PROGRAMS = "for n in $(seq 40); do /bin/true; sleep 0.1; done"
 TASKS = {"version": "2.0.0", "tasks": [{"label": "labels", "type": "shell", "command": SPIN}]}
 
 
 class Agent:
     """The privileged part, as a service would be: root's, and open to all."""
 
-    def __init__(self, path):
+    def __init__(self, path, group_file):
         self.path = path
+        self._group_file = group_file
         self._process = None
 
     def start(self):
@@ -52,6 +88,7 @@ class Agent:
             return
         read_fd, write_fd = os.pipe()
         command = [sys.executable, "-m", "linnix_ls.cli.main", "agent", "--socket", self.path]
+        command = [*with_groups(self._group_file), *command]
         self._process = subprocess.Popen(
             [*command, "--ready-fd", str(write_fd)], pass_fds=[write_fd], stdin=subprocess.DEVNULL
         )
@@ -98,6 +135,7 @@ def workspace(folder):
         tests.write_text(re.sub(r"timeout=[68]\b", "timeout=300", tests.read_text()))
     (copy / "tests/test_waits.py").write_text(WAITING)
     (copy / "spin.js").write_text(JS_SPIN)
+    (copy / "begun.bpf.c").write_text(PROBE)
     (copy / ".vscode").mkdir()
     (copy / ".vscode/tasks.json").write_text(json.dumps(TASKS))
     give_to_nobody(copy)
@@ -113,8 +151,16 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def agent(folder):
-    agent = Agent(folder / "agent.sock")
+def group_file(folder):
+    """This machine's groups, with that of those who may load probes."""
+    file = folder / "group"
+    file.write_text(f"{Path('/etc/group').read_text()}{GROUP}:x:{PROBES_GID}:nobody\n")
+    return file
+
+
+@pytest.fixture(scope="module")
+def agent(folder, group_file):
+    agent = Agent(folder / "agent.sock", group_file)
     agent.start()
     yield agent
     agent.kill(signal.SIGTERM)
@@ -145,8 +191,9 @@ def new_editor(folder, programs, agent):
 
 
 @pytest.fixture(scope="module")
-def window(new_editor, browser, workspace):
-    editor = new_editor("home", options=["--disable-workspace-trust"])
+def window(new_editor, browser, workspace, group_file):
+    """Its user may load probes."""
+    editor = new_editor("home", options=["--disable-workspace-trust"], group_file=group_file)
     editor.show(browser, workspace)
     return editor
 
@@ -205,7 +252,8 @@ def has_row(editor, text):
 
 def frame_with(editor, text):
     """The frame of a webview, once it shows a text."""
-    return next((each for each in editor.page.frames if each.get_by_text(text).count()), None)
+    with contextlib.suppress(PlaywrightError):  # a frame that has gone meanwhile
+        return next((each for each in editor.page.frames if each.get_by_text(text).count()), None)
 
 
 def test_a_task_that_runs_away_is_seen_explained_and_stopped(editor, source):
@@ -335,11 +383,12 @@ def test_quick_fixes_are_all_there_and_do_what_they_say(editor, source):
     editor.call("startTask", "test", SPIN)
     found = finding(editor, source)
     titles = editor.call("actions", source, found["line"])
-    stop, explain, reveal, copy, dismiss = (
+    stop, explain, reveal, copy, open_probe, dismiss = (
         title for title in titles if not title.startswith("Try this fix")
     )
     pid = re.fullmatch(r"Stop process (\d+) \(python\S*\)", stop)[1]
     assert (explain, dismiss) == ("Explain: cpu spin", "Dismiss")
+    assert open_probe == "Open the probe that found this"
     assert reveal == f"Open process {pid} in the panel"
     assert copy == "Copy the command that runs it again"
 
@@ -477,6 +526,62 @@ def test_two_thousand_processes_are_one_line_and_the_editor_stays_quick(editor):
     assert [said for said in errors if "webview" in said] == []  # VS Code's terminal has its own
 
 
+def probe_page(editor, text):
+    return editor.until(lambda: frame_with(editor, text), f"the page of a probe, with {text}")
+
+
+def test_the_probe_that_found_it_is_opened_with_what_it_sees_and_costs(editor, source):
+    editor.call("startTask", "test", SPIN)
+    found = finding(editor, source)
+    editor.call("act", source, found["line"], "Open the probe that found this")
+    copy, line = editor.until(
+        lambda: (place := editor.call("place"))[0].endswith(".bpf.c") and place, "its source"
+    )
+    assert copy == str(editor.home / ".config/linnix-ls/bpf/cpu_sampler.bpf.c")
+    assert "on_cpu_clock" in "\n".join(Path(copy).read_text().splitlines()[line - 1 : line + 2])
+    page = probe_page(editor, "Other Probe…")
+    page.locator(".totals", has_text="running, generation").wait_for()
+    editor.call("startTask", "programs", PROGRAMS)
+    page.get_by_role("table", name="Programs").get_by_text("sched_process_fork").wait_for()
+    page.get_by_role("grid").get_by_role("row").nth(3).wait_for()  # and what they see
+
+    # An edit takes its place while it runs, and is gone with a word.
+    editor.call("edit", copy, "\n}\n", "\n\t/* mine */\n}\n")
+    editor.call("command", "linnix.runProbe")
+    page.locator(".totals", has_text="generation 2").wait_for()
+    page.get_by_role("button", name="Compare with Shipped").click()
+    editor.until(lambda: any("shipped" in each for each in editor.call("tabs")), "the difference")
+    page.get_by_role("button", name="Reset to Shipped…").click()
+    editor.page.locator(".monaco-dialog-box").get_by_role("button", name="Reset").click()
+    editor.until(lambda: "mine" not in Path(copy).read_text(), "the shipped one is back")
+
+
+def test_a_probe_of_ones_own_is_run_shown_and_detached(editor, workspace):
+    editor.call("open", str(workspace / "begun.bpf.c"))
+    editor.call("command", "linnix.runProbe")
+    page = probe_page(editor, "running, generation 1")
+    assert editor.call("place") == [str(workspace / "begun.bpf.c"), 1]  # the keyboard stays there
+    editor.call("startTask", "programs", PROGRAMS)
+    page.get_by_role("gridcell", name="sleep").first.wait_for()
+    page.get_by_role("searchbox").fill("comm=true")
+    page.locator(".count", has_text=" of ").wait_for()
+    page.get_by_role("button", name="Copy as JSON").click()
+    copied = editor.until(
+        lambda: '"comm": "true"' in (text := editor.call("clipboard")) and text, "JSON"
+    )
+    assert {event["fields"]["comm"] for event in json.loads(copied)} == {"true"}
+    bars = page.locator(".histogram tbody tr")
+    assert re.match(r"\d+–\d+|\d+ Ki–\d+ Ki", bars.last.inner_text())
+    page.get_by_role("region", name="n_begun").get_by_role("row", name="65534").wait_for()
+
+    editor.call("command", "linnix.probes.focus")
+    has_row(editor, "begun.bpf.c")
+    row(editor, "begun.bpf.c").locator(".monaco-tl-twistie").click()
+    has_row(editor, "n_begun")
+    page.get_by_role("button", name="Detach").click()
+    page.get_by_text("does not run").or_(page.get_by_text("no longer running")).first.wait_for()
+
+
 def test_who_is_not_in_the_group_is_offered_what_the_server_says(editor, agent):
     os.chown(agent.path, 0, grp.getgrnam("adm").gr_gid)
     os.chmod(agent.path, 0o660)
@@ -549,7 +654,7 @@ class TestPictures:
             editor.page.wait_for_timeout(4000)  # what has been said in the status bar goes
             path = pictures / name
             editor.page.screenshot(path=path)
-            assert path.stat().st_size < 150_000
+            assert path.stat().st_size < 200_000
 
         return take
 
@@ -582,6 +687,16 @@ class TestPictures:
         details.get_by_text("wrap() at labels.py").first.wait_for()
         take("details.png", hides=["closePanel", "closeSidebar"])
 
+    def test_of_a_probe(self, editor, source, take):
+        editor.call("startTask", "test", SPIN)
+        found = finding(editor, source)
+        editor.call("act", source, found["line"], "Open the probe that found this")
+        page = probe_page(editor, "Other Probe…")
+        page.locator(".totals", has_text="running, generation").wait_for()
+        editor.call("startTask", "programs", PROGRAMS)
+        page.get_by_role("gridcell").nth(60).wait_for()
+        take("probe.png", hides=["closePanel", "closeSidebar"])
+
     def test_of_the_walkthrough(self, editor, take):
         editor.call("command", "linnix.openWalkthrough")
         editor.page.get_by_text("Enable tracing").first.wait_for()
@@ -595,11 +710,15 @@ def test_a_workspace_that_is_not_trusted_names_no_program(new_editor, browser, f
     program = hostile / "linnix-ls"
     program.write_text(f"#!/bin/sh\ntouch {marker}\n")
     program.chmod(0o755)
+    (hostile / "begun.bpf.c").write_text(PROBE)
     (hostile / ".vscode/settings.json").write_text(f'{{"linnix.path": ["{program}"]}}')
     give_to_nobody(hostile)
     editor = new_editor("home2")
     editor.show(browser, hostile)
     is_watching(editor)
+    editor.call("open", str(hostile / "begun.bpf.c"))
+    editor.call("command", "linnix.runProbe")
+    editor.until(lambda: "Workspace Trust" in editor.call("tabs"), "whether to trust it")
     report = editor.report()
     assert report["workspace trusted"] == "no"
     assert report["server command"].startswith(str(programs / "linnix-ls"))

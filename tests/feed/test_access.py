@@ -4,12 +4,15 @@ import grp
 import json
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from linnix_ls.feed.access import Access, Membership, access_of, join_command
+from linnix_ls.feed.protocol import peer_groups
 from tests.feed.scenes import run_as_nobody
 
 
@@ -78,3 +81,23 @@ async def test_a_client_outside_the_group_hears_it_from_the_refusal(listener):
     message, fix = json.loads(await run_as_nobody(AS_NOBODY, listener))
     assert message == "only members of the group adm may use the agent"
     assert fix == "sudo usermod -aG adm nobody   (then log out and in again)"
+
+
+def test_groups_of_the_other_end_are_told_by_the_kernel():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert peer_groups(ours) == frozenset(os.getgroups())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives groups")
+def test_a_process_in_a_group_is_seen_in_it(listener):
+    connect = "import socket; socket.socket(socket.AF_UNIX).connect(__import__('sys').argv[1])"
+    path = listener.with_name("other.sock")
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        command = [sys.executable, "-c", connect, path]
+        with subprocess.Popen(command, extra_groups=[64999, 64998]):
+            connection, _ = other.accept()
+        with connection:
+            assert peer_groups(connection) == {64998, 64999}

@@ -20,7 +20,7 @@ export type { LanguageClient, LanguageClientOptions };
 /** What the server takes into account. */
 export const ABILITIES = {
   /** That the extension has; quick fixes are offered for them then. */
-  commands: ["linnix.revealProcess", "linnix.copyReproduction"],
+  commands: ["linnix.revealProcess", "linnix.copyReproduction", "linnix.revealProbe"],
   /** VS Code puts it above our hover: there it need not be a second time. */
   message_in_hover: true,
 };
@@ -41,9 +41,11 @@ class QuietClient extends LanguageClient {
 }
 
 class Abilities implements StaticFeature {
+  constructor(private readonly isTrusted: boolean) {}
+
   fillClientCapabilities(capabilities: ClientCapabilities): void {
     const experimental = (capabilities.experimental ?? {}) as Record<string, unknown>;
-    capabilities.experimental = { ...experimental, linnix: ABILITIES };
+    capabilities.experimental = { ...experimental, linnix: { ...ABILITIES, is_trusted: this.isTrusted } };
   }
 
   initialize(): void {
@@ -62,6 +64,7 @@ class Abilities implements StaticFeature {
 export function createClient(
   { command, args }: Command,
   options: LanguageClientOptions,
+  isTrusted: boolean,
   onStopped: () => void,
 ): LanguageClient {
   const client = new QuietClient("linnix", "linnix", { command, args }, {
@@ -74,7 +77,7 @@ export function createClient(
     },
     initializationFailedHandler: () => false,
   });
-  client.registerFeature(new Abilities());
+  client.registerFeature(new Abilities(isTrusted));
   client.onDidChangeState(({ newState }) => {
     if (newState === State.Stopped) {
       onStopped();

@@ -10,6 +10,7 @@ import type { Details } from "./details/details";
 import type { Explanations } from "./explanations";
 import { memoryMb, memoryReport } from "./memory";
 import type { Panel } from "./panel";
+import type { Playground, Target } from "./playground/playground";
 import type { Finding, Key, Status, Stopped } from "./protocol";
 import { runSample } from "./sample";
 import type { Server } from "./server";
@@ -33,11 +34,12 @@ export interface Parts {
   stacks: StackDocuments;
   explanations: Explanations;
   details: Details;
+  playground: Playground;
   log: vscode.LogOutputChannel;
 }
 
 export function registerCommands(parts: Parts): vscode.Disposable {
-  const { context, server, panel, tasks, stacks, explanations, details, log } = parts;
+  const { context, server, panel, tasks, stacks, explanations, details, playground, log } = parts;
   const ofFinding = (work: (finding: Finding) => unknown) => (node?: Node) =>
     node?.finding && work(node.finding);
   const stop = async (node: Node | undefined, tree: boolean) => {
@@ -125,9 +127,26 @@ export function registerCommands(parts: Parts): vscode.Disposable {
         ...(node.finding ? { finding_id: node.finding.id } : {}),
       }),
   };
-  // The server's quick fixes call these; nobody else has what they need.
-  const byServer: Record<string, (argument: { finding_id: string; process: Key }) => unknown> = {
+  const ofProbes: Record<string, (target: Target) => unknown> = {
+    openProbe: () => playground.choose(),
+    showProbe: (target) => {
+      playground.show(target);
+    },
+    openProbeSource: (target) => playground.openSource(target),
+    runProbe: (target) => playground.do("run", target),
+    reloadProbe: (target) => playground.do("reload", target),
+    detachProbe: (target) => playground.do("detach", target),
+    rollBackProbe: (target) => playground.do("rollBack", target),
+    compareProbe: (target) => playground.do("diff", target),
+    resetProbe: (target) => playground.do("reset", target),
+    openLesson: (number: unknown) => playground.openLesson(number),
+  };
+  // The server's quick fixes and lenses call these; nobody else has what they need.
+  const byServer: Record<string, (argument: { finding_id: string; process: Key; id: string }) => unknown> = {
     revealProcess: ({ process, finding_id }) => panel.reveal(process, finding_id),
+    revealProbe: ({ id }) => {
+      playground.reveal(id);
+    },
     copyReproduction: ({ finding_id }) => copyReproduction(server, finding_id),
   };
   const register = (name: string, work: (argument: never) => unknown) =>
@@ -144,6 +163,7 @@ export function registerCommands(parts: Parts): vscode.Disposable {
       // By a key of the keyboard, it is about what is selected.
       register(name, (node?: Node) => work(node ?? panel.selected)),
     ),
+    ...Object.entries(ofProbes).map(([name, work]) => register(name, work)),
     ...Object.entries(byServer).map(([name, work]) => register(name, work)),
   );
 }

@@ -1,11 +1,13 @@
 // Puts the parts together. Starting the server is not waited for: the window need not.
 
 import * as vscode from "vscode";
+import { asFields } from "../webview/parse";
 import { registerCommands } from "./commands";
 import { Details } from "./details/details";
 import { Explanations } from "./explanations";
 import { InlineTexts } from "./inline";
 import { Panel } from "./panel";
+import { Playground } from "./playground/playground";
 import { Runs } from "./runs";
 import { Server } from "./server";
 import { StackDocuments } from "./stacks";
@@ -18,12 +20,18 @@ let running: Server | undefined;
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel("linnix", { log: true });
   const explanations = new Explanations();
-  const server: Server = new Server(context, log, (findingId) => explanations.show(server, findingId));
+  const server: Server = new Server(context, log, (command, argument) => {
+    const findingId = asFields(argument)?.finding_id;
+    return command === "linnix.explain" && typeof findingId === "string"
+      ? explanations.show(server, findingId).then(() => null)
+      : playground.instead(command, argument);
+  });
   running = server;
   const panel = new Panel(server, log);
   const tasks = new Tasks(server);
   const stacks = new StackDocuments(server);
   const details = new Details(context.extensionUri, server, log);
+  const playground = new Playground(context.extensionUri, server, log);
   context.subscriptions.push(
     log,
     explanations,
@@ -33,10 +41,11 @@ export function activate(context: vscode.ExtensionContext): void {
     tasks,
     stacks,
     details,
+    playground,
     new TestRuns(server, log),
     new InlineTexts(server),
     createStatusItem(server),
-    registerCommands({ context, server, panel, tasks, stacks, explanations, details, log }),
+    registerCommands({ context, server, panel, tasks, stacks, explanations, details, playground, log }),
     vscode.workspace.onDidChangeConfiguration((change) => {
       const isAnother = ["linnix.path", "linnix.interpreter"].some((name) =>
         change.affectsConfiguration(name),

@@ -5,7 +5,7 @@ import { filtered, filterWords, isFiltering, NO_FILTER, type Facts, type Filter 
 import { keyText, type Key } from "./protocol";
 import type { Server } from "./server";
 import { reasonOf } from "./text";
-import { tree, type Node } from "./tree";
+import { contextOf, menuOf, tree, type Node } from "./tree";
 import { TreeState } from "./treeState";
 
 const PERIOD_MS = 1000;
@@ -18,7 +18,7 @@ export class Panel implements vscode.TreeDataProvider<Node>, vscode.Disposable {
   readonly onDidChangeTreeData = this.changed.event;
   private readonly view: vscode.TreeView<Node>;
   private readonly subscriptions: vscode.Disposable[];
-  private readonly state = new TreeState();
+  private readonly state = new TreeState<Node>(menuOf);
   private facts: Facts = { processes: [], runs: [], findings: [] };
   private filter = NO_FILTER;
   private timer: NodeJS.Timeout | undefined;
@@ -282,25 +282,4 @@ function spoken(node: Node): string {
   ]
     .filter((words) => words)
     .join(", ");
-}
-
-/** Words that the menus in package.json ask for. */
-function contextOf(node: Node): string {
-  const words: string[] = [node.kind];
-  if (node.finding && node.kind !== "finding") {
-    words.push("finding");
-  }
-  if (node.process) {
-    words.push("alive");
-  }
-  if (node.run) {
-    words.push("details");
-  }
-  if (node.finding?.location) {
-    words.push("place");
-  }
-  if (node.argv && node.argv.length > 0) {
-    words.push("command");
-  }
-  return words.join(" ");
 }

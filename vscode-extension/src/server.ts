@@ -22,6 +22,11 @@ export class Server implements vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<void>();
   /** State, status or findings are different. */
   readonly onDidChange = this.changed.event;
+  private readonly stateChanged = new vscode.EventEmitter<void>();
+  readonly onDidChangeState = this.stateChanged.event;
+  private readonly probesChanged = new vscode.EventEmitter<void>();
+  /** There are other probes, or one of them is in another state. */
+  readonly onDidChangeProbes = this.probesChanged.event;
   private readonly started = new vscode.EventEmitter<void>();
   /** It has been started, for the first time or again, and knows of nothing yet. */
   readonly onDidStart = this.started.event;
@@ -29,11 +34,14 @@ export class Server implements vscode.Disposable {
   private timer: NodeJS.Timeout | undefined;
   private queue: Promise<void> = Promise.resolve();
 
-  /** @param explain shows an explanation, in place of the server's own popup */
+  /**
+   * @param instead does what a command of the server's is for in the editor's own way; undefined
+   *   for those that the server does itself
+   */
   constructor(
     private readonly context: vscode.ExtensionContext,
     private readonly log: vscode.LogOutputChannel,
-    private readonly explain: (findingId: string) => Promise<void>,
+    private readonly instead: (command: string, argument: unknown) => Promise<unknown> | undefined,
   ) {}
 
   /** At the user's word, or when the window opens: earlier crashes are forgotten. */
@@ -122,6 +130,8 @@ export class Server implements vscode.Disposable {
   dispose(): void {
     clearTimeout(this.timer);
     this.changed.dispose();
+    this.stateChanged.dispose();
+    this.probesChanged.dispose();
     this.started.dispose();
   }
 
@@ -139,6 +149,7 @@ export class Server implements vscode.Disposable {
       this.status = null;
       this.findings.clear();
     }
+    this.stateChanged.fire();
     this.changed.fire();
   }
 
@@ -159,7 +170,7 @@ export class Server implements vscode.Disposable {
     const { createClient, isGone } = await import("./client.js");
     // Its end during the start is the failure of the start.
     let isUp = false;
-    const client = createClient(this.command, this.options(), () => {
+    const client = createClient(this.command, this.options(), vscode.workspace.isTrusted, () => {
       if (isUp) {
         this.crashed(client, "the server has ended unexpectedly");
       }
@@ -173,6 +184,9 @@ export class Server implements vscode.Disposable {
       change.findings.forEach((finding) => this.findings.set(finding.id, finding));
       change.removed.forEach((id) => this.findings.delete(id));
       this.changed.fire();
+    });
+    client.onNotification("linnix/probesChanged", () => {
+      this.probesChanged.fire();
     });
     try {
       await within(START_LIMIT_MS, client.start());
@@ -229,11 +243,11 @@ export class Server implements vscode.Disposable {
           },
         },
         executeCommand: async (command, args: unknown[], next) => {
-          const [argument] = args as [{ finding_id?: unknown }?];
+          const [argument] = args;
           try {
-            if (command === "linnix.explain" && typeof argument?.finding_id === "string") {
-              await this.explain(argument.finding_id);
-              return null;
+            const done = this.instead(command, argument);
+            if (done) {
+              return await done;
             }
             if (command === "linnix.tryFix" && !vscode.workspace.isTrusted) {
               // It would run the workspace's tests.

@@ -6,22 +6,41 @@ import type { Facts } from "./filter";
 import type { Finding, Key, Process, ProcessState, Run, Source } from "./protocol";
 import { keyText } from "./protocol";
 import { bytes, commandLine, cpu, duration, plural, pushTo, visible } from "./text";
+import type { TreeNode } from "./treeState";
 
-export interface Node {
-  /** Stays the same while it is the same thing, so that the view keeps what is open in it. */
-  id: string;
+export interface Node extends TreeNode<Node> {
   kind: "finding" | "run" | "past" | "process" | "fold" | "rest";
-  label: string;
-  description: string;
-  tooltip: string;
-  icon: string;
-  isOpen: boolean;
-  children: Node[];
   finding?: Finding | undefined;
   argv?: readonly string[] | undefined;
   /** Of a process that can be looked at and stopped. */
   process?: Key | undefined;
   run?: Key | undefined;
+}
+
+/** Words that the menus in package.json ask for. */
+export function contextOf(node: Node): string {
+  const words: string[] = [node.kind];
+  if (node.finding && node.kind !== "finding") {
+    words.push("finding");
+  }
+  if (node.process) {
+    words.push("alive");
+  }
+  if (node.run) {
+    words.push("details");
+  }
+  if (node.finding?.location) {
+    words.push("place");
+  }
+  if (node.argv && node.argv.length > 0) {
+    words.push("command");
+  }
+  return words.join(" ");
+}
+
+/** Also where it leads. */
+export function menuOf(node: Node): string {
+  return [contextOf(node), node.finding?.state, node.finding?.location?.uri].join(" ");
 }
 
 /** As many leaves of the same program are one line. */

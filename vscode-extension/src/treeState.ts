@@ -2,17 +2,25 @@
 // redraws what it is told of, so it is told of no more than that, and never of much at once.
 // Knows nothing of VS Code.
 
-import type { Node } from "./tree";
+/** What a view of ours shows on a line, with more of its own. */
+export interface TreeNode<Node> {
+  /** Stays the same while it is the same thing, so that the view keeps what is open in it. */
+  id: string;
+  label: string;
+  description: string;
+  tooltip: string;
+  icon: string;
+  isOpen: boolean;
+  children: Node[];
+}
 
 /** Of one refresh; what changed beside them is told in the next ones. */
 export const MAX_TOLD = 100;
 
 /** Of the view: these nodes anew, or all of it. */
-export type Told = Node[] | "all";
+export type Told<Node> = Node[] | "all";
 
-const NOTHING = { finding: undefined, argv: undefined, process: undefined, run: undefined };
-
-export class TreeState {
+export class TreeState<Node extends TreeNode<Node>> {
   roots: Node[] = [];
   private nodes = new Map<string, Node>();
   private parents = new Map<Node, Node>();
@@ -23,8 +31,11 @@ export class TreeState {
   private dirty = new Set<Node>();
   private moved = new Set<Node>();
 
+  /** @param menuOf what the menu of a node depends on */
+  constructor(private readonly menuOf: (node: Node) => string) {}
+
   /** The nodes stay the same objects while they have the same id: the view knows them by that. */
-  update(roots: Node[]): Told {
+  update(roots: Node[]): Told<Node> {
     const before = this.nodes;
     const wasRoots = this.roots;
     this.nodes = new Map();
@@ -96,10 +107,13 @@ export class TreeState {
       }
       const shown = node.children;
       if (known) {
-        if (!looksSame(known, next)) {
+        if (!this.looksSame(known, next)) {
           this.dirty.add(known);
         }
-        Object.assign(known, NOTHING, next);
+        for (const name of Object.keys(known).filter((each) => !(each in next))) {
+          Reflect.deleteProperty(known, name);
+        }
+        Object.assign(known, next);
       }
       node.children = this.merged(before, next.children, node);
       if (known && !areSame(shown, node.children)) {
@@ -109,6 +123,17 @@ export class TreeState {
     });
   }
 
+  /** In all that the view shows of it or that its menu depends on. */
+  private looksSame(before: Node, after: Node): boolean {
+    return (
+      before.label === after.label &&
+      before.description === after.description &&
+      before.tooltip === after.tooltip &&
+      before.icon === after.icon &&
+      this.menuOf(before) === this.menuOf(after)
+    );
+  }
+
   /** Whether nothing above it is closed, as far as is known. */
   private isSeen(node: Node): boolean {
     const parent = this.parents.get(node);
@@ -116,20 +141,6 @@ export class TreeState {
   }
 }
 
-function areSame(before: readonly Node[], after: readonly Node[]): boolean {
+function areSame<Node>(before: readonly Node[], after: readonly Node[]): boolean {
   return before.length === after.length && before.every((node, index) => node === after[index]);
-}
-
-/** In all that the view shows of it or that its menu depends on. */
-function looksSame(before: Node, after: Node): boolean {
-  return (
-    before.label === after.label &&
-    before.description === after.description &&
-    before.tooltip === after.tooltip &&
-    before.icon === after.icon &&
-    before.kind === after.kind &&
-    before.finding?.state === after.finding?.state &&
-    before.finding?.location?.uri === after.finding?.location?.uri &&
-    (before.process === undefined) === (after.process === undefined)
-  );
 }

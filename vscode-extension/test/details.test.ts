@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { detailsPage } from "../src/details/page";
 import { newestRun, requested, stopArgument, stopMessage } from "../src/details/words";
+import { pageOf } from "../src/page";
 import type { Update } from "../webview/data";
 import { hostile, key, manySleeps, spinningTest, type Sample } from "../webview/dev/sample";
 import { parseFromView, parseToView } from "../webview/messages";
@@ -154,7 +154,7 @@ test("only messages that are known reach the view", () => {
 });
 
 test("the page runs one script, and loads from nowhere else", () => {
-  const page = detailsPage({ script: "S", style: "C", cspSource: "https://here", nonce: "n0" });
+  const page = pageOf({ title: "Run", script: "S", style: "C", cspSource: "https://here", nonce: "n0" });
   assert.match(page, /default-src 'none'; script-src 'nonce-n0'; style-src https:\/\/here;/);
   assert.doesNotMatch(page, /unsafe|\son\w+=|style=/);
 });

@@ -38,7 +38,7 @@ test("menus, keys, welcome texts and the walkthrough name commands that are decl
 
 test("every command is implemented, and every one that is implemented is declared", () => {
   const source = readFileSync("src/commands.ts", "utf8");
-  const body = /const commands: Record<.*?\n {2}\};/s.exec(source)?.[0] ?? "";
+  const body = [...source.matchAll(/const (?:commands|ofProbes): Record<.*?\n {2}\};/gs)].join("\n");
   const implemented = [...body.matchAll(/^ {4}"?([\w.]+)"?: /gm)].map(([, name]) => `linnix.${name ?? ""}`);
   assert.deepEqual(implemented.sort(), [...declared].sort());
 });

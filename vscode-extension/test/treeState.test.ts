@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Process } from "../src/protocol";
-import { tree, type Node } from "../src/tree";
+import { menuOf, tree, type Node } from "../src/tree";
 import { MAX_TOLD, TreeState } from "../src/treeState";
 import { aProcess } from "./samples";
 
@@ -20,24 +20,24 @@ function treeOf(processes: readonly Process[]): Node[] {
 }
 
 /** Asks for all that is open, as the view does. */
-function draw(state: TreeState, node?: Node): number {
+function draw(state: TreeState<Node>, node?: Node): number {
   const below = state.children(node);
   return below.reduce((sum, each) => sum + (each.isOpen ? draw(state, each) : 0), below.length);
 }
 
 test("the first processes are a new tree", () => {
-  assert.equal(new TreeState().update(treeOf([make])), "all");
+  assert.equal(new TreeState<Node>(menuOf).update(treeOf([make])), "all");
 });
 
 test("where nothing has changed, nothing is told", () => {
-  const state = new TreeState();
+  const state = new TreeState<Node>(menuOf);
   state.update(treeOf([make, ...children(5)]));
   draw(state);
   assert.deepEqual(state.update(treeOf([make, ...children(5)])), []);
 });
 
 test("a process that uses more is told alone, and stays the same node", () => {
-  const state = new TreeState();
+  const state = new TreeState<Node>(menuOf);
   state.update(treeOf([make, ...children(5)]));
   draw(state);
   const [first] = state.roots[0]?.children ?? [];
@@ -49,7 +49,7 @@ test("a process that uses more is told alone, and stays the same node", () => {
 });
 
 test("what is closed is told of once it is open", () => {
-  const state = new TreeState();
+  const state = new TreeState<Node>(menuOf);
   const equal = children(6, () => ({ comm: "cc1plus" }));
   state.update(treeOf([make, ...equal]));
   draw(state);
@@ -63,7 +63,7 @@ test("what is closed is told of once it is open", () => {
 });
 
 test("a process that comes or goes is told by what is above it", () => {
-  const state = new TreeState();
+  const state = new TreeState<Node>(menuOf);
   state.update(treeOf([make, ...children(5)]));
   draw(state);
   assert.deepEqual(state.update(treeOf([make, ...children(6)])), [state.roots[0]]);
@@ -82,8 +82,8 @@ function busy(count: number, cores: number): Node[] {
   return treeOf([make, ...shells, ...workers]);
 }
 
-function drawn(count: number): TreeState {
-  const state = new TreeState();
+function drawn(count: number): TreeState<Node> {
+  const state = new TreeState<Node>(menuOf);
   state.update(busy(count, 0.1));
   const [run] = state.roots;
   assert.ok(run);
@@ -109,7 +109,7 @@ test("where more changes than is told at once, each has its turn", () => {
 });
 
 test("where a node hangs is known, and whatever is looked for is found", () => {
-  const state = new TreeState();
+  const state = new TreeState<Node>(menuOf);
   state.update(treeOf([make, ...children(3)]));
   const node = state.find("process 101:1010");
   assert.ok(node);

@@ -4,6 +4,8 @@
 //
 // Names are those of the server's methods (docs/lsp.md, linnix/run).
 
+import type { Source } from "./source";
+
 export interface Key {
   pid: number;
   start_ticks: number;
@@ -134,15 +136,7 @@ export interface Outcome {
   stack?: unknown;
 }
 
-export interface RunSource {
-  /** Returns what ends it. The first update is whole. */
-  subscribe(onUpdate: (update: Update) => void): () => void;
-  /** Never rejects: what went wrong is the message. */
-  act(action: Action): Promise<Outcome>;
-  /** What the view keeps while it is put away; undefined at first. */
-  recall(): unknown;
-  remember(kept: unknown): void;
-}
+export type RunSource = Source<Update, Action, Outcome>;
 
 /** Identifies a process: a pid alone may be used again. */
 export function keyText(key: Key): string {

@@ -1,29 +1,14 @@
-// The messages between the view and the extension, checked on arrival on both sides: what a
-// message may ask for is what this lets through. Knows no DOM and no VS Code.
+// What the details view is told and what it may ask for, as far as a message says it rightly.
+// Knows no DOM and no VS Code.
 
 import type { Action, Focus, Outcome, Update } from "./data";
 import { asFields, parseKey } from "./parse";
-
-export type FromView =
-  /** Answered with an update of the whole. */
-  | { type: "ready" }
-  | { type: "act"; id: number; action: Action };
-
-export type ToView =
-  | { type: "update"; update: Update }
-  | { type: "outcome"; id: number; outcome: Outcome };
+import { fromView, toView, type FromView, type ToView } from "./source";
 
 const MAX_TEXT = 200_000;
 
-export function parseFromView(message: unknown): FromView | null {
-  const fields = asFields(message);
-  if (fields?.type === "ready") {
-    return { type: "ready" };
-  }
-  const action = fields?.type === "act" ? parseAction(fields.action) : null;
-  return action && Number.isSafeInteger(fields?.id)
-    ? { type: "act", id: fields?.id as number, action }
-    : null;
+export function parseFromView(message: unknown): FromView<Action> | null {
+  return fromView(message, parseAction);
 }
 
 export function parseAction(value: unknown): Action | null {
@@ -58,20 +43,8 @@ export function parseAction(value: unknown): Action | null {
   }
 }
 
-export function parseToView(message: unknown): ToView | null {
-  const fields = asFields(message);
-  if (fields?.type === "update") {
-    const update = parseUpdate(fields.update);
-    return update && { type: "update", update };
-  }
-  const outcome = fields?.type === "outcome" ? asFields(fields.outcome) : null;
-  return outcome && Number.isSafeInteger(fields?.id)
-    ? {
-        type: "outcome",
-        id: fields?.id as number,
-        outcome: { message: parseText(outcome.message), stack: outcome.stack },
-      }
-    : null;
+export function parseToView(message: unknown): ToView<Update, Outcome> | null {
+  return toView(message, parseUpdate, ({ message: said, stack }) => ({ message: parseText(said), stack }));
 }
 
 function parseUpdate(value: unknown): Update | null {

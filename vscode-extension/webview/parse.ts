@@ -226,7 +226,7 @@ export function parseStack(value: unknown): Stack | null {
     : null;
 }
 
-function list(value: unknown, limit = MAX_LISTED): unknown[] {
+export function list(value: unknown, limit = MAX_LISTED): unknown[] {
   return Array.isArray(value) ? (value as unknown[]).slice(0, limit) : [];
 }
 
@@ -234,30 +234,30 @@ function words(value: unknown): string[] {
   return list(value, MAX_WORDS).map((each) => text(each, MAX_WORD));
 }
 
-function text(value: unknown, limit = MAX_TEXT): string {
+export function text(value: unknown, limit = MAX_TEXT): string {
   return typeof value === "string" ? value.slice(0, limit) : "";
 }
 
-function textOrNull(value: unknown): string | null {
+export function textOrNull(value: unknown): string | null {
   return typeof value === "string" ? text(value) : null;
 }
 
-function isWhole(value: unknown): value is number {
+export function isWhole(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
-function wholeOrNull(value: unknown): number | null {
+export function wholeOrNull(value: unknown): number | null {
   return typeof value === "number" && Number.isSafeInteger(value) ? value : null;
 }
 
-function numberOrNull(value: unknown): number | null {
+export function numberOrNull(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
 
-function positive(value: unknown): number {
+export function positive(value: unknown): number {
   return Math.max(0, numberOrNull(value) ?? 0);
 }
 
-function count(value: unknown): number {
+export function count(value: unknown): number {
   return isWhole(value) ? value : 0;
 }

@@ -1,23 +1,24 @@
-// The details view inside VS Code: data comes and actions go as messages to the extension.
+// A view inside VS Code: data comes and actions go as messages to the extension.
 
-import type { Action, Outcome, RunSource, Update } from "./data";
-import { parseToView, type FromView } from "./messages";
+import type { FromView, Source, ToView } from "./source";
 
 interface VsCode {
-  postMessage(message: FromView): void;
+  postMessage(message: FromView<unknown>): void;
   getState(): unknown;
   setState(state: unknown): void;
 }
 
 declare function acquireVsCodeApi(): VsCode;
 
-export function vscodeSource(): RunSource {
+export function vscodeSource<Update, Action, Outcome>(
+  parse: (message: unknown) => ToView<Update, Outcome> | null,
+): Source<Update, Action, Outcome> {
   const vscode = acquireVsCodeApi();
   const waiting = new Map<number, (outcome: Outcome) => void>();
   let onUpdate: ((update: Update) => void) | null = null;
   let lastId = 0;
   window.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
-    const message = parseToView(data);
+    const message = parse(data);
     if (message?.type === "update") {
       onUpdate?.(message.update);
     } else if (message) {

@@ -1,44 +1,40 @@
 // The details view: one panel, for one run at a time. Asks the server while the panel is seen, and
 // passes on what has changed; does what the user asks for in it.
 
-import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
 import type { Action, Focus, Key, Outcome, Update } from "../../webview/data";
-import { parseFromView, type ToView } from "../../webview/messages";
+import { parseFromView } from "../../webview/messages";
 import { asFields } from "../../webview/parse";
 import { keyText } from "../protocol";
 import type { Server } from "../server";
 import { reasonOf, visible } from "../text";
-import { detailsPage } from "./page";
+import { WebPanel, type Owner } from "../webPanel";
 import { newestRun, requested, stopArgument, stopMessage } from "./words";
 
-const PERIOD_MS = 1000;
 /** So often is asked again after a run has ended: its last processes and findings may follow. */
 const LAST_LOOKS = 5;
 
-export class Details implements vscode.Disposable {
-  private panel: vscode.WebviewPanel | undefined;
+export class Details implements Owner<Action, Outcome>, vscode.Disposable {
+  readonly name = "details";
+  readonly title = "Run";
+  readonly parse = parseFromView;
+  private readonly panel: WebPanel<Update, Action, Outcome>;
   private run: Key | null = null;
   private focus: Focus | null = null;
   /** What the view has already; null: nothing. */
   private version: number | null = null;
-  /** Its script runs, and listens. */
-  private isReady = false;
-  private isAsking = false;
-  /** It was to be asked while an answer was waited for. */
-  private isDue = false;
   private nQuiet = 0;
-  private timer: NodeJS.Timeout | undefined;
   private readonly subscription: vscode.Disposable;
 
   constructor(
-    private readonly extensionUri: vscode.Uri,
+    extensionUri: vscode.Uri,
     private readonly server: Server,
-    private readonly log: vscode.LogOutputChannel,
+    log: vscode.LogOutputChannel,
   ) {
+    this.panel = new WebPanel(extensionUri, log, this);
     this.subscription = server.onDidChange(() => {
       this.nQuiet = 0;
-      this.soon(0);
+      this.panel.refresh();
     });
   }
 
@@ -46,15 +42,13 @@ export class Details implements vscode.Disposable {
   async show(argument: unknown): Promise<void> {
     const wanted = requested(argument);
     const finding = wanted.finding_id === null ? undefined : this.server.findings.get(wanted.finding_id);
-    this.panel ??= this.create();
-    this.panel.reveal(undefined, false);
+    this.panel.show();
     this.become(wanted.run ?? finding?.run ?? (await this.newest()), wanted);
   }
 
   dispose(): void {
-    clearTimeout(this.timer);
     this.subscription.dispose();
-    this.panel?.dispose();
+    this.panel.dispose();
   }
 
   private become(run: Key | null, focus: Focus | null): void {
@@ -64,107 +58,34 @@ export class Details implements vscode.Disposable {
     this.nQuiet = 0;
     if (isOther) {
       this.version = null;
-      this.tell({ state: "loading" });
+      this.panel.tell({ state: "loading" });
     }
-    this.soon(0);
+    this.panel.refresh();
   }
 
   private async newest(): Promise<Key | null> {
     return newestRun(await this.server.request("linnix/runs"));
   }
 
-  private create(): vscode.WebviewPanel {
-    const folder = vscode.Uri.joinPath(this.extensionUri, "dist", "webview");
-    const panel = vscode.window.createWebviewPanel("linnix.details", "Run", vscode.ViewColumn.Active, {
-      enableScripts: true,
-      localResourceRoots: [folder],
-    });
-    const icon = (name: string) => vscode.Uri.joinPath(this.extensionUri, "media", name);
-    panel.iconPath = { light: icon("linnix-light.svg"), dark: icon("linnix-dark.svg") };
-    this.isReady = false;
-    panel.webview.onDidReceiveMessage((message: unknown) => {
-      this.heard(message);
-    });
-    panel.onDidChangeViewState(() => {
-      // Hidden, its page is put away; the next one says when it listens.
-      this.isReady &&= panel.visible;
-      this.soon(0);
-    });
-    panel.onDidDispose(() => {
-      clearTimeout(this.timer);
-      this.panel = undefined;
-      this.isReady = false;
-    });
-    const { webview } = panel;
-    const within = (name: string) => webview.asWebviewUri(vscode.Uri.joinPath(folder, name)).toString();
-    webview.html = detailsPage({
-      script: within("details.js"),
-      style: within("details.css"),
-      cspSource: webview.cspSource,
-      nonce: randomBytes(16).toString("hex"),
-    });
-    return panel;
+  failed(reason: string): Outcome {
+    return { message: reason };
   }
 
-  private heard(message: unknown): void {
-    const told = parseFromView(message);
-    if (told?.type === "ready") {
-      // Also when it was hidden, and its page made anew.
-      this.isReady = true;
-      this.version = null;
-      this.nQuiet = 0;
-      this.soon(0);
-    } else if (told) {
-      void this.act(told.action)
-        .catch((error: unknown) => ({ message: reasonOf(error) }))
-        .then((outcome) => {
-          this.post({ type: "outcome", id: told.id, outcome });
-          this.nQuiet = 0;
-          this.soon(0);
-        });
-    } else {
-      this.log.debug("details: a message that means nothing was left aside");
-    }
+  begin(): void {
+    this.version = null;
+    this.nQuiet = 0;
   }
 
-  // --- what is shown -----------------------------------------------------------------------
-
-  private soon(delayMs: number): void {
-    clearTimeout(this.timer);
-    if (this.isReady) {
-      this.timer = setTimeout(() => {
-        void this.ask();
-      }, delayMs);
-    }
-  }
-
-  private async ask(): Promise<void> {
-    if (this.isAsking) {
-      this.isDue = true;
-      return;
-    }
-    this.isAsking = true;
-    try {
-      await this.askNow();
-    } finally {
-      this.isAsking = false;
-      this.askAgain();
-    }
-  }
-
-  private askAgain(): void {
-    const { isDue } = this;
-    this.isDue = false;
-    if (isDue || this.nQuiet < LAST_LOOKS) {
-      this.soon(isDue ? 0 : PERIOD_MS);
-    }
+  async ask(): Promise<boolean> {
+    await this.askNow();
+    return this.nQuiet < LAST_LOOKS;
   }
 
   private async askNow(): Promise<void> {
     const { state } = this.server;
     if (state.kind !== "running") {
       this.version = null;
-      this.tell(
+      this.panel.tell(
         state.kind === "starting" || state.kind === "restarting"
           ? { state: "loading" }
           : { state: "off", reason: "reason" in state ? state.reason : "" },
@@ -175,7 +96,7 @@ export class Details implements vscode.Disposable {
     const run = this.run ?? (await this.newest());
     this.run = run;
     if (!run) {
-      this.tell({ state: "none" });
+      this.panel.tell({ state: "none" });
       return;
     }
     const since = this.version;
@@ -185,7 +106,7 @@ export class Details implements vscode.Disposable {
     }
     const fields = asFields(answer);
     if (!fields) {
-      this.tell({ state: "gone" });
+      this.panel.tell({ state: "gone" });
       this.nQuiet = LAST_LOOKS;
       return;
     }
@@ -196,28 +117,22 @@ export class Details implements vscode.Disposable {
     this.version = version;
     if (isNews || this.focus || about.has_ended !== true) {
       const is_whole = since === null || fields.is_whole === true;
-      this.tell({ state: "known", is_whole, answer, focus: this.focus });
+      this.panel.tell({ state: "known", is_whole, answer, focus: this.focus });
       this.focus = null;
     }
-    if (this.panel) {
-      const name = [about.label, about.comm].find((each) => typeof each === "string" && each !== "");
-      this.panel.title = visible(typeof name === "string" ? name : "Run", 40);
+    const name = [about.label, about.comm].find((each) => typeof each === "string" && each !== "");
+    this.panel.title = visible(typeof name === "string" ? name : "Run", 40);
+  }
+
+  async act(action: Action): Promise<Outcome> {
+    try {
+      return await this.done(action);
+    } finally {
+      this.nQuiet = 0;
     }
   }
 
-  private tell(update: Update): void {
-    this.post({ type: "update", update });
-  }
-
-  private post(message: ToView): void {
-    if (this.isReady) {
-      void this.panel?.webview.postMessage(message);
-    }
-  }
-
-  // --- what is asked for -------------------------------------------------------------------
-
-  private async act(action: Action): Promise<Outcome> {
+  private async done(action: Action): Promise<Outcome> {
     switch (action.kind) {
       case "open": {
         const uri = action.uri === null ? vscode.Uri.file(action.path) : vscode.Uri.parse(action.uri, true);

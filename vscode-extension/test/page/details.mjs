@@ -2,84 +2,17 @@
 //
 //   node test/page/details.mjs [FOLDER]     pictures go to FOLDER
 //
-// Needs playwright-core (found from the folder $PLAYWRIGHT_FROM, if it is not installed here) and
-// Chromium ($CHROMIUM, else /usr/bin/chromium). Exits with 1 where something is wrong.
+// Exits with 1 where something is wrong. `harness.mjs` says what it needs.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
-import { createServer } from "node:http";
-import { createRequire } from "node:module";
-import { join } from "node:path";
-import { env, execPath, argv } from "node:process";
-import { fileURLToPath } from "node:url";
+import { actions, check, end, frames, of } from "./harness.mjs";
 
-const here = fileURLToPath(new URL("../..", import.meta.url));
-const { chromium } = createRequire(join(env.PLAYWRIGHT_FROM ?? here, "/"))("playwright-core");
-execFileSync(execPath, ["build.mjs", "--page", "--minify"], { cwd: here, stdio: "inherit" });
-const pictures = argv[2];
-if (pictures) {
-  mkdirSync(pictures, { recursive: true });
-}
+of("details");
 
-const TYPES = { html: "text/html", js: "text/javascript", css: "text/css" };
-const server = createServer((request, response) => {
-  const name = new URL(request.url, "http://here").pathname.slice(1) || "index.html";
-  try {
-    response.setHeader("content-type", TYPES[name.split(".").at(-1)] ?? "text/plain");
-    response.end(readFileSync(join(here, "dist/page", name)));
-  } catch {
-    response.writeHead(404).end();
-  }
-});
-await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-const address = `http://127.0.0.1:${server.address().port}`;
-const browser = await chromium.launch({
-  executablePath: env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
-});
-let nFailed = 0;
-
-/** A page with a sample; whatever it says on its console is wrong. */
-async function check(name, query, work, size = { width: 1200, height: 800 }) {
-  const page = await browser.newPage({ viewport: size, reducedMotion: "reduce" });
-  const problems = [];
-  // How long each frame's work takes: what is made anew in the page, and what is painted.
-  await page.addInitScript(() => {
-    const ask = window.requestAnimationFrame.bind(window);
-    window.framesMs = [];
-    window.requestAnimationFrame = (work) =>
-      ask((now) => {
-        const began = performance.now();
-        work(now);
-        window.framesMs.push(performance.now() - began);
-      });
-  });
-  page.on("console", (message) => message.text().startsWith("Failed to load resource") || problems.push(message.text()));
-  page.on("pageerror", (error) => problems.push(error.message));
-  try {
-    await page.goto(`${address}/?${query}`);
-    await frames(page);
-    await work(page);
-    assert.deepEqual(problems, []);
-    if (pictures) {
-      await page.screenshot({ path: join(pictures, `${name.replaceAll(/\W+/g, "-")}.png`) });
-    }
-    console.log(`ok    ${name}`);
-  } catch (error) {
-    nFailed += 1;
-    console.log(`WRONG ${name}: ${error.message}`);
-  }
-  await page.close();
-}
-
-const frames = (page) =>
-  page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 const state = (page) =>
   page.evaluate(() => {
     const { selected, findingId, range, mode, found } = window.page.state;
     return { selected, findingId, range, mode, found };
   });
-const actions = (page) => page.evaluate(() => window.page.actions);
 
 await check("the guilty process and its line are there at once", "sample=spin&at=9.4", async (page) => {
   assert.equal(await page.locator(".finding button.title").innerText(), "python3 asks an empty queue again and again, without waiting, in drain of pump.py");
@@ -215,6 +148,4 @@ for (const count of [2000, 5000]) {
   }
 }
 
-await browser.close();
-server.close();
-process.exitCode = nFailed > 0 ? 1 : 0;
+await end();

@@ -43,7 +43,7 @@ function at(moment_s: number, since_s?: number): Update {
   return { state: "known", is_whole: since_s === undefined, answer, focus: null };
 }
 
-const place = document.getElementById("details");
+const place = document.getElementById("page");
 const mounted = place && mount(place, source);
 
 function tell(update: Update): void {

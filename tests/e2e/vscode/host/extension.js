@@ -18,6 +18,16 @@ const abilities = {
     await vscode.window.showTextDocument(vscode.Uri.file(path), { preview: false });
   },
 
+  /** Replaces the first such text, and saves. */
+  edit: async (path, before, after) => {
+    const document = await vscode.workspace.openTextDocument(vscode.Uri.file(path));
+    const at = document.getText().indexOf(before);
+    const edit = new vscode.WorkspaceEdit();
+    edit.replace(document.uri, new vscode.Range(document.positionAt(at), document.positionAt(at + before.length)), after);
+    await vscode.workspace.applyEdit(edit);
+    await document.save();
+  },
+
   diagnostics: (path) =>
     vscode.languages
       .getDiagnostics(vscode.Uri.file(path))

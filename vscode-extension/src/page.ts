@@ -1,8 +1,14 @@
-// The page that the details view's front end is put into. Nothing is loaded from anywhere but the
+// The page that a view's front end is put into. Nothing is loaded from anywhere but the
 // extension's own folder, and nothing runs that is not named here. Knows nothing of VS Code.
 
-export function detailsPage(source: { script: string; style: string; cspSource: string; nonce: string }): string {
-  const { script, style, cspSource, nonce } = source;
+export function pageOf(source: {
+  title: string;
+  script: string;
+  style: string;
+  cspSource: string;
+  nonce: string;
+}): string {
+  const { title, script, style, cspSource, nonce } = source;
   const policy = [
     "default-src 'none'",
     `script-src 'nonce-${nonce}'`,
@@ -17,10 +23,10 @@ export function detailsPage(source: { script: string; style: string; cspSource: 
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="stylesheet" href="${style}">
-<title>Run</title>
+<title>${title}</title>
 </head>
 <body>
-<div id="details"></div>
+<div id="page"></div>
 <script nonce="${nonce}" src="${script}"></script>
 </body>
 </html>
