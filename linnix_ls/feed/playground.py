@@ -38,8 +38,9 @@ class RemotePlayground:
     async def read(
         self, probe_id: str, since_event: int, *, is_whole: bool = False
     ) -> ProbeReading:
+        more = {"is_whole": True} if is_whole else {}  # that older agents do not know of
         answer = await self._ask_of(
-            "probe_read", probe_id=probe_id, since_event=since_event, is_whole=is_whole
+            "probe_read", probe_id=probe_id, since_event=since_event, **more
         )
         return protocol.PROBE_READING.validate_python(answer)
 

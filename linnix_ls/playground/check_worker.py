@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from linnix_ls.errors import TracerUnavailable
 from linnix_ls.playground import bpf_syscall, needed_types, own_names, policy, sandbox
+from linnix_ls.playground.context_reads import furthest_read
 from linnix_ls.playground.dialect import Dialect, numbered
 from linnix_ls.playground.policy import KPROBE, PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT
 from linnix_ls.tracer.bcc_worker import import_bcc
@@ -288,7 +289,11 @@ def _check_libbpf(library: Libbpf, request: dict[str, Any], tell: Tell) -> None:
     for program in programs:
         tell(stage="load", name=program.name)
         told = _described(program.name, program.type, program.code)
-        told |= {"section": program.section, "lines": lines.get(program.name, [])}
+        told |= {
+            "section": program.section,
+            "lines": lines.get(program.name, []),
+            "furthest_read": furthest_read(program.code),
+        }
         if request["may_load"] and not told["refused"]:
             number, log = library.load_alone(compiled.stdout, program.name, LOG_BYTES)
             told |= {"errno": number, "log": log}

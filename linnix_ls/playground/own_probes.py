@@ -251,11 +251,12 @@ class OwnProbesHost:
                 self._end_watch()
                 try:
                     await self._go_back(to_shipped=True)
+                    outcome = "as shipped again: its editor has gone"
+                    self._note = None  # it was for that editor
                 except TracerUnavailable as error:
-                    self._note = f"its editor has gone, and going back failed: {error.message}"
-                else:
-                    self._note = "the editor whose edits ran has gone: the shipped probes run again"
-                self._audit(owner.client, "", self._note)
+                    outcome = f"its editor has gone, and going back failed: {error.message}"
+                    self._note = outcome
+                self._audit(owner.client, "", outcome)
             if self._edit:
                 await asyncio.sleep(RETRY_S)
 
@@ -494,6 +495,7 @@ def _event(recent: RecentRecord) -> ProbeEvent:
     else:
         fields = plain(content)
         fields = fields.pop("header") | fields
+        fields["kind"] = recent.kind
         ktime_ns = fields["ktime_ns"]
         if "argv" in fields:  # C's text ends at the first NUL; there are as many as arguments
             at = type(content).argv.offset

@@ -6,6 +6,7 @@ when it is attached. Nothing is attached here.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import os
@@ -76,6 +77,19 @@ def _can_list(folder: Path) -> bool:
         return any(folder.iterdir())
     except OSError:
         return False
+
+
+def record_bytes(section: str) -> int | None:
+    """How long the record is of a tracepoint, ``tp/category/event``; None where it is not known."""
+    kind, _, target = section.lstrip("?").partition("/")
+    if kind not in _TRACEPOINTS or not re.fullmatch(r"\w+/\w+", target):
+        return None
+    for folder in TRACEFS_FOLDERS:
+        with contextlib.suppress(OSError):
+            text = (folder / "events" / target / "format").read_text()
+            ends = re.findall(r"offset:(\d+);\s*size:(\d+);", text)
+            return max((int(offset) + int(size) for offset, size in ends), default=None)
+    return None
 
 
 def problems(source: CSource, kernel: Kernel) -> list[Problem]:

@@ -32,11 +32,12 @@ class Launch:
 
 
 class RecentRecord(NamedTuple):
-    """One record as the probes wrote it. `sequence`: from 1, over all generations; `content`: as C
-    declares it, or bytes where it is none of ours."""
+    """One record as the probes wrote it. `sequence`: from 1, over all generations; `kind`: such as
+    ``fork``; `content`: as C declares it, or bytes where it is none of ours."""
 
     sequence: int
     generation: int
+    kind: str
     content: ctypes.Structure | bytes
 
 

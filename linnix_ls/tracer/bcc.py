@@ -30,16 +30,14 @@ from linnix_ls.invocation import enable_tracing
 from linnix_ls.tracer import tracefs
 from linnix_ls.tracer.base import Deliver, Launch, RecentRecord
 from linnix_ls.tracer.bcc_worker import RING_PAGES
-from linnix_ls.tracer.decode import decode, structure_of
+from linnix_ls.tracer.decode import KIND_NAMES, decode, kind_of, structure_of
 from linnix_ls.tracer.generation import Generation
 from linnix_ls.tracer.seam import Seam, Side
-from linnix_ls.tracer.wire import EventKind
 
 LOAD_TIMEOUT_S = 60.0
 MAX_RECENT = 1000
 # A program that has taken the time of its record has written it by then.
 IN_FLIGHT_S = 0.02
-_NAMES: dict[int, str] = {kind: kind.name.removeprefix("EVENT_").lower() for kind in EventKind}
 _CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
 # Inode numbers of the namespaces that the kernel boots with (include/linux/proc_ns.h).
 _INITIAL_USER_NAMESPACE, _INITIAL_PID_NAMESPACE = 0xEFFFFFFD, 0xEFFFFFFC
@@ -282,7 +280,9 @@ class BccTracer:
         if self._seam is None:
             return {}
         seen, told = self._seam.n_seen[Side.OLDER], self._seam.n_seen[Side.NEWER]
-        return {name: seen[kind] for kind, name in _NAMES.items() if seen[kind] and not told[kind]}
+        return {
+            name: seen[kind] for kind, name in KIND_NAMES.items() if seen[kind] and not told[kind]
+        }
 
     async def ask(self, module: str, function: str, *, silent: bool = False) -> Any:
         """See the protocol."""
@@ -294,7 +294,7 @@ class BccTracer:
         if self._recent is None:
             self._recent = deque(maxlen=MAX_RECENT)
         return [
-            RecentRecord(sequence, generation, structure_of(record) or record)
+            RecentRecord(sequence, generation, kind_of(record), structure_of(record) or record)
             for sequence, generation, record in self._recent
         ]
 

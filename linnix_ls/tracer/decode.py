@@ -20,6 +20,9 @@ _ARGV_OFFSET = wire.ExecEvent.argv.offset
 
 _Record = TypeVar("_Record", bound=ctypes.Structure)
 
+KIND_NAMES: dict[int, str] = {
+    kind: kind.name.removeprefix("EVENT_").lower() for kind in wire.EventKind
+}
 _HEAD = struct.Struct("<QQIIIB")  # the first fields of wire.EventHeader
 
 
@@ -43,6 +46,12 @@ def head_of(record: bytes) -> Head | None:
         return None
     ktime_ns, start_ns, tgid, _, _, kind = _HEAD.unpack_from(record)
     return Head(ktime_ns, start_ns, tgid, kind)
+
+
+def kind_of(record: bytes) -> str:
+    """In a word; empty where it is none that we know."""
+    head = head_of(record)
+    return KIND_NAMES.get(head.kind, "") if head else ""
 
 
 def structure_of(record: bytes) -> ctypes.Structure | None:

@@ -86,6 +86,8 @@ test("columns are the fields, names first, without padding and times", () => {
   assert.deepEqual(state.columns.map(({ name }) => name), ["comm", "filename", "argv", "tgid", "tid", "uid", "kind", "parent_tgid", "wait_status"]);
   const two = columnsOf(new Map([["a.id", 3], ["b.id", 3], ["x", 1]]), 2);
   assert.deepEqual(two.map(({ name }) => name), ["a.id", "b.id"]);
+  const rare = columnsOf(new Map([["hash", 300], ["depth", 300], ["comm", 2]]), 2, new Set(["comm"]));
+  assert.deepEqual(rare.map(({ name }) => name), ["comm", "hash"]);
 });
 
 test("another probe begins with nothing of the one before", () => {

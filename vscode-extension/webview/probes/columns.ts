@@ -24,7 +24,8 @@ export function leaves(value: Plain, path = ""): [string, Plain][] {
 }
 
 /**
- * Of values with different fields those that most have. Names, which people read, come first.
+ * Of values with different fields those that most have. Names, which people read, are always among
+ * them, and come first.
  *
  * @param paths how often each field has come, in the order of the source
  * @param texts those of them that hold text
@@ -37,7 +38,7 @@ export function columnsOf(
   const shown = [...paths].filter(([path]) => !LEFT_OUT.test(path));
   const chosen = new Set(
     [...shown]
-      .sort(([, a], [, b]) => b - a)
+      .sort(([p, a], [q, b]) => Number(texts.has(q)) - Number(texts.has(p)) || b - a)
       .slice(0, most)
       .map(([path]) => path),
   );
