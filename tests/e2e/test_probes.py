@@ -496,7 +496,7 @@ async def test_a_user_who_may_loads_without_root(cache, program):
         (COUNTER.replace("return 0", "u64 *v = counts.lookup(&key); return *v"), "load", "line 8"),
         (COUNTER.replace("return 0", "bpf_send_signal(9); return 0"), "policy", "line 8"),
         (COUNTER.replace("sched_process_exec", "sched_process_exex"), "attach", "line 4"),
-        (COUNTER.replace("u64)", "u64, 1 << 20)"), "limit", "MB"),
+        (COUNTER.replace("u64)", "u64, 1 << 22)"), "limit", "MB"),
         ("int f(void *ctx) { return 0; }", "attach", "f: this is attached to tracepoints"),
         ("BPF_HASH(x);", "limit", "there is no program"),
     ],

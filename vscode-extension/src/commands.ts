@@ -138,6 +138,7 @@ export function registerCommands(parts: Parts): vscode.Disposable {
     detachProbe: (target) => playground.do("detach", target),
     rollBackProbe: (target) => playground.do("rollBack", target),
     compareProbe: (target) => playground.do("diff", target),
+    explainProbe: (target) => playground.explain(target),
     resetProbe: (target) => playground.do("reset", target),
     openLesson: (number: unknown) => playground.openLesson(number),
   };

@@ -20,6 +20,13 @@ export class Explanations implements vscode.TextDocumentContentProvider, vscode.
     return this.texts.get(uri.toString()) ?? "This explanation is gone: the finding is over.\n";
   }
 
+  /** Anything else that is told at length. */
+  async present(title: string, text: string): Promise<void> {
+    const uri = vscode.Uri.from({ scheme: SCHEME, path: `/${title}.md` });
+    this.set(uri, text);
+    await vscode.commands.executeCommand("markdown.showPreviewToSide", uri);
+  }
+
   /** What the rules say at once; the document follows when a model has written its note. */
   async show(server: Server, findingId: string): Promise<void> {
     const finding = server.findings.get(findingId);

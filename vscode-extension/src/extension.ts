@@ -31,7 +31,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const tasks = new Tasks(server);
   const stacks = new StackDocuments(server);
   const details = new Details(context.extensionUri, server, log);
-  const playground = new Playground(context.extensionUri, server, log);
+  const playground = new Playground(context.extensionUri, server, explanations, log);
   context.subscriptions.push(
     log,
     explanations,

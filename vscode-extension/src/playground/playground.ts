@@ -6,6 +6,7 @@ import * as vscode from "vscode";
 import { asFields, isWhole, text } from "../../webview/parse";
 import type { Action, Outcome, Probe } from "../../webview/probes/data";
 import { parseProbes } from "../../webview/probes/parse";
+import type { Explanations } from "../explanations";
 import type { Server } from "../server";
 import { visible } from "../text";
 import { isSameFile, ProbePage, type Wanted } from "./probePage";
@@ -29,6 +30,7 @@ export class Playground implements vscode.Disposable {
   constructor(
     extensionUri: vscode.Uri,
     private readonly server: Server,
+    private readonly explanations: Explanations,
     log: vscode.LogOutputChannel,
   ) {
     this.page = new ProbePage(extensionUri, server, log, (action, wanted) => this.act(action, wanted));
@@ -112,6 +114,16 @@ export class Playground implements vscode.Disposable {
     if (deed === "run") {
       this.page.show(wanted, true);
     }
+  }
+
+  /** What it does, line by line, beside its source. */
+  async explain(target: Target): Promise<void> {
+    const uri = this.wanted(target)?.uri;
+    const told = uri && asFields(await this.server.execute("linnix.playground.explain", { uri, quiet: true }));
+    if (!uri || typeof told?.markdown !== "string") {
+      throw new Error("open a probe first: a file whose name ends in .bpf.c");
+    }
+    await this.explanations.present(`What ${text(uri.split("/").at(-1))} does`, told.markdown);
   }
 
   /** Where a program or a map is in its source. */
