@@ -118,9 +118,9 @@ export class Playground implements vscode.Disposable {
 
   /** What it does, line by line, beside its source. */
   async explain(target: Target): Promise<void> {
-    const uri = this.wanted(target)?.uri;
-    const told = uri && asFields(await this.server.execute("linnix.playground.explain", { uri, quiet: true }));
-    if (!uri || typeof told?.markdown !== "string") {
+    const uri = this.wanted(target)?.uri ?? "";
+    const told = asFields(await this.server.execute("linnix.playground.explain", { uri, quiet: true }));
+    if (typeof told?.markdown !== "string") {
       throw new Error("open a probe first: a file whose name ends in .bpf.c");
     }
     await this.explanations.present(`What ${text(uri.split("/").at(-1))} does`, told.markdown);
