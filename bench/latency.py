@@ -32,7 +32,7 @@ from bench import machine
 SCHEMA = "linnix-latency/1"
 NS_PER_S = 1_000_000_000
 
-# The most that the issue of the first release allows, median of ten on a quiet machine.
+# The most that is aimed at, median of ten on a quiet machine.
 TARGET_S = {"cpu_spin": 3.0, "fork_storm": 1.5}
 GIVE_UP_S = 20.0
 

@@ -32,7 +32,7 @@ from linnix_ls.playground.service import make_request
 from linnix_ls.tracer.bpf_source import PROBE_FILES, bpf_dir
 
 SCHEMA = "linnix-playground/1"
-# What the issue of the playground allows.
+# What is aimed at.
 TARGET_S = 1.0
 TARGET_COMPLETION_MS = 10.0
 GIVE_UP_S = 60.0

@@ -582,6 +582,27 @@ def test_a_probe_of_ones_own_is_run_shown_and_detached(editor, workspace):
     page.get_by_text("does not run").or_(page.get_by_text("no longer running")).first.wait_for()
 
 
+def test_a_lesson_is_opened_explained_and_checked(editor):
+    editor.call("command", "linnix.openLesson", 1)
+    probe, _ = editor.until(
+        lambda: (place := editor.call("place"))[0].endswith("/probe.bpf.c") and place, "its probe"
+    )
+    assert "01-count-execs" in probe
+    probe_page(editor, "Count execs")  # its text, as Markdown
+    lens = editor.page.locator(".codelens-decoration")
+    lens.get_by_text(re.compile(r"Lesson 1: \d of \d checks|Lesson 1")).first.wait_for()
+
+    editor.begin("command", "linnix.explainProbe")
+    probe_page(editor, "sched_process_exec")
+    editor.call("open", probe)
+    lens.get_by_role("button", name="Check").first.click()
+    editor.until(
+        lambda: editor.call("diagnostics", probe, "linnix-lesson"),
+        "what the check expected, and what it saw",
+    )
+    lens.get_by_text(re.compile(r"Lesson 1: \d of \d checks")).first.wait_for()
+
+
 def test_who_is_not_in_the_group_is_offered_what_the_server_says(editor, agent):
     os.chown(agent.path, 0, grp.getgrnam("adm").gr_gid)
     os.chmod(agent.path, 0o660)

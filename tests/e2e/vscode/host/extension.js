@@ -28,10 +28,10 @@ const abilities = {
     await document.save();
   },
 
-  diagnostics: (path) =>
+  diagnostics: (path, teller = "linnix") =>
     vscode.languages
       .getDiagnostics(vscode.Uri.file(path))
-      .filter(({ source }) => source === "linnix")
+      .filter(({ source }) => source === teller)
       .map((each) => ({
         code: each.code?.value ?? each.code,
         message: each.message,
