@@ -592,8 +592,9 @@ def test_a_lesson_is_opened_explained_and_checked(editor):
     lens = editor.page.locator(".codelens-decoration")
     lens.get_by_text(re.compile(r"Lesson 1: \d of \d checks|Lesson 1")).first.wait_for()
 
+    editor.call("open", probe)
     editor.begin("command", "linnix.explainProbe")
-    probe_page(editor, "sched_process_exec")
+    probe_page(editor, "Runs when the kernel comes by")
     editor.call("open", probe)
     lens.get_by_role("button", name="Check").first.click()
     editor.until(

@@ -3,7 +3,7 @@
 // asking and telling are VS Code's own.
 
 import * as vscode from "vscode";
-import { asFields, isWhole, text } from "../../webview/parse";
+import { asFields, isWhole, text, textOrNull } from "../../webview/parse";
 import type { Action, Outcome, Probe } from "../../webview/probes/data";
 import { parseProbes } from "../../webview/probes/parse";
 import type { Explanations } from "../explanations";
@@ -45,6 +45,9 @@ export class Playground implements vscode.Disposable {
   /** In place of the server's own way to do it; undefined for what it does itself. */
   instead(command: string, argument: unknown): Promise<unknown> | undefined {
     const fields = asFields(argument) ?? {};
+    if (command === "linnix.lesson.check") {
+      return this.checkLesson(fields).then(() => null);
+    }
     const name = /^linnix\.playground\.(\w+)$/.exec(command)?.[1];
     switch (name) {
       case "run":
@@ -118,9 +121,10 @@ export class Playground implements vscode.Disposable {
 
   /** What it does, line by line, beside its source. */
   async explain(target: Target): Promise<void> {
-    const uri = this.wanted(target)?.uri ?? "";
-    const told = asFields(await this.server.execute("linnix.playground.explain", { uri, quiet: true }));
-    if (typeof told?.markdown !== "string") {
+    const uri = this.wanted(target)?.uri;
+    const argument = { uri, quiet: true };
+    const told = uri && asFields(await this.server.execute("linnix.playground.explain", argument));
+    if (!uri || !told || typeof told.markdown !== "string") {
       throw new Error("open a probe first: a file whose name ends in .bpf.c");
     }
     await this.explanations.present(`What ${text(uri.split("/").at(-1))} does`, told.markdown);
@@ -145,6 +149,16 @@ export class Playground implements vscode.Disposable {
     }
     if (typeof opened?.text_uri === "string") {
       await vscode.commands.executeCommand("markdown.showPreviewToSide", vscode.Uri.parse(opened.text_uri, true));
+    }
+  }
+
+  /** The lens and the lines have what came of it. */
+  private async checkLesson(argument: Record<string, unknown>): Promise<void> {
+    const checked = asFields(await this.server.execute("linnix.lesson.check", { ...argument, quiet: true }));
+    if (checked?.outcome === "not_checked") {
+      await tellProblem(visible(text(checked.problem), 300), textOrNull(checked.fix));
+    } else if (checked) {
+      vscode.window.setStatusBarMessage(`linnix: ${visible(text(checked.summary), 100)}`, TOLD_MS);
     }
   }
 
