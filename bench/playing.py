@@ -72,7 +72,7 @@ def main() -> None:
 async def _play(path: Path, seed: int) -> None:
     """One round, and what came of each step on stdout."""
     chance = random.Random(seed)
-    sources = [lesson.answer(name) for lesson in all_lessons() for name in ("reference", "start")]
+    sources = [text for lesson in all_lessons() for text in (lesson.start, lesson.solution)]
     done: Counter[str] = Counter()
 
     async def step(what: str, asked: Any) -> Any:

@@ -676,7 +676,7 @@ class TestPictures:
             editor.page.wait_for_timeout(4000)  # what has been said in the status bar goes
             path = pictures / name
             editor.page.screenshot(path=path)
-            assert path.stat().st_size < 200_000
+            assert path.stat().st_size < 250_000
 
         return take
 
@@ -717,6 +717,12 @@ class TestPictures:
         page.locator(".totals", has_text="running, generation").wait_for()
         editor.call("startTask", "programs", PROGRAMS)
         page.get_by_role("gridcell").nth(60).wait_for()
+
+        def is_alone():
+            editor.call("command", "workbench.action.closePanel")
+            return not editor.page.locator(".part.panel").is_visible()
+
+        editor.until(is_alone, "the terminal is gone")
         take("probe.png", hides=["closePanel", "closeSidebar"])
 
     def test_of_the_walkthrough(self, editor, take):
