@@ -119,7 +119,7 @@ def _list(args: argparse.Namespace) -> int:
         )
     n_passed = sum(state.is_passed for state in progress.values())
     table.caption = (
-        f"✔ {n_passed} of {len(lessons)} passed, in {_visible(str(folder.path))}\n"
+        f"{n_passed} of {len(lessons)} passed, in {_visible(str(folder.path))}\n"
         "linnix-ls playground open N, edit, and then: check N"
     )
     print_out(table)
