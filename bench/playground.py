@@ -31,7 +31,7 @@ from linnix_ls.playground.documents import whole_of
 from linnix_ls.playground.service import make_request
 from linnix_ls.tracer.bpf_source import PROBE_FILES, bpf_dir
 
-SCHEMA = "linnix-playground/1"
+SCHEMA = "linnix-probe-checks/1"
 # What is aimed at.
 TARGET_S = 1.0
 TARGET_COMPLETION_MS = 10.0

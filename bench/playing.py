@@ -56,16 +56,15 @@ PROGRAMS, MAPS, LINKS = 11, 12, 31
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.playing", description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--out", metavar="DIR", type=Path)
+    parser.add_argument("--out", metavar="DIR", type=Path, default=machine.RESULTS)
     parser.add_argument("--player", nargs=2, metavar=("SOCKET", "SEED"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.player:
         asyncio.run(_play(Path(args.player[0]), int(args.player[1])))
         return
     result = asyncio.run(_measure(args.minutes))
-    print(_page(result))
-    if args.out:
-        machine.save("playing", result, _page(result), args.out)
+    print(markdown(result))
+    machine.save("playing", result, markdown(result), args.out)
     sys.exit(bool(result["left"]))
 
 
@@ -206,16 +205,20 @@ def _ids(command: int) -> set[int]:
     return found
 
 
-def _page(result: dict[str, Any]) -> str:
-    done = ", ".join(f"{n} {what}" for what, n in result["done"].items())
+def markdown(result: dict[str, Any]) -> str:
+    """The result in words."""
     before, after = result["before"], result["after"]
-    there = ", ".join(f"{n} {what}" for what, n in result["n_before"].items())
+    rows = [[what, str(n)] for what, n in result["done"].items()]
     left = "nothing" if not result["left"] else json.dumps(result["left"])
     return (
-        f"{result['minutes']:g} minutes, {result['n_rounds']} rounds: {done}\n"
-        f"before: {there}\nleft behind: {left}\n"
-        f"agent: {before['rss_bytes'] / 1e6:.0f} MB, then {after['rss_bytes'] / 1e6:.0f} MB;"
-        f" {before['n_descriptors']} descriptors, then {after['n_descriptors']}\n"
+        "# What playing with probes leaves behind\n\n"
+        f"linnix-ls {result['tool']['version']}, {result['measured_at']}: {result['n_cpus']} CPUs,"
+        f" kernel {result['kernel']}; {result['minutes']:g} minutes,"
+        f" {result['n_rounds']} rounds.\n\n"
+        f"Left behind of programs, maps, links, processes and files: **{left}**. The agent had"
+        f" {before['rss_bytes'] / 1e6:.0f} MB and {before['n_descriptors']} descriptors before,"
+        f" {after['rss_bytes'] / 1e6:.0f} MB and {after['n_descriptors']} after.\n\n"
+        + machine.table(["done", "times"], rows)
     )
 
 

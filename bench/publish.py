@@ -1,8 +1,8 @@
 """Writes docs/benchmarks.md from results: `python -m bench.publish [RESULT.json ...]`.
 
 Without arguments, from the newest whole one of each in bench/results: latency, accuracy on each
-corpus, by eBPF and degraded, innocents, what the server costs an editor, explanations and what
-models cost.
+corpus, by eBPF and degraded, innocents, what the server costs an editor, explanations, what
+models cost, checks of probes, and what playing with probes leaves behind.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import accuracy, innocents, latency, machine
+from bench import accuracy, innocents, latency, machine, playground, playing
 from bench.editor import bars
 from bench.explain import hover, neighbour, quality
 
@@ -28,6 +28,8 @@ MARKDOWN: dict[str, Callable[[Any], str]] = {
     quality.SCHEMA: quality.markdown,
     hover.SCHEMA: hover.markdown,
     neighbour.SCHEMA: neighbour.markdown,
+    playground.SCHEMA: playground.markdown,
+    playing.SCHEMA: playing.markdown,
 }
 
 
