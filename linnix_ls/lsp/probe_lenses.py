@@ -35,6 +35,7 @@ _MAX_NAME_CHARS = 100
 _MAX_PAGE_ENTRIES = 40
 _MAX_PAGE_EVENTS = 20
 _NO_FIGURE = "…"
+MUCH_OF_A_CPU = 0.01  # a probe that takes five times that is detached
 
 
 def rate(value: float | None) -> str:
@@ -57,7 +58,8 @@ def share(value: float | None) -> str:
     """Of a CPU."""
     if value is None:
         return f"{_NO_FIGURE} of a CPU"
-    return f"{100 * value:.2f} % of a CPU"
+    much = ", which is much" if value > MUCH_OF_A_CPU else ""
+    return f"{100 * value:.2f} % of a CPU{much}"
 
 
 def headline(figures: Figures, generation: int | None, ends_in_s: float | None = None) -> str:

@@ -95,3 +95,16 @@ def test_times_have_a_unit_that_fits(ns, said):
 )
 def test_a_map_is_a_few_words(reading, said):
     assert probe_lenses.map_value(reading) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "… of a CPU"),
+        (0.0003, "0.03 % of a CPU"),
+        (0.01, "1.00 % of a CPU"),
+        (0.012, "1.20 % of a CPU, which is much"),
+    ],
+)
+def test_a_probe_that_is_dear_is_called_so(value, said):
+    assert probe_lenses.share(value) == said
