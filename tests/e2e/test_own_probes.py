@@ -27,6 +27,7 @@ from linnix_ls.playground.permission import Client
 from linnix_ls.tracer.bcc import BccTracer
 from linnix_ls.tracer.bpf_source import shipped
 from tests.feed.scenes import run_as_nobody
+from tests.starter import STARTER
 
 pytestmark = [
     pytest.mark.e2e,
@@ -59,17 +60,6 @@ RAW_TRACEPOINT_PROBE(sys_enter)
 }
 """
 }
-# Starts programs one after the other, at a steady pace, until its input ends; then says which.
-STARTER = """
-import os, select, sys, time
-pids, due_s = [], time.monotonic()
-while not select.select([0], [], [], max(0, due_s - time.monotonic()))[0]:
-    due_s += 1 / 200
-    pid = os.posix_spawn("/bin/true", ["true"], {})
-    os.waitpid(pid, 0)
-    pids.append(pid)
-print(*pids, flush=True)
-"""
 
 
 def edit(number):
@@ -121,7 +111,9 @@ async def until(condition, timeout_s=60):
 def starter():
     """Starts programs; `stop` says how many of each pid."""
     with subprocess.Popen(
-        [sys.executable, "-Sc", STARTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-Sc", STARTER, "/bin/true", "200"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as process:
         process.stop = lambda: Counter(map(int, process.communicate(b"enough")[0].split()))
         try:

@@ -21,6 +21,7 @@ from linnix_ls.playground.loader import MAX_PROBES, ProbeHost, ProbeRefused
 from linnix_ls.playground.permission import Client
 from linnix_ls.playground.service import Service
 from linnix_ls.tracer.kernel_headers import find_bpftool
+from tests.starter import STARTER
 
 pytestmark = [
     pytest.mark.e2e,
@@ -65,17 +66,6 @@ TRACEPOINT_PROBE(sched, sched_switch) {
     sums.increment(0, sum);
     return 0;
 }
-"""
-# Starts a program again and again, at a steady pace, until its input ends; then says whom.
-STARTER = """
-import os, select, sys, time
-pids, due_s = [], time.monotonic()
-while not select.select([0], [], [], max(0, due_s - time.monotonic()))[0]:
-    due_s += 1 / float(sys.argv[2])
-    pid = os.posix_spawn(sys.argv[1], [sys.argv[1]], {})
-    os.waitpid(pid, 0)
-    pids.append(pid)
-print(*pids)
 """
 
 

@@ -11,21 +11,10 @@ import pytest_asyncio
 from linnix_ls.config import cache_dir
 from linnix_ls.core.events import Execed, Exited, Forked, ProbesReplaced
 from linnix_ls.tracer.bcc import BccTracer
+from tests.starter import STARTER
 from tests.tracer.scenes import Witness
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ebpf, pytest.mark.asyncio(loop_scope="module")]
-
-# Starts programs one after the other, 200 a second, until its input says enough; says which.
-STARTER = """
-import os, select, sys, time
-pids, due_s = [], time.monotonic()
-while not select.select([0], [], [], max(0, due_s - time.monotonic()))[0]:
-    due_s += 1 / 200
-    pid = os.posix_spawn("/bin/true", ["true"], {})
-    os.waitpid(pid, 0)
-    pids.append(pid)
-print(*pids, flush=True)
-"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -47,7 +36,7 @@ async def test_to_watch_nothing_of_the_playground_is_imported():
 
 async def test_forks_execs_and_exits_are_told_once_across_exchanges_and_back(witness):
     tracer = witness.tracer
-    async with witness.holding(sys.executable, "-Sc", STARTER) as held:
+    async with witness.holding(sys.executable, "-Sc", STARTER, "/bin/true", "200") as held:
         held.let_go()
         for _ in range(2):
             await tracer.exchange(tracer.shipped)
