@@ -24,6 +24,7 @@ _EXTERN = re.compile(
 _TARGET = re.compile(
     r"failed to find kernel BTF type ID of '(?P<name>[^']+)'"
     r"|failed to determine tracepoint '(?P<name2>[^']+)'"
+    r"|(?P<name3>\w+) is not found in vmlinux BTF"
 )
 _CORE = re.compile(r"CO-RE relocat\w+.*?\[\d+\] struct (?P<type>\w+)\.?(?P<field>\w*)")
 
@@ -68,7 +69,8 @@ def diagnose(request: Request, trial: Trial) -> Checked:
     is_cut_short = trial.stage != "done" or has_failed or trial.ended_by
     if is_cut_short and not has_error:
         problems.append(_unknown_end(source, trial))
-    problems = list(dict.fromkeys(problems))  # what a macro says twice
+    # What a macro says twice, or two programs that have the same function in them.
+    problems = list({(each.span, each.severity, each.message): each for each in problems}.values())
     problems.sort(key=lambda problem: (problem.span.line, problem.span.column or 0))
     programs = tuple(
         ProgramReport(
@@ -211,7 +213,7 @@ def _without_log(source: CSource, told: dict[str, Any], output: str) -> Problem:
     number = told["errno"]
     code, message = "attach/refused", ""
     if target := _TARGET.search(said):
-        name = target["name"] or target["name2"]
+        name = target["name"] or target["name2"] or target["name3"]
         code = "attach/no-such-target"
         message = f"this kernel has nothing called {name} to attach to. Fix: name what it has"
     elif refused := _LIBBPF_MAP_REFUSED.search(said):
@@ -288,7 +290,8 @@ def _map_problem(source: CSource, name: str, error: str, log: str) -> Problem:
         Severity.ERROR,
         "map/refused",
         f"the kernel does not make the map `{name}`: {error}. Fix: look at its sizes (a ring buffer"
-        " needs a power of two of pages, keys at most 512 bytes) and flags",
+        " needs a power of two of pages, a key has 512 bytes at most, and that of an LPM trie is a"
+        " struct) and flags",
         log=log[:20_000],
     )
 
