@@ -158,6 +158,9 @@ def _check_bcc(bcc: Any, request: dict[str, Any], tell: Tell) -> None:
         tell(stage="load", name=name)
         code = module.dump_func(name.encode())
         told = _described(name, prog_type, code)
+        if name.startswith("tracepoint__"):
+            told["section"] = name.replace("__", "/", 2)
+            told["furthest_read"] = furthest_read(code)
         if request["may_load"] and not told["refused"]:
             attach = _trampoline(lib, name)
             loaded = bpf_syscall.load(

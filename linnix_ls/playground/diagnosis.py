@@ -54,7 +54,7 @@ def diagnose(request: Request, trial: Trial) -> Checked:
             refused = _refused(request, source, told, tables, trial.output)
             if not _follows(refused, problems, source):
                 problems.append(refused)
-        elif too_far := _beyond_the_record(source, told):
+        elif too_far := _beyond_the_record(source, told, tables, is_bcc=is_bcc):
             problems.append(too_far)
     has_error = any(problem.severity is Severity.ERROR for problem in problems)
     if not has_error:
@@ -180,7 +180,9 @@ def _refused(
     )
 
 
-def _beyond_the_record(source: CSource, told: dict[str, Any]) -> Problem | None:
+def _beyond_the_record(
+    source: CSource, told: dict[str, Any], tables: dict[str, dict[int, int]], *, is_bcc: bool
+) -> Problem | None:
     """Of a tracepoint's: it loads, and would not be attached."""
     read = told.get("furthest_read")
     if read is None or "___" in source.text or "preserve_access_index" in source.text:
@@ -189,18 +191,18 @@ def _beyond_the_record(source: CSource, told: dict[str, Any]) -> Problem | None:
     n_bytes = targets.record_bytes(told["section"])
     if n_bytes is None or end <= n_bytes:
         return None
-    lines = _lines(told, {}, is_bcc=False)
+    lines = _lines(told, tables, is_bcc=is_bcc)
     before = [instruction for instruction in lines if instruction <= at]
     function = source.function(told["name"])
     span = function.attached_at if function else source.whole(1)
+    told_by = "" if is_bcc else "its struct is trace_event_raw_… in vmlinux.h, and "
     return Problem(
         source.whole(lines[max(before)]) if before else span,
         Severity.ERROR,
         "attach/beyond-record",
         f"this reads up to byte {end} of the tracepoint's record, which has {n_bytes}: it loads,"
-        " and the kernel refuses to attach it. Fix: read a field that the record has; its struct"
-        f" is trace_event_raw_… in vmlinux.h, and tracefs has it in"
-        f" events/{told['section'].partition('/')[2]}/format",
+        f" and the kernel refuses to attach it. Fix: read a field that the record has; {told_by}"
+        f"tracefs has it in events/{told['section'].partition('/')[2]}/format",
         program=told["name"],
     )
 
