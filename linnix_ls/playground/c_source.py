@@ -27,6 +27,7 @@ _BCC_HEADS = {
     "KFUNC_PROBE": "kfunc__",
     "KRETFUNC_PROBE": "kretfunc__",
     "LSM_PROBE": "lsm__",
+    "KMOD_RET": "kmod_ret__",
 }
 _LOOPS = ("for_statement", "while_statement", "do_statement")
 _BCC_MAP = re.compile(r"^[ \t]*(BPF_[A-Z_]+)\s*\(\s*(\w+)", re.MULTILINE)
@@ -193,6 +194,28 @@ class CSource:
             found[match[1]] = self.text.count("\n", 0, match.start(1)) + 1
         return found
 
+    @cached_property
+    def variables(self) -> frozenset[str]:
+        """Those of the whole file, by name; no maps of libbpf's."""
+        nodes = self._root.named_children if self._root is not None else []
+        found = set()
+        for node in nodes:
+            text = self._text(node)
+            if node.type != "declaration" or re.search(r"\bSEC\b|^\s*(?:extern|typedef)\b", text):
+                continue
+            for declarator in node.children_by_field_name("declarator"):
+                if name := self._declared_name(declarator):
+                    found.add(name)
+        return frozenset(found)
+
+    def _declared_name(self, declarator: Node) -> str | None:
+        """Of a variable: through its initial value, its pointers and lengths."""
+        node: Node | None = declarator
+        while node is not None and node.type != "identifier":
+            is_function = node.type == "function_declarator"
+            node = None if is_function else node.child_by_field_name("declarator")
+        return self._text(node) if node is not None else None
+
     def is_histogram(self, name: str) -> bool:
         """Whether a map is declared as one, or counted up by slots of powers of two."""
         line = self.maps.get(name)
@@ -285,7 +308,9 @@ def _name_of(head: str) -> tuple[str, int]:
     """A function's name as the loader has it, and where in its head it is."""
     macro = re.search(r"\b([A-Z]+(?:_[A-Z]+)+)\s*\(\s*(\w+)(?:\s*,\s*(\w+))?\s*", head)
     if macro and macro[1] in _BCC_HEADS:
-        names = [name for name in macro.groups()[1:] if name]
+        # Of most the rest are parameters.
+        n_names = 2 if macro[1] == "TRACEPOINT_PROBE" else 1
+        names = [name for name in macro.groups()[1 : 1 + n_names] if name]
         return _BCC_HEADS[macro[1]] + "__".join(names), macro.start()
     if macro and macro[1].startswith("BPF_"):  # BPF_PROG(name, …) of libbpf
         return macro[2], macro.start(2)

@@ -30,7 +30,14 @@ from linnix_ls.errors import TracerUnavailable
 from linnix_ls.playground import bpf_syscall, needed_types, own_names, policy, sandbox
 from linnix_ls.playground.context_reads import furthest_read
 from linnix_ls.playground.dialect import Dialect, numbered
-from linnix_ls.playground.policy import KPROBE, PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT
+from linnix_ls.playground.policy import (
+    KPROBE,
+    MODIFY_RETURN,
+    PERF_EVENT,
+    RAW_TRACEPOINT,
+    TRACEPOINT,
+    TRACING,
+)
 from linnix_ls.tracer.bcc_worker import import_bcc
 
 if TYPE_CHECKING:
@@ -47,13 +54,24 @@ _BCC_PREFIXES = {
     "raw_tracepoint__": RAW_TRACEPOINT,
     "kprobe__": KPROBE,
     "kretprobe__": KPROBE,
+    "kfunc__": TRACING,
+    "kretfunc__": TRACING,
+    # Those that policy refuses, whichever macro made them.
+    "lsm__": 29,
+    "kmod_ret__": MODIFY_RETURN,
 }
 # And by the context that the others take.
 _BCC_CONTEXTS = {
     "bpf_perf_event_data": PERF_EVENT,
     "bpf_raw_tracepoint_args": RAW_TRACEPOINT,
     "pt_regs": KPROBE,
+    # Those that policy refuses.
+    "xdp_md": 6,
+    "__sk_buff": 3,
+    "bpf_sock_ops": 13,
 }
+# enum bpf_attach_type: BPF_TRACE_FENTRY, BPF_TRACE_FEXIT
+_TRAMPOLINES = {"kfunc__": 24, "kretfunc__": 25}
 
 _DEBUG_SOURCE = 8  # prints the program with the source line of each instruction
 # What clang says where a type is not there, or only its name.
@@ -140,12 +158,26 @@ def _check_bcc(bcc: Any, request: dict[str, Any], tell: Tell) -> None:
         tell(stage="load", name=name)
         code = module.dump_func(name.encode())
         told = _described(name, prog_type, code)
+        if name.startswith("tracepoint__"):
+            told["section"] = name.replace("__", "/", 2)
+            told["furthest_read"] = furthest_read(code)
         if request["may_load"] and not told["refused"]:
+            attach = _trampoline(lib, name)
             loaded = bpf_syscall.load(
-                prog_type, code, lib.bpf_module_license(module.module), name.encode(), LOG_BYTES
+                *(prog_type, code, lib.bpf_module_license(module.module), name.encode(), LOG_BYTES),
+                attach=attach,
             )
             told |= {"errno": loaded.errno, "log": loaded.log}
         tell(program=told)
+
+
+def _trampoline(lib: Any, name: str) -> tuple[int, int]:
+    """What a program for a function of the kernel is loaded for: attach type and BTF id."""
+    for prefix, kind in _TRAMPOLINES.items():
+        if name.startswith(prefix):
+            function = name.removeprefix(prefix).removeprefix("vmlinux__")
+            return kind, max(0, lib.libbpf_find_vmlinux_btf_id(function.encode(), kind))
+    return 0, 0
 
 
 def _trial_module(bcc: Any, request: dict[str, Any]) -> Any:

@@ -22,10 +22,13 @@ _AT_LINE = re.compile(r"^Error at line (?P<line>\d+): (?P<text>.*)$")
 _CANNOT_SELECT = re.compile(r"^(?:fatal error: error in backend: |LLVM ERROR: )(?P<text>.*)$")
 _BUILTIN = re.compile(r"A call to built-in function '(?P<name>\w+)' is not supported")
 _LLVM_PLACE = re.compile(r"(?P<file>[^\s,:]+):(?P<line>\d+):(?P<column>\d+)")
+# A struct or union without a name, by where it is.
+_UNNAMED = re.compile(r"(?:::)?\((?:unnamed|anonymous)\b[^()]* at [^()]*?:(?P<line>\d+):\d+\)")
 _FLAG = re.compile(r" \[-W[\w=-]+\]$")
 _UNDECLARED = re.compile(
     r"implicit(?:ly)? declar(?:ation of function|ing library function) '(?P<name>\w+)'"
 )
+_FUNCTION_INSIDE = re.compile(r"^function definition is not allowed here")
 _NO_LIBBPF_HEADER = re.compile(r"^'bpf/\w+\.h' file not found")
 # Of BCC's own rewriting, not of the user's source.
 _NOT_THEIRS = re.compile(
@@ -35,6 +38,8 @@ _NOT_THEIRS = re.compile(
 # What BCC says through clang while it rewrites; an editor's clangd knows nothing of it.
 _BCC_SAID = re.compile(r"\bbcc\b|bpf_table|bpf map|helper function|\bmap\b", re.IGNORECASE)
 
+_NO_FLOATS = "BPF has no floating point"
+_NO_FLOATS_FIX = "count in whole numbers of a smaller unit"
 # What LLVM cannot express for BPF, in words; None: its own will do.
 _BACKEND: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (
@@ -48,9 +53,25 @@ _BACKEND: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "keep large ones in a per-CPU array, or make them smaller",
     ),
     (
+        re.compile(r"too many args to 0x[0-9a-f]+: i64 = Constant<"),  # a helper, by its number
+        "a helper takes five arguments at most, and here are more",
+        "pass fewer (bpf_trace_printk() prints three values), or send a struct",
+    ),
+    (
         re.compile(r"too many args"),
         "a function has more than the five arguments that BPF can pass",
         "pass a pointer to a struct, or make it static inline",
+    ),
+    (
+        # What compilers call for numbers that a machine does not have.
+        re.compile(r"A call to built-in function '__[a-z]+[sdxt]f\d?(?:[sdt]i)?'"),
+        _NO_FLOATS,
+        _NO_FLOATS_FIX,
+    ),
+    (
+        re.compile(r"A call to built-in function '__u?(?:mul|div|mod|ashl|ashr|lshr)o?ti\d'"),
+        "BPF has no arithmetic of 128 bits",
+        "stay within 64 bits: divide first, or multiply smaller numbers",
     ),
     (
         re.compile(r"A call to built-in function '(?P<name>\w+)' is not supported"),
@@ -58,7 +79,10 @@ _BACKEND: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "use __builtin_{name}() with a constant length, or a BPF helper",
     ),
     (
-        re.compile(r"variable(?:-sized| length) object|DYNAMIC_STACKALLOC|dynamic_stackalloc"),
+        re.compile(
+            r"variable(?:-sized| length) object|DYNAMIC_STACKALLOC|dynamic_stackalloc"
+            r"|[Dd]ynamic stack alloc"
+        ),
         "an array's length must be known when it is compiled",
         "give it a constant length",
     ),
@@ -72,8 +96,8 @@ _BACKEND: tuple[tuple[re.Pattern[str], str, str], ...] = (
     ),
     (
         re.compile(r"\bf(?:add|sub|mul|div)\b|floating|f32|f64"),
-        "BPF has no floating point",
-        "count in whole numbers of a smaller unit",
+        _NO_FLOATS,
+        _NO_FLOATS_FIX,
     ),
 )
 
@@ -125,12 +149,13 @@ def problems(output: str, source: CSource, name: str, *, is_bcc: bool) -> list[P
             found[-1].log.append(raw)
     kept = [each for each in found if not _NOT_THEIRS.search(each.text)]
     told = [_problem(each, source) for each in kept]
-    return [*told, *_backend(output, source, {each.line for each in kept}, name, is_bcc=is_bcc)]
+    errors_at = {each.line for each in kept if each.level != "warning"}
+    return [*told, *_backend(output, source, errors_at, name, is_bcc=is_bcc)]
 
 
 def _place_in(text: str, name: str, *, is_bcc: bool) -> tuple[int, int] | None:
     """What LLVM itself names in a message."""
-    for found in _LLVM_PLACE.finditer(text):
+    for found in _LLVM_PLACE.finditer(_UNNAMED.sub("", text)):
         if _is_theirs(found["file"], name, is_bcc=is_bcc):
             return int(found["line"]), int(found["column"])
     return None
@@ -142,7 +167,7 @@ def _is_theirs(file: str, name: str, *, is_bcc: bool) -> bool:
 
 def _problem(said: _Open, source: CSource) -> Problem:
     severity = Severity.WARNING if said.level == "warning" else Severity.ERROR
-    message = said.text
+    message = said.text = _UNNAMED.sub(r", its part at line \g<line>", said.text)
     is_of_c = not (_BCC_SAID.search(said.text) or _backend_words(said.text))
     if undeclared := _UNDECLARED.search(said.text):
         # A warning in C; there is nothing here that it could be linked with.
@@ -154,6 +179,11 @@ def _problem(said: _Open, source: CSource) -> Problem:
         )
     elif said.level != "warning":
         message = _backend_words(said.text) or said.text
+        if _FUNCTION_INSIDE.search(said.text):
+            message += ": a } is missing before it"
+            if unclosed := _unclosed_before(source, said.line):
+                message = f"this {{ is not closed: the function at line {said.line} would be inside"
+                said.line, said.column = unclosed
         if _NO_LIBBPF_HEADER.search(said.text):
             message += ". Fix: apt-get install libbpf-dev   (Fedora: libbpf-devel)"
     return Problem(
@@ -165,6 +195,28 @@ def _problem(said: _Open, source: CSource) -> Problem:
         log="\n".join(said.log),
         is_of_c=is_of_c,
     )
+
+
+def _unclosed_before(source: CSource, line: int) -> tuple[int, int] | None:
+    """Line and column of the brace that is still open there, by how the lines are indented: the
+    } that closes it belongs to another."""
+    opened: list[tuple[int, int]] = []
+    for at in range(1, line):
+        code = source.code(at)
+        for found in re.finditer(r"[{}]", code):
+            if found[0] == "{":
+                opened.append((at, found.start() + 1))
+            elif opened:
+                before = opened.pop()
+                is_alone = not code[: found.start()].strip()
+                if is_alone and _indent(code) < _indent(source.code(before[0])):
+                    return before
+    return None
+
+
+def _indent(code: str) -> int:
+    expanded = code.expandtabs()
+    return len(expanded) - len(expanded.lstrip())
 
 
 def _span(source: CSource, line: int, column: int | None) -> Span:

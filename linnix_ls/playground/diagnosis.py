@@ -24,6 +24,7 @@ _EXTERN = re.compile(
 _TARGET = re.compile(
     r"failed to find kernel BTF type ID of '(?P<name>[^']+)'"
     r"|failed to determine tracepoint '(?P<name2>[^']+)'"
+    r"|(?P<name3>\w+) is not found in vmlinux BTF"
 )
 _CORE = re.compile(r"CO-RE relocat\w+.*?\[\d+\] struct (?P<type>\w+)\.?(?P<field>\w*)")
 
@@ -53,7 +54,7 @@ def diagnose(request: Request, trial: Trial) -> Checked:
             refused = _refused(request, source, told, tables, trial.output)
             if not _follows(refused, problems, source):
                 problems.append(refused)
-        elif too_far := _beyond_the_record(source, told):
+        elif too_far := _beyond_the_record(source, told, tables, is_bcc=is_bcc):
             problems.append(too_far)
     has_error = any(problem.severity is Severity.ERROR for problem in problems)
     if not has_error:
@@ -68,7 +69,8 @@ def diagnose(request: Request, trial: Trial) -> Checked:
     is_cut_short = trial.stage != "done" or has_failed or trial.ended_by
     if is_cut_short and not has_error:
         problems.append(_unknown_end(source, trial))
-    problems = list(dict.fromkeys(problems))  # what a macro says twice
+    # What a macro says twice, or two programs that have the same function in them.
+    problems = list({(each.span, each.severity, each.message): each for each in problems}.values())
     problems.sort(key=lambda problem: (problem.span.line, problem.span.column or 0))
     programs = tuple(
         ProgramReport(
@@ -178,7 +180,9 @@ def _refused(
     )
 
 
-def _beyond_the_record(source: CSource, told: dict[str, Any]) -> Problem | None:
+def _beyond_the_record(
+    source: CSource, told: dict[str, Any], tables: dict[str, dict[int, int]], *, is_bcc: bool
+) -> Problem | None:
     """Of a tracepoint's: it loads, and would not be attached."""
     read = told.get("furthest_read")
     if read is None or "___" in source.text or "preserve_access_index" in source.text:
@@ -187,18 +191,18 @@ def _beyond_the_record(source: CSource, told: dict[str, Any]) -> Problem | None:
     n_bytes = targets.record_bytes(told["section"])
     if n_bytes is None or end <= n_bytes:
         return None
-    lines = _lines(told, {}, is_bcc=False)
+    lines = _lines(told, tables, is_bcc=is_bcc)
     before = [instruction for instruction in lines if instruction <= at]
     function = source.function(told["name"])
     span = function.attached_at if function else source.whole(1)
+    told_by = "" if is_bcc else "its struct is trace_event_raw_… in vmlinux.h, and "
     return Problem(
         source.whole(lines[max(before)]) if before else span,
         Severity.ERROR,
         "attach/beyond-record",
         f"this reads up to byte {end} of the tracepoint's record, which has {n_bytes}: it loads,"
-        " and the kernel refuses to attach it. Fix: read a field that the record has; its struct"
-        f" is trace_event_raw_… in vmlinux.h, and tracefs has it in"
-        f" events/{told['section'].partition('/')[2]}/format",
+        f" and the kernel refuses to attach it. Fix: read a field that the record has; {told_by}"
+        f"tracefs has it in events/{told['section'].partition('/')[2]}/format",
         program=told["name"],
     )
 
@@ -211,7 +215,7 @@ def _without_log(source: CSource, told: dict[str, Any], output: str) -> Problem:
     number = told["errno"]
     code, message = "attach/refused", ""
     if target := _TARGET.search(said):
-        name = target["name"] or target["name2"]
+        name = target["name"] or target["name2"] or target["name3"]
         code = "attach/no-such-target"
         message = f"this kernel has nothing called {name} to attach to. Fix: name what it has"
     elif refused := _LIBBPF_MAP_REFUSED.search(said):
@@ -288,7 +292,8 @@ def _map_problem(source: CSource, name: str, error: str, log: str) -> Problem:
         Severity.ERROR,
         "map/refused",
         f"the kernel does not make the map `{name}`: {error}. Fix: look at its sizes (a ring buffer"
-        " needs a power of two of pages, keys at most 512 bytes) and flags",
+        " needs a power of two of pages, a key has 512 bytes at most, and that of an LPM trie is a"
+        " struct) and flags",
         log=log[:20_000],
     )
 

@@ -35,7 +35,7 @@ from linnix_ls.tracer.bpf_source import bpf_dir
 
 _LONGEST_REQUEST = 8 << 20
 # What BCC attaches by the names of programs, and a probe of the playground may not be.
-_REFUSED_PREFIXES = ("lsm__", "kprobe__", "kretprobe__", "kfunc__", "kretfunc__")
+_REFUSED_PREFIXES = ("lsm__", "kprobe__", "kretprobe__", "kfunc__", "kretfunc__", "kmod_ret__")
 
 
 class _Refused(Exception):

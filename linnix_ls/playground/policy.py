@@ -19,7 +19,9 @@ MAX_MAP_BYTES = 24 << 20  # of a file's maps together; BCC's tools keep up to 16
 # enum bpf_prog_type of include/uapi/linux/bpf.h
 KPROBE, TRACEPOINT, PERF_EVENT, RAW_TRACEPOINT, TRACING = 2, 5, 7, 17, 26
 ALLOWED_TYPES = frozenset({KPROBE, TRACEPOINT, PERF_EVENT, RAW_TRACEPOINT, TRACING})
+MODIFY_RETURN = -1  # of type TRACING to the kernel, and not one that only looks
 _TYPE_NAMES = {
+    MODIFY_RETURN: "fmod_ret",
     1: "socket filters",
     3: "traffic control",
     4: "traffic control",
@@ -35,6 +37,8 @@ _TYPE_NAMES = {
     32: "netfilter",
 }
 
+# BCC's macros for such.
+_BCC_CHANGES_RETURNS = re.compile(r"\b(?:LSM_PROBE|KMOD_RET|lsm__\w+|kmod_ret__\w+)(?=\s*\()")
 # Attach types of TRACING: those that only look (BPF_TRACE_RAW_TP, _FENTRY, _FEXIT, _ITER).
 _CHANGES_RETURNS = re.compile(r'SEC\s*\(\s*"\??(?:fmod_ret|lsm|freplace|struct_ops|xdp|tc|tcx)\b')
 
@@ -88,6 +92,8 @@ def source_problems(source: CSource) -> list[Problem]:
         kind = _CHANGES_RETURNS.search(source.lines[line - 1])
         if kind and code.strip():
             found.append(_type_problem(source, line, kind[0].split('"')[1]))
+        if kind := _BCC_CHANGES_RETURNS.search(code):
+            found.append(_type_problem(source, line, kind[0]))
     return found
 
 

@@ -16,6 +16,10 @@ from dataclasses import dataclass
 _STEP = re.compile(
     r"^(?P<at>\d+): (?:\([0-9a-f]{2}\) |(?=<invalid ))(?P<text>[^;]*?)\s*(?:;\s?(?P<state>.*))?$"
 )
+# Of a jump without anything new about registers the kernel ends no line: its message follows.
+_STEP_THAT_SAYS = re.compile(
+    r"^(?P<step>\d+: \([0-9a-f]{2}\) [^;]*?(?:\bgotol? pc[+-]\d+|exit)) (?P<said>[A-Za-z][^;]*)$"
+)
 _STATE = re.compile(r"^(?:from )?\d+(?: to \d+)?(?: \(speculative execution\))?: (?P<state>.*)$")
 _SOURCE = re.compile(r"^; (?P<text>.*?)(?: @ (?P<file>[^ ]+):(?P<line>\d+))?$")
 _FIRST_STATE = re.compile(r"^func#\d+ @\d+$|^(?:frame\d+: )?R\d+(?:_w)?=")
@@ -32,6 +36,7 @@ _NOISE = re.compile(
     )""",
     re.VERBOSE,
 )
+_COUNTS = re.compile(r"processed \d+ insns \(limit.*$")  # behind a message without an end of line
 _VALIDATING = re.compile(r"^Validating (?P<name>\w+)\(\) func#\d+\.\.\.$")
 _REGISTER = re.compile(r"\b(R\d+)(?:_[a-z]+)?=((?:[^ (]|\((?:[^()]|\([^()]*\))*\))+)")
 _HEADLINE = re.compile(r"^Verification failed: (?P<category>[^:]+): (?P<problem>.+)$")
@@ -104,11 +109,12 @@ def read_log(text: str) -> Log:
     for raw in lines:
         if report and _HEADLINE.match(raw):
             break
-        if step := _STEP.match(raw):
+        said = _STEP_THAT_SAYS.match(raw)
+        if step := _STEP.match(said["step"] if said else raw):
             steps.append(
                 Step(int(step["at"]), step["text"], _registers(step["state"] or ""), file, line)
             )
-            messages.clear()
+            messages[:] = [said["said"].strip()] if said else []
         elif source := _SOURCE.match(raw):
             if source["line"] and int(source["line"]) > 0:
                 file, line = source["file"], int(source["line"])
@@ -124,7 +130,7 @@ def read_log(text: str) -> Log:
             validating = function["name"]
             messages.clear()
         elif not _NOISE.match(raw) and not _FIRST_STATE.match(raw):
-            messages.append(raw.strip())
+            messages.append(_COUNTS.sub("", raw).strip())
     return Log(tuple(steps), tuple(messages), validating, report)
 
 

@@ -82,7 +82,12 @@ class _Explanation:
         self.log = log
         self.steps = log.steps
         self.function = self._function()
+        self.file_variable: str | None = None
         holds = ["released"] if self._is_released() else []
+        if self._was_given_away():
+            holds.append("given away")
+        if refusal.is_bcc and self._is_of_a_variable():
+            holds.append("variable in bcc")
         if refusal.is_bcc and self._call_of_own():
             holds.append("calls in bcc")
         self.match = match(log.messages, holds)
@@ -276,13 +281,38 @@ class _Explanation:
         """Whether the path gave away a reference, and the refused value came from one."""
         return any(_RELEASES.match(step.text) for step in self.steps)
 
+    def _was_given_away(self) -> bool:
+        """Whether the refused value itself is what was reserved or acquired."""
+        register = self._refused_register()
+        origin = origin_of(self.steps, register) if register else None
+        return bool(self._is_released() and origin and origin.helper in _RELEASED_BY)
+
+    def _is_of_a_variable(self) -> bool:
+        """Whether what is refused uses a variable of the whole file, for which BCC has no memory:
+        its address is 0."""
+        register = self._refused_register()
+        origin = origin_of(self.steps, register) if register else None
+        line = self._line_of_step(self.steps[-1]) if self.steps else None
+        if origin is None or line is None or not re.search(r"^r\d+ = 0x0\b|= 0$", origin.step.text):
+            return False
+        self.file_variable = next(
+            iter(sorted(self.source.variables & set(re.findall(r"\w+", self.source.code(line))))),
+            None,
+        )
+        return self.file_variable is not None
+
+    def _refused_register(self) -> str | None:
+        for message in self.log.messages:
+            if found := re.match(r"R(\d+)\b", message):
+                return f"R{found[1]}"
+        return None
+
     def _register(self) -> str | None:
         for name in ("reg", "reg2"):
             if name in self.facts:
                 return f"R{self.facts[name]}"
-        for message in self.log.messages:
-            if found := re.match(r"R(\d+)\b", message):
-                return f"R{found[1]}"
+        if found := self._refused_register():
+            return found
         if self.steps and (memory := _MEMORY.search(self.steps[-1].text)):
             return f"R{memory['reg']}"
         return None
@@ -308,7 +338,10 @@ class _Explanation:
 
     def _index(self) -> str | None:
         inside = re.search(r"\[([^\[\]]+)\]", self.source.code(self.line))
-        return inside[1].strip() if inside and not inside[1].strip().isdigit() else None
+        if inside is None or inside[1].strip().isdigit():
+            return None
+        # From the text itself: in the code characters are blank.
+        return self.source.lines[self.line - 1][inside.start(1) : inside.end(1)].strip()
 
     def _helper(self) -> str | None:
         if "helper" in self.facts:
@@ -373,7 +406,9 @@ class _Explanation:
                 )
             case "helper":
                 called = self._helper()
-                return f"{called}()" if called else "the function"
+                return f"{self._as_written(called)}()" if called else "the function"
+            case "variable":
+                return f"`{self.file_variable}`"
             case "map":
                 found = _MAP.search(known) or _MAP.search(self._last_map())
                 return f"`{found[1]}`" if found else "the map"
@@ -402,6 +437,11 @@ class _Explanation:
                 said = _range(known)
                 return f": it may be {said}" if said else ""
         return "?"
+
+    def _as_written(self, helper: str) -> str:
+        """As the line calls it: where a kernel lacks bpf_probe_read_user(), BCC takes another."""
+        written = re.search(rf"\b{helper}(?:_user|_kernel)(?:_str)?\b", self.source.code(self.line))
+        return written[0] if written and self.refusal.is_bcc else helper
 
     def _last_map(self) -> str:
         for step in reversed(self.steps):
@@ -514,7 +554,10 @@ def _range(state: str) -> str | None:
         pending.append(found["name"])
         if found["value"] is not None:
             for name in pending:
-                bounds[name] = int(found["value"], 0)
+                value = int(found["value"], 0)
+                # Hexadecimal ones have no sign.
+                is_negative = name[0] == "s" and value >= 1 << 63
+                bounds[name] = value - (1 << 64) if is_negative else value
             pending.clear()
     low = bounds.get("smin", bounds.get("umin", 0 if "umax" in bounds else None))
     high = bounds.get("smax", bounds.get("umax"))
