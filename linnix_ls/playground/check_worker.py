@@ -312,6 +312,8 @@ def compiled_object(request: dict[str, Any]) -> subprocess.CompletedProcess[byte
             # Where Debian keeps asm/types.h, which linux/bpf.h includes; not there for BPF.
             *("-idirafter", f"/usr/include/{os.uname().machine}-linux-gnu"),
             f"-D__TARGET_ARCH_{_libbpf_architecture()}",
+            # By it the C library's headers (stdint.h) know that this is no 32-bit machine.
+            f"-D__{os.uname().machine}__",
             "-",
         ],
         input=f'#line 1 "{request["name"]}"\n{request["source"]}'.encode(errors="surrogateescape"),

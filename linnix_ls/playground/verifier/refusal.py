@@ -85,6 +85,8 @@ class _Explanation:
         holds = ["released"] if self._is_released() else []
         if refusal.is_bcc and self._call_of_own():
             holds.append("calls in bcc")
+        if self._is_null():
+            holds.append("null")
         self.match = match(log.messages, holds)
         self.facts = self.match.facts if self.match else {}
         self.insn = self.steps[-1].at if self.steps else None
@@ -305,6 +307,14 @@ class _Explanation:
     def _is_released(self) -> bool:
         """Whether the path gave away a reference, and the refused value came from one."""
         return any(_RELEASES.match(step.text) for step in self.steps)
+
+    def _is_null(self) -> bool:
+        """Whether the refused register is what a function returned, and is known to be 0."""
+        said = re.match(r"(R\d+) invalid mem access", self.log.message)
+        if not said or known_of(self.steps, said[1]) != "0":
+            return False
+        origin = origin_of(self.steps, said[1])
+        return origin is not None and origin.helper is not None
 
     def _register(self) -> str | None:
         for name in ("reg", "reg2"):
