@@ -337,9 +337,15 @@ def compiled_object(request: dict[str, Any]) -> subprocess.CompletedProcess[byte
     return subprocess.run(
         [
             *("clang", "-target", "bpf", "-g", "-O2", "-Wall", "-x", "c", "-c", "-o", "-"),
+            # What is left over in a program does no harm, and real tools are full of it.
+            *("-Wno-unused-function", "-Wno-unused-variable", "-Wno-unused-but-set-variable"),
             *("-fno-crash-diagnostics", "-fno-color-diagnostics"),
             *(f"-I{folder}" for folder in request["include"]),
+            # Where Debian keeps asm/types.h, which linux/bpf.h includes; not there for BPF.
+            *("-idirafter", f"/usr/include/{os.uname().machine}-linux-gnu"),
             f"-D__TARGET_ARCH_{_libbpf_architecture()}",
+            # By it the C library's headers (stdint.h) know that this is no 32-bit machine.
+            f"-D__{os.uname().machine}__",
             "-",
         ],
         input=f'#line 1 "{request["name"]}"\n{request["source"]}'.encode(errors="surrogateescape"),

@@ -21,9 +21,12 @@ _IN_FUNCTION = re.compile(
 _AT_LINE = re.compile(r"^Error at line (?P<line>\d+): (?P<text>.*)$")
 _CANNOT_SELECT = re.compile(r"^(?:fatal error: error in backend: |LLVM ERROR: )(?P<text>.*)$")
 _BUILTIN = re.compile(r"A call to built-in function '(?P<name>\w+)' is not supported")
-_LLVM_PLACE = re.compile(r"(?P<file>[^\s,:]+):(?P<line>\d+):(?P<column>\d+)")
 # A struct or union without a name, by where it is.
 _UNNAMED = re.compile(r"(?:::)?\((?:unnamed|anonymous)\b[^()]* at [^()]*?:(?P<line>\d+):\d+\)")
+# Not where a type without a name is defined: "struct (unnamed struct at probe.bpf.c:4:1)".
+_LLVM_PLACE = re.compile(r"(?<! at )(?<![^\s,:(])(?P<file>[^\s,:]+):(?P<line>\d+):(?P<column>\d+)")
+# LLVM's note behind an error that stands at the function's head: this is where it is.
+_PLACE_FOLLOWS = "could not determine the original source location for "
 _FLAG = re.compile(r" \[-W[\w=-]+\]$")
 _UNDECLARED = re.compile(
     r"implicit(?:ly)? declar(?:ation of function|ing library function) '(?P<name>\w+)'"
@@ -48,7 +51,7 @@ _BACKEND: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "make both numbers unsigned: (u64)a / (u64)b",
     ),
     (
-        re.compile(r"[Ss]tack limit|Looks like the BPF stack limit"),
+        re.compile(r"[Ss]tack limit"),
         "local variables need more than the 512 bytes of stack that there are",
         "keep large ones in a per-CPU array, or make them smaller",
     ),
@@ -137,7 +140,10 @@ def problems(output: str, source: CSource, name: str, *, is_bcc: bool) -> list[P
             if diagnostic["level"] == "note":
                 if found and diagnostic["file"].endswith("vmlinux.h"):
                     found[-1].text += _OF_THE_KERNEL.get(diagnostic["text"], "")
-                if found and is_theirs:
+                if found and is_theirs and text.startswith(_PLACE_FOLLOWS):
+                    if line:
+                        found[-1].line, found[-1].column = line, None
+                elif found and is_theirs:
                     found[-1].notes.append(Related(_span(source, line, column), text))
             elif is_theirs or "error" in diagnostic["level"]:
                 where = "" if is_theirs else f" (in {diagnostic['file']}:{diagnostic['line']})"
@@ -147,10 +153,31 @@ def problems(output: str, source: CSource, name: str, *, is_bcc: bool) -> list[P
             included_at = None if is_theirs else included_at
         if found:
             found[-1].log.append(raw)
-    kept = [each for each in found if not _NOT_THEIRS.search(each.text)]
+    for each in found:
+        if _STACK_LIMIT.search(each.text) and (declared := _large_local(source, each.line)):
+            each.line, each.column = declared, None
+    once = {(each.line, each.column, each.text): each for each in reversed(found)}
+    kept = [each for each in reversed(once.values()) if not _NOT_THEIRS.search(each.text)]
     told = [_problem(each, source) for each in kept]
     errors_at = {each.line for each in kept if each.level != "warning"}
     return [*told, *_backend(output, source, errors_at, name, is_bcc=is_bcc)]
+
+
+def _large_local(source: CSource, line: int) -> int | None:
+    """Where the local variable is declared that may need too much stack: LLVM knows only where
+    one is used. One of that line, or the longest array of the function."""
+    function = source.function_at(line)
+    if function is None:
+        return None
+    found = [
+        (at, match)
+        for at in range(function.first_line, function.last_line + 1)
+        if (match := _LARGE_LOCAL.match(source.code(at)))
+    ]
+    used = set(re.findall(r"\w+", source.code(line)))
+    lengths = {at: int(match["length"] or 0) for at, match in found}
+    of_line = [at for at, match in found if match["name"] in used]
+    return max(of_line or lengths, key=lambda at: lengths[at], default=None)
 
 
 def _place_in(text: str, name: str, *, is_bcc: bool) -> tuple[int, int] | None:
@@ -172,11 +199,14 @@ def _problem(said: _Open, source: CSource) -> Problem:
     if undeclared := _UNDECLARED.search(said.text):
         # A warning in C; there is nothing here that it could be linked with.
         severity = Severity.ERROR
-        message = (
-            f"there is no function {undeclared['name']}() here. Fix: define it, use"
-            f" __builtin_{undeclared['name']}() if the compiler has it, or a BPF helper: a probe"
-            " has no C library"
+        called = undeclared["name"]
+        fix = (
+            "include the header that has it; the libbpf installed here may be older than it"
+            if called.startswith("bpf_")
+            else f"define it, use __builtin_{called}() if the compiler has it, or a BPF helper:"
+            " a probe has no C library"
         )
+        message = f"there is no function {called}() here. Fix: {fix}"
     elif said.level != "warning":
         message = _backend_words(said.text) or said.text
         if _FUNCTION_INSIDE.search(said.text):
@@ -233,6 +263,13 @@ def _span(source: CSource, line: int, column: int | None) -> Span:
 _OF_THE_KERNEL = dict.fromkeys(
     ("previous definition is here", "previous use is here", "previous declaration is here"),
     ": the kernel has one, too, in vmlinux.h. Fix: give yours another name",
+)
+_STACK_LIMIT = re.compile(r"[Ss]tack limit")
+# A local array or struct: "char line[512];", "struct event_t event = {};".
+_LARGE_LOCAL = re.compile(
+    r"^\s+(?!return\b|static\b|else\b|goto\b)(?:(?:const|volatile|unsigned)\s+)*"
+    r"(?P<tag>(?:struct|union)\s+)?\w+\s+(?P<name>\w+)\s*"
+    r"(?:\[\s*(?P<length>\d*)[^\]]*\]|=\s*\{|(?(tag)[;,=]|(?!)))"
 )
 # Declared with a length that is a variable's value.
 _VARIABLE_LENGTH = re.compile(r"^\s*(?:[a-z]\w*\s+)+\w+\s*\[\s*[^\]]*\b[a-z_]\w*\b[^\]]*\]\s*[;=]")

@@ -21,6 +21,7 @@ _LIBBPF_SAYS = re.compile(r"^libbpf: (?P<text>.*)$", re.MULTILINE)
 _EXTERN = re.compile(
     r"(?:failed to find BTF for extern|extern \(func ksym\)|extern) '(?P<name>\w+)'"
 )
+_C_LIBRARY_CALL = r"\b(?:__builtin_)?(?:str|mem|bc)\w+\s*\("
 _TARGET = re.compile(
     r"failed to find kernel BTF type ID of '(?P<name>[^']+)'"
     r"|failed to determine tracepoint '(?P<name2>[^']+)'"
@@ -235,10 +236,12 @@ def _without_log(source: CSource, told: dict[str, Any], output: str) -> Problem:
 def _extern_problems(source: CSource, output: str, known_lines: set[int]) -> list[Problem]:
     found = []
     for extern in _EXTERN.finditer(output):
+        # The compiler makes memcmp() of strcmp(), so that the name may not be in the source.
         used = (
             at
+            for pattern in (rf"\b{extern['name']}\b", _C_LIBRARY_CALL)
             for at in range(1, len(source.lines) + 1)
-            if re.search(rf"\b{extern['name']}\b", source.code(at)) and source.function_at(at)
+            if re.search(pattern, source.code(at)) and source.function_at(at)
         )
         line = next(used, 1)
         if line not in known_lines:

@@ -993,7 +993,7 @@ def _large_local(probe: _Probe, at: int) -> _Found:
 
 
 _RULES: dict[str, Callable[[_Probe, Problem], _Found]] = {
-    **dict.fromkeys(("null-deref", "null-arith", "null-arg", "untrusted-ptr"), _null),
+    **dict.fromkeys(("null-deref", "null-arith", "null-path", "null-arg", "untrusted-ptr"), _null),
     "arg-type": _argument_type,
     **dict.fromkeys(
         (

@@ -39,6 +39,8 @@ SYSTEM_PATHS = (
     *("/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events", "/sys/kernel/btf"),
     # Which helpers and symbols there are; without addresses.
     *("/sys/devices/system/cpu", "/proc/version", "/proc/kallsyms"),
+    # How the kernel was configured, which a probe can ask by `extern … __kconfig`.
+    *("/proc/config.gz", f"/boot/config-{os.uname().release}"),
 )
 
 

@@ -25,7 +25,8 @@ _BCC = re.compile(
     r"\b(?P<macro>TRACEPOINT_PROBE|RAW_TRACEPOINT_PROBE|KFUNC_PROBE|KRETFUNC_PROBE)\s*\("
     r"\s*(?P<first>\w+)\s*(?:,\s*(?P<second>\w+))?|\b(?P<prefix>k(?:ret)?probe__)(?P<function>\w+)\s*\("
 )
-_SECTION = re.compile(r'\bSEC\s*\(\s*"\??(?P<kind>[a-z_.]+)(?:/(?P<target>[^"]*))?"')
+# Not one that a macro puts together of parts: SEC("tp/syscalls/sys_enter_" #NAME).
+_SECTION = re.compile(r'\bSEC\s*\(\s*"\??(?P<kind>[a-z_.]+)(?:/(?P<target>[^"]*))?"\s*\)')
 _TRACEPOINTS = ("tp", "tracepoint")
 _RAW = ("raw_tp", "raw_tracepoint", "raw_tp.w", "raw_tracepoint.w", "tp_btf")
 _KPROBES = ("kprobe", "kretprobe", "kprobe.multi", "kretprobe.multi", "ksyscall", "kretsyscall")

@@ -13,8 +13,10 @@ import re
 from dataclasses import dataclass
 
 # libbpf puts words of its own in the place of an instruction that it could not relocate.
+# A jump that is taken has the state at where it leads behind it: "goto pc+3 12: R0=0".
 _STEP = re.compile(
-    r"^(?P<at>\d+): (?:\([0-9a-f]{2}\) |(?=<invalid ))(?P<text>[^;]*?)\s*(?:;\s?(?P<state>.*))?$"
+    r"^(?P<at>\d+): (?:\([0-9a-f]{2}\) |(?=<invalid ))(?P<text>[^;]*?)\s*"
+    r"(?:;\s?(?P<state>.*)|\s\d+: (?P<there>(?:frame\d+: )?R\d+(?:_w)?=.*))?$"
 )
 # Of a jump without anything new about registers the kernel ends no line: its message follows.
 _STEP_THAT_SAYS = re.compile(
@@ -112,7 +114,13 @@ def read_log(text: str) -> Log:
         said = _STEP_THAT_SAYS.match(raw)
         if step := _STEP.match(said["step"] if said else raw):
             steps.append(
-                Step(int(step["at"]), step["text"], _registers(step["state"] or ""), file, line)
+                Step(
+                    int(step["at"]),
+                    step["text"],
+                    _registers(step["state"] or step["there"] or ""),
+                    file,
+                    line,
+                )
             )
             messages[:] = [said["said"].strip()] if said else []
         elif source := _SOURCE.match(raw):

@@ -90,6 +90,8 @@ class _Explanation:
             holds.append("variable in bcc")
         if refusal.is_bcc and self._call_of_own():
             holds.append("calls in bcc")
+        if self._is_null():
+            holds.append("null")
         self.match = match(log.messages, holds)
         self.facts = self.match.facts if self.match else {}
         self.insn = self.steps[-1].at if self.steps else None
@@ -154,16 +156,46 @@ class _Explanation:
             return self._named_in_function() or (line if place == "named" else None) or head
         if self.steps and self.steps[-1].text == "exit" and line == head:
             return self._return_of_path() or line
+        if place == "last" and self.steps and self.steps[-1].at == self.insn:
+            # The log goes on with the line of the jump to the end, where it prints no other.
+            is_end = self.steps[-1].text == "exit" and "return" not in self.source.code(line)
+            if is_end and (left_at := self._return_of_path()):
+                return left_at
         if place == "loop":
             return self.source.loop_around(line) or self._loop_of_path() or line
         if place == "return":
             inside = self.source.function_at(line) or self.function
             if not re.search(r"\breturn\b", self.source.code(line)) and inside:
                 return self.source.last_return(inside) or line
+        is_null = self.match is not None and self.match.rule.id.startswith("null-")
+        if is_null and (used_at := self._use_of_value(line)):
+            return used_at
         if not re.search(r"[^\s{}()]", self.source.code(line)) and self.function:
             # A brace: what was refused is the end of the function.
             return self.source.last_return(self.function) or line
         return line
+
+    def _use_of_value(self, line: int) -> int | None:
+        """Where a pointer is followed first that the refused line only makes: the compiler takes
+        the address of a field as soon as there is a pointer, and gives it that line."""
+        made = re.search(r"\b([A-Za-z_]\w*)\s*=(?!=)", self.source.code(line))
+        inside = self.source.function_at(line)
+        if not (made and inside and self.origin):
+            return None
+        if self._line_of_step(self.origin.step) != line:
+            return None
+        name = re.escape(made[1])
+        used = re.compile(rf"\b{name}\s*(?:->|\[)|(?:^|[^\w)\]\s])\s*\*\s*{name}\b")
+        if re.search(rf"\b{name}\s*(?:->|\[)", self.source.code(line)):
+            return None
+        return next(
+            (
+                at
+                for at in range(line + 1, inside.last_line + 1)
+                if used.search(self.source.code(at))
+            ),
+            None,
+        )
 
     def _line_at(self, insn: int | None) -> int | None:
         """Of an instruction that the verifier has walked over."""
@@ -307,10 +339,20 @@ class _Explanation:
                 return f"R{found[1]}"
         return None
 
+    def _is_null(self) -> bool:
+        """Whether the refused register is what a function returned, and is known to be 0."""
+        said = re.match(r"(R\d+) invalid mem access", self.log.message)
+        if not said or known_of(self.steps, said[1]) != "0":
+            return False
+        origin = origin_of(self.steps, said[1])
+        return origin is not None and origin.helper is not None
+
     def _register(self) -> str | None:
         for name in ("reg", "reg2"):
             if name in self.facts:
                 return f"R{self.facts[name]}"
+        if "trusted" in self.facts:
+            return f"R{int(self.facts['trusted']) + 1}"
         if found := self._refused_register():
             return found
         if self.steps and (memory := _MEMORY.search(self.steps[-1].text)):
