@@ -47,6 +47,11 @@ CPU_LIMIT_S = 20
 MEMORY_LIMIT_BYTES = 4 << 30  # of addresses: LLVM maps much more than it uses
 OUTPUT_LIMIT_BYTES = 16 << 20
 LOG_BYTES = 1 << 20
+# What is left over in a program does no harm, and real tools are full of it.
+WARNINGS = (
+    "-Wall",
+    *(f"-Wno-unused-{what}" for what in ("function", "variable", "but-set-variable")),
+)
 
 # By how BCC calls functions that it attaches by itself.
 _BCC_PREFIXES = {
@@ -209,7 +214,7 @@ def bcc_module(
         def _trace_autoload(self) -> None:
             """Else it would load and attach what it knows by name."""
 
-    flags = [*(f"-I{folder}" for folder in request["include"]), "-Wall", "-Wno-unused-function"]
+    flags = [*(f"-I{folder}" for folder in request["include"]), *WARNINGS]
     with _kernel_types(request, is_whole=has_all_types) as types:
         return Module(text=text, debug=debug, cflags=flags + types)
 
@@ -336,9 +341,8 @@ def compiled_object(request: dict[str, Any]) -> subprocess.CompletedProcess[byte
     """clang's run over a source of libbpf's dialect; the object file is its stdout."""
     return subprocess.run(
         [
-            *("clang", "-target", "bpf", "-g", "-O2", "-Wall", "-x", "c", "-c", "-o", "-"),
-            # What is left over in a program does no harm, and real tools are full of it.
-            *("-Wno-unused-function", "-Wno-unused-variable", "-Wno-unused-but-set-variable"),
+            *("clang", "-target", "bpf", "-g", "-O2", "-x", "c", "-c", "-o", "-"),
+            *WARNINGS,
             *("-fno-crash-diagnostics", "-fno-color-diagnostics"),
             *(f"-I{folder}" for folder in request["include"]),
             # Where Debian keeps asm/types.h, which linux/bpf.h includes; not there for BPF.

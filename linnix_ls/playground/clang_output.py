@@ -35,7 +35,10 @@ _FUNCTION_INSIDE = re.compile(r"^function definition is not allowed here")
 _NO_LIBBPF_HEADER = re.compile(r"^'bpf/\w+\.h' file not found")
 # Of BCC's own rewriting, not of the user's source.
 _NOT_THEIRS = re.compile(
-    r"macro redefined|__HAVE_BUILTIN_BSWAP|unused variable '__bpf_|-Wframe-address"
+    r"macro redefined|__HAVE_BUILTIN_BSWAP|-Wframe-address"
+    # BCC declares them in front of the probe, and functions before it may hand one on.
+    r"|'struct tracepoint__\w+' will not be visible outside"
+    r"|passing '(struct tracepoint__\w+ \*)' to parameter of type '\1'"
 )
 
 # What BCC says through clang while it rewrites; an editor's clangd knows nothing of it.
