@@ -69,7 +69,8 @@ class Figures:
             by_map = Counter(each.map for each in fresh)
             # Of many records not all are kept: those that are stand for the others.
             weight = n_events / len(fresh) / interval_s if fresh else 0.0
-            gone = dict.fromkeys(self.sent_per_s, 0.0)
+            # Those, too, that had sent before the first reading.
+            gone = dict.fromkeys((*self.sent_per_s, *(each.map for each in self.events)), 0.0)
             self.sent_per_s = gone | {name: n * weight for name, n in by_map.items()}
         if before.generation != reading.generation:
             return  # counted anew: what was is shown until there is something to compare with

@@ -52,6 +52,13 @@ def test_records_are_taken_once_and_the_newest_are_kept():
     assert (len(figures.events), figures.last_event) == (MAX_EVENTS, 3000)
 
 
+def test_what_has_sent_before_the_first_reading_and_not_since_sends_none_a_second():
+    figures = Figures()
+    figures.take(a_reading(5, 50, n_events=5, events=events(1, 5)), 10.0)
+    figures.take(a_reading(5, 50, n_events=5), 11.0)
+    assert figures.sent_per_s == {"events": 0}
+
+
 def test_of_records_that_were_not_kept_each_map_has_its_share():
     figures = Figures()
     figures.take(a_reading(0, 0), 10.0)
