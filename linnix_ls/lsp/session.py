@@ -250,7 +250,7 @@ class FeedSession:
             return await self._use(feed, settings)
         except AgentError as error:
             return error
-        except Exception as error:
+        except Exception as error:  # the boundary where our own bugs stop; watching begins anew
             logger.exception("using the feed failed")
             return LinnixError(f"watching has broken off: {error}")
         finally:

@@ -6,7 +6,6 @@ when it is attached. Nothing is attached here.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import functools
 import os
@@ -17,8 +16,8 @@ from pathlib import Path
 
 from linnix_ls.playground.base import Problem, Severity, Span
 from linnix_ls.playground.c_source import CSource
+from linnix_ls.playground.knowledge.tracepoints import TRACEFS_FOLDERS, event_record_bytes
 
-TRACEFS_FOLDERS = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
 BTF = Path("/sys/kernel/btf/vmlinux")
 
 _BCC = re.compile(
@@ -85,12 +84,7 @@ def record_bytes(section: str) -> int | None:
     kind, _, target = section.lstrip("?").partition("/")
     if kind not in _TRACEPOINTS or not re.fullmatch(r"\w+/\w+", target):
         return None
-    for folder in TRACEFS_FOLDERS:
-        with contextlib.suppress(OSError):
-            text = (folder / "events" / target / "format").read_text()
-            ends = re.findall(r"offset:(\d+);\s*size:(\d+);", text)
-            return max((int(offset) + int(size) for offset, size in ends), default=None)
-    return None
+    return event_record_bytes(*target.split("/"))
 
 
 def problems(source: CSource, kernel: Kernel) -> list[Problem]:

@@ -200,6 +200,16 @@ def parse_format(category: str, name: str, text: str) -> Event:
     return Event(category, name, tuple(fields), print_format.strip())
 
 
+def event_record_bytes(category: str, name: str) -> int | None:
+    """How long an event's record is, with what all records begin with; None where tracefs does
+    not tell."""
+    for root in TRACEFS_FOLDERS:
+        if text := _read_format(root / "events" / category / name / "format"):
+            ends = (int(field["offset"]) + int(field["size"]) for field in _FIELD.finditer(text))
+            return max(ends, default=None)
+    return None
+
+
 def from_tracefs(btf: Btf | None) -> Tracepoints | None:
     """None where it is not there or we may not look."""
     for root in TRACEFS_FOLDERS:
