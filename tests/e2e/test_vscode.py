@@ -551,6 +551,8 @@ def test_the_probe_that_found_it_is_opened_with_what_it_sees_and_costs(editor, s
     page.locator(".totals", has_text="generation 2").wait_for()
     page.get_by_role("button", name="Compare with Shipped").click()
     editor.until(lambda: any("shipped" in each for each in editor.call("tabs")), "the difference")
+    # It does not take the page's place, whose frame would be gone as soon as it is covered.
+    assert editor.call("columnOf", "shipped ↔ yours") == 1
     page.get_by_role("button", name="Reset to Shipped…").click()
     editor.page.locator(".monaco-dialog-box").get_by_role("button", name="Reset").click()
     editor.until(lambda: "mine" not in Path(copy).read_text(), "the shipped one is back")

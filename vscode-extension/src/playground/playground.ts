@@ -320,6 +320,13 @@ async function confirmsReset(): Promise<boolean> {
   return chosen === reset;
 }
 
+/** Where sources are, unless the page is there: what it was asked to show must not cover it. */
+function besideThePage(): vscode.ViewColumn {
+  const { activeTab, viewColumn } = vscode.window.tabGroups.activeTabGroup;
+  const isThere = activeTab?.input instanceof vscode.TabInputWebview && viewColumn === vscode.ViewColumn.One;
+  return isThere ? vscode.ViewColumn.Beside : vscode.ViewColumn.One;
+}
+
 async function compare(answer: unknown): Promise<string | null> {
   const { before, after } = asFields(answer) ?? {};
   if (typeof before !== "string" || typeof after !== "string") {
@@ -328,7 +335,8 @@ async function compare(answer: unknown): Promise<string | null> {
   }
   const name = text(after.split("/").at(-1));
   const [one, other] = [vscode.Uri.parse(before, true), vscode.Uri.parse(after, true)];
-  await vscode.commands.executeCommand("vscode.diff", one, other, `${name}: shipped ↔ yours`);
+  const place: vscode.TextDocumentShowOptions = { viewColumn: besideThePage() };
+  await vscode.commands.executeCommand("vscode.diff", one, other, `${name}: shipped ↔ yours`, place);
   return null;
 }
 

@@ -160,6 +160,9 @@ const abilities = {
 
   tabs: () => vscode.window.tabGroups.all.flatMap(({ tabs }) => tabs.map(({ label }) => label)),
 
+  columnOf: (text) =>
+    vscode.window.tabGroups.all.find(({ tabs }) => tabs.some(({ label }) => label.includes(text)))?.viewColumn,
+
   documents: (scheme) =>
     vscode.workspace.textDocuments
       .filter(({ uri }) => uri.scheme === scheme)
