@@ -1,4 +1,8 @@
-"""The composition root: the only module that names concrete tracers, feeds and examiners."""
+"""The composition root: the only module that names concrete tracers, feeds and examiners.
+
+It imports each when it is needed: to start an agent takes little of all this, and to get it ready
+goes on while the agent loads its probes.
+"""
 
 from __future__ import annotations
 
@@ -14,30 +18,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linnix_ls.config import (
-    ExplainSettings,
-    Settings,
-    agent_socket_paths,
-    cache_dir,
-    default_socket_path,
-)
-from linnix_ls.core.examination import Examination, ExaminationRequest
-from linnix_ls.core.ids import ProcessKey
-from linnix_ls.core.policy import Policy
+from linnix_ls import agent_start
 from linnix_ls.errors import AgentError, AlreadyServing, LinnixError, TracerUnavailable
-from linnix_ls.explain.base import NoAnswer, Notes, Writer
-from linnix_ls.feed.activation import passed_socket
-from linnix_ls.feed.base import Feed, FeedChange, FeedState
-from linnix_ls.feed.local import Hub, LocalFeed
-from linnix_ls.feed.remote import RemoteFeed
-from linnix_ls.feed.server import FeedServer
-from linnix_ls.invocation import enable_tracing, python
-from linnix_ls.locate.base import Examiner, Reading
-from linnix_ls.playground.base import DocumentChecker, LessonDesk
-from linnix_ls.tracer.base import Tracer
-from linnix_ls.tracer.bcc import BccTracer, has_bpf_permission
+from linnix_ls.invocation import enable_tracing
+from linnix_ls.places import cache_dir, default_socket_path, socket_paths
+from linnix_ls.privilege import has_bpf_permission
 
 if TYPE_CHECKING:
+    from linnix_ls.agent_start import StartedAgent
+    from linnix_ls.config import ExplainSettings, Settings
+    from linnix_ls.core.examination import Examination, ExaminationRequest
+    from linnix_ls.core.ids import ProcessKey
+    from linnix_ls.core.policy import Policy
+    from linnix_ls.explain.base import NoAnswer, Notes, Writer
+    from linnix_ls.feed.base import Feed, FeedChange
+    from linnix_ls.feed.local import LocalFeed
+    from linnix_ls.feed.protocol import Peer
+    from linnix_ls.locate.base import Examiner, Reading
+    from linnix_ls.playground.base import DocumentChecker, LessonDesk, ServedPlayground
+    from linnix_ls.tracer.base import ExchangeableTracer, Tracer
     from linnix_ls.tracer.trace_file import Trace
 
 AGENT_START_TIMEOUT_S = 60.0
@@ -56,31 +55,44 @@ def _say_nothing(_text: str) -> None:
     pass
 
 
-async def open_feed(settings: Settings, *, on_progress: Progress = _say_nothing) -> Feed:
+async def open_feed(
+    settings: Settings,
+    *,
+    on_progress: Progress = _say_nothing,
+    started: StartedAgent | None = None,
+) -> Feed:
     """The best feed there is: a running agent's, one of an agent that we start because we have
     the privilege, or a degraded one of our own without eBPF.
 
-    Returns when the probes are attached (0.3 to 2 s). `on_progress` is told in words what
-    takes the time.
+    Returns when the probes are attached. `on_progress` is told in words what takes the time.
+
+    Args:
+        started: an agent that was started for this already.
 
     Raises:
         TracerUnavailable: only when the settings ask for eBPF and it cannot be had.
         AgentError: the agent does not know what the settings ask for, or went at once.
     """
-    feed = await _best_feed(settings, on_progress)
+    feed = await _best_feed(settings, on_progress, started)
     if not settings.attach_to_jvm:
         await feed.allow_jvm_attach(False)
+    from linnix_ls.core.policy import Policy
+
     if settings.thresholds != Policy():
         await feed.use_thresholds(settings.thresholds)
     return feed
 
 
-async def _best_feed(settings: Settings, on_progress: Progress) -> Feed:
+async def _best_feed(
+    settings: Settings, on_progress: Progress, started: StartedAgent | None
+) -> Feed:
     if settings.tracer == "psutil":
         return await _own_feed(None, None)
     problem: AgentError | TracerUnavailable | None = None
-    for path in agent_socket_paths(settings):
+    for path in () if started else socket_paths(settings.agent_socket):
         if os.path.exists(path):  # Path.exists() raises where we may not look
+            from linnix_ls.feed.remote import RemoteFeed
+
             try:
                 return await RemoteFeed.connect(path)
             except AgentError as error:
@@ -88,7 +100,7 @@ async def _best_feed(settings: Settings, on_progress: Progress) -> Feed:
     if has_bpf_permission():
         on_progress("loading eBPF probes")
         try:
-            return await _start_agent(settings)
+            return await _start_agent(settings, started)
         except (AgentError, TracerUnavailable) as error:
             problem = error
     else:
@@ -107,6 +119,7 @@ async def _best_feed(settings: Settings, on_progress: Progress) -> Feed:
 
 
 async def _own_feed(degraded: str | None, fix: str | None) -> Feed:
+    from linnix_ls.feed.local import Hub
     from linnix_ls.tracer.psutil_tracer import PsutilTracer
 
     tracer = PsutilTracer()
@@ -146,6 +159,8 @@ async def open_notes(
     Raises:
         NoAnswer: the model that was asked for is not there.
     """
+    from linnix_ls.explain.base import NoAnswer
+
     try:
         writer = await asyncio.to_thread(note_writer, settings)  # it looks at the disk
     except LinnixError as error:
@@ -178,17 +193,83 @@ def load_desk() -> LessonDesk:
     return made
 
 
+class _LateExaminer:
+    """An examiner that is imported when there is a first suspect, which most runs never have."""
+
+    def __init__(self, make: Callable[[], Examiner]) -> None:
+        self._make = make
+        self._made: asyncio.Task[Examiner] | None = None
+
+    async def _get(self) -> Examiner:
+        if self._made is None:
+            self._made = asyncio.create_task(self._import())
+        return await asyncio.shield(self._made)
+
+    async def _import(self) -> Examiner:
+        await asyncio.to_thread(importlib.import_module, "linnix_ls.locate.examiner")
+        return self._make()
+
+    async def look(self, key: ProcessKey) -> Reading:
+        return await (await self._get()).look(key)
+
+    async def examine(
+        self, request: ExaminationRequest, ancestors: Sequence[ProcessKey]
+    ) -> Examination:
+        return await (await self._get()).examine(request, ancestors)
+
+
 def _examiner_maker(tracer: Tracer) -> Callable[[LocalFeed], Examiner]:
-    from linnix_ls.locate.examiner import Examiner  # takes 50 ms, and a client does without
     from linnix_ls.locate.turns import Turns
 
     turns = Turns()
-    return lambda feed: Examiner(
-        tracer.count_syscalls, feed.recent_user_stacks, turns, lambda: feed.may_attach_to_jvm
-    )
+
+    def make(feed: LocalFeed) -> Examiner:
+        from linnix_ls.locate.examiner import Examiner
+
+        return Examiner(
+            tracer.count_syscalls, feed.recent_user_stacks, turns, lambda: feed.may_attach_to_jvm
+        )
+
+    return lambda feed: _LateExaminer(lambda: make(feed))
 
 
-async def _start_agent(settings: Settings) -> Feed:
+class _LatePlayground:
+    """What an agent offers for probes of the user's, imported when somebody asks for it first.
+
+    Args:
+        tracer: whose probes can be edited.
+    """
+
+    def __init__(self, tracer: ExchangeableTracer) -> None:
+        self._tracer = tracer
+        self._own: Any = None
+        self._making: asyncio.Task[Any] | None = None
+
+    async def open(self, peer: Peer, groups: frozenset[int]) -> ServedPlayground:
+        """For one client."""
+        if self._making is None:
+            self._making = asyncio.create_task(self._make())
+        service = await asyncio.shield(self._making)
+        permission: Any = importlib.import_module("linnix_ls.playground.permission")
+        opened: ServedPlayground = service.open(permission.Client(*peer, groups))
+        return opened
+
+    async def _make(self) -> Any:
+        for name in ("loader", "own_probes", "service"):
+            await asyncio.to_thread(importlib.import_module, f"linnix_ls.playground.{name}")
+        from linnix_ls.playground.loader import ProbeHost
+        from linnix_ls.playground.own_probes import OwnProbesHost
+        from linnix_ls.playground.service import Service
+
+        self._own = OwnProbesHost(self._tracer, cache_dir())
+        return Service(cache_dir(), ProbeHost(cache_dir()).open, self._own.open)
+
+    async def close(self) -> None:
+        if self._own is not None:
+            await self._own.close()
+
+
+async def _start_agent(settings: Settings, started: StartedAgent | None) -> Feed:
     """Start an agent that goes away with its last client, and connect.
 
     It is shared: who comes while it runs uses it. Where its usual place cannot be used, it gets
@@ -196,7 +277,7 @@ async def _start_agent(settings: Settings) -> Feed:
     """
     path = Path(settings.agent_socket) if settings.agent_socket else default_socket_path()
     try:
-        return await _start_agent_at(path)
+        return await _start_agent_at(path, started)
     except AgentError:
         if settings.agent_socket:
             raise
@@ -204,10 +285,13 @@ async def _start_agent(settings: Settings) -> Feed:
     return await _start_agent_at(private)
 
 
-async def _start_agent_at(path: Path) -> Feed:
+async def _start_agent_at(path: Path, started: StartedAgent | None = None) -> Feed:
     give_up_s = time.monotonic() + LEAVING_TIMEOUT_S
     while True:
-        outcome, agent = await _spawn_agent(path)
+        agent, started = started or agent_start.start(path), None
+        from linnix_ls.feed.remote import RemoteFeed  # while the agent does its part
+
+        outcome = await agent.outcome(AGENT_START_TIMEOUT_S)
         if not (outcome.get("is_ready") or outcome.get("cause") == "already_serving"):
             break
         try:
@@ -216,39 +300,9 @@ async def _start_agent_at(path: Path) -> Feed:
             # Whoever had the place was about to leave it; unless it is one not to be used.
             if error.fix or time.monotonic() > give_up_s:
                 raise
-    await agent.wait()
     if "cause" in outcome:
         raise TracerUnavailable(outcome["message"], fix=outcome["fix"], cause=outcome["cause"])
     raise AgentError(outcome["message"], fix=outcome.get("fix"))
-
-
-async def _spawn_agent(path: Path) -> tuple[dict[str, Any], asyncio.subprocess.Process]:
-    """What it says once it serves, or knows that it cannot."""
-    read_fd, write_fd = os.pipe()
-    agent = await asyncio.create_subprocess_exec(
-        *(*python("linnix_ls.cli.main"), "agent"),
-        *("--socket", str(path), "--exit-when-idle", "--ready-fd", str(write_fd)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        pass_fds=(write_fd,),
-        start_new_session=True,  # a Ctrl-C in our terminal is not for it
-        cwd="/",
-    )
-    os.close(write_fd)
-    reader = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_fd, "rb")
-    )
-    try:
-        answer = await asyncio.wait_for(reader.readline(), AGENT_START_TIMEOUT_S)
-    except TimeoutError:
-        agent.kill()
-        await agent.wait()
-        raise AgentError("the agent did not start in time") from None
-    finally:
-        transport.close()
-    return json.loads(answer) if answer else {"message": "it ended without a word"}, agent
 
 
 async def run_agent(
@@ -273,7 +327,17 @@ async def run_agent(
     with contextlib.suppress(OSError):
         # Who watches a machine that others overload must get a CPU all the same; it needs little.
         os.setpriority(os.PRIO_PROCESS, 0, min(AGENT_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    from linnix_ls.tracer.bcc import BccTracer
+
     tracer = BccTracer(cache_dir())
+    tracer.begin()
+    # Another process does that; meanwhile there is the rest of this one to be imported.
+    await asyncio.to_thread(importlib.import_module, "linnix_ls.feed.server")
+    from linnix_ls.feed.activation import passed_socket
+    from linnix_ls.feed.base import FeedState
+    from linnix_ls.feed.local import Hub
+    from linnix_ls.feed.server import FeedServer
+
     hub = Hub(tracer, _examiner_maker(tracer), on_failure=stop.set)
     idle: asyncio.TimerHandle | None = None
 
@@ -287,22 +351,11 @@ async def run_agent(
         if exit_when_idle_s is not None:
             leave_if_idle_for(exit_when_idle_s)
 
-    from linnix_ls.playground.loader import ProbeHost
-    from linnix_ls.playground.own_probes import OwnProbesHost
-    from linnix_ls.playground.permission import Client
-    from linnix_ls.playground.service import Service
-
-    own = OwnProbesHost(tracer, cache_dir())
-    service = Service(cache_dir(), ProbeHost(cache_dir()).open, own.open)
+    playground = _LatePlayground(tracer)
     server = FeedServer(
-        hub,
-        path or default_socket_path(),
-        on_idle,
-        passed_socket(),
-        lambda peer, groups: service.open(Client(*peer, groups)),
+        hub, path or default_socket_path(), on_idle, passed_socket(), playground.open
     )
     try:
-        # The socket first: of two agents that start together, only one shall compile.
         server.bind()
         await hub.start()
         await server.start()
@@ -322,7 +375,7 @@ async def run_agent(
         raise
     finally:
         await server.stop()
-        await own.close()
+        await playground.close()
         await hub.stop()
     if hub.status.state is FeedState.OFF:
         raise TracerUnavailable(hub.status.degraded or "", cause="worker_died")
@@ -355,6 +408,7 @@ async def replay_feed(
     Raises:
         TraceFileError: it cannot be read.
     """
+    from linnix_ls.feed.local import Hub
     from linnix_ls.tracer.replay import ReplayTracer
     from linnix_ls.tracer.trace_file import read_trace
 
@@ -371,11 +425,15 @@ class _RecordedExaminer:
     """The answers are in the recording; what it does not answer, nobody can any more."""
 
     async def look(self, key: ProcessKey) -> Reading:
+        from linnix_ls.locate.base import Reading
+
         del key
         return Reading("none", notes=("this is a recording",))
 
     async def examine(
         self, request: ExaminationRequest, ancestors: Sequence[ProcessKey]
     ) -> Examination:
+        from linnix_ls.core.examination import Examination
+
         del ancestors
         return Examination(request.id, request.key, request.depth, True, 0.0, None)

@@ -6,13 +6,41 @@ validated by pydantic, because both can be anything.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
+from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+
+Value = TypeVar("Value")
 
 
 class CodecError(ValueError):
     """Not one of the expected types, or wrong fields."""
+
+
+class Adapter(Generic[Value]):
+    """pydantic's of one type, made when it is used first: to make all of them would take longer
+    than all else that a process does at its start.
+    """
+
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+
+    @cached_property
+    def _made(self) -> TypeAdapter[Value]:
+        return TypeAdapter(self._kind)
+
+    def validate_python(self, plain: Any) -> Value:
+        """Raises: ValidationError: it is no such value."""
+        return self._made.validate_python(plain)
+
+    def dump_plain(self, value: Value) -> Any:
+        """JSON-ready."""
+        return self._made.dump_python(value, mode="json")
+
+    def dump_json(self, value: Value) -> bytes:
+        """As JSON, for what is much."""
+        return self._made.dump_json(value)
 
 
 class TaggedCodec:
@@ -23,12 +51,12 @@ class TaggedCodec:
     """
 
     def __init__(self, *types: type) -> None:
-        self._adapters: dict[str, TypeAdapter[Any]] = {t.__name__: TypeAdapter(t) for t in types}
+        self._adapters: dict[str, Adapter[Any]] = {t.__name__: Adapter(t) for t in types}
 
     def dump(self, value: Any) -> dict[str, Any]:
         """A JSON-ready object."""
         name = type(value).__name__
-        return {name: self._adapters[name].dump_python(value, mode="json")}
+        return {name: self._adapters[name].dump_plain(value)}
 
     def load(self, tagged: Any) -> Any:
         """The value again.

@@ -7,7 +7,6 @@ the tool off.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,9 +14,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from linnix_ls import places
 from linnix_ls.core.findings import Kind, Severity
 from linnix_ls.core.policy import Policy
 from linnix_ls.thresholds import MAX_NAME_CHARS, Thresholds, nearest
+
+# Who reads settings wants these too; who must start fast takes them from there.
+cache_dir = places.cache_dir
+default_socket_path = places.default_socket_path
+system_socket_path = places.system_socket_path
 
 MAX_PROBLEMS_TOLD = 20
 
@@ -247,28 +252,6 @@ def _mistake(path: _Path, details: list[ErrorDetails]) -> _Mistake:
     return _Mistake(".".join(steps), what, instead)
 
 
-def default_socket_path() -> Path:
-    """Where an agent listens: of the machine for root, else of the user."""
-    if os.geteuid() == 0:
-        return Path("/run/linnix-ls/agent.sock")
-    runtime_dir = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/linnix-ls-{os.geteuid()}"  # noqa: S108 - the server refuses a folder of others
-    return Path(runtime_dir, "linnix-ls", "agent.sock")
-
-
-def system_socket_path() -> Path:
-    """Where an agent that serves all users listens."""
-    return Path("/run/linnix-ls/agent.sock")
-
-
 def agent_socket_paths(settings: Settings) -> list[Path]:
     """Where an agent is looked for, the best first."""
-    if settings.agent_socket:
-        return [Path(settings.agent_socket)]
-    return list(dict.fromkeys((default_socket_path(), system_socket_path())))
-
-
-def cache_dir() -> Path:
-    """For what can be made again: kernel headers, compiled probes."""
-    if os.geteuid() == 0:
-        return Path("/var/cache/linnix-ls")
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "linnix-ls")
+    return places.socket_paths(settings.agent_socket)

@@ -19,8 +19,9 @@ from linnix_ls.feed.access import access_of
 from linnix_ls.feed.remote import RemoteFeed
 from linnix_ls.invocation import as_root, enable_tracing
 from linnix_ls.locate.python import py_spy_path
+from linnix_ls.privilege import has_bpf_permission
 from linnix_ls.tracer import kernel_headers, tracefs
-from linnix_ls.tracer.bcc import BccTracer, has_bpf_permission
+from linnix_ls.tracer.bcc import BccTracer
 
 IMPORT_TIMEOUT_S = 20
 _REINSTALL_BCC = "apt-get install --reinstall python3-bpfcc"

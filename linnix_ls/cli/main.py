@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import os
 import signal
 import sys
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     # What comes after the first -- is CMD's, whatever it looks like: argparse never sees it.
     before = words[: words.index("--")] if "--" in words else words
-    args = _parser().parse_args(before)
+    args = _parser(before[0] if before else None).parse_args(before)
     if len(before) < len(words):
         args.command = [*getattr(args, "command", ()), *words[len(before) + 1 :]]
     try:
@@ -36,9 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_code
 
 
-def _parser() -> argparse.ArgumentParser:
-    from linnix_ls.cli import agent, doctor, explain, model, playground, replay, run
+_SUBCOMMANDS = ("run", "replay", "explain", "model", "playground", "doctor", "agent")
 
+
+def _parser(first_word: str | None = None) -> argparse.ArgumentParser:
+    """Of a subcommand that is named only that one is imported."""
+    named = [first_word] if first_word in _SUBCOMMANDS else _SUBCOMMANDS
     parser = argparse.ArgumentParser(
         prog="linnix-ls",
         description="A language server with eBPF eyes: finds the line behind a runaway process "
@@ -51,8 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     transport.add_argument("--tcp", metavar="HOST:PORT", help="speak LSP on a TCP port")
     parser.set_defaults(run=_serve)
     subparsers = parser.add_subparsers(title="subcommands", metavar="SUBCOMMAND")
-    for module in (run, replay, explain, model, playground, doctor, agent):
-        module.register(subparsers)
+    for name in named:
+        importlib.import_module(f"linnix_ls.cli.{name}").register(subparsers)
     return parser
 
 

@@ -95,15 +95,28 @@ def run(args: argparse.Namespace, open_feed: OpenFeed | None = None) -> int:
     command = Command(args.command)
     try:
         leave_streams_to_command()
-        return asyncio.run(_watch(args, command, outputs, open_feed or _open_feed))
+        return asyncio.run(_watch(args, command, outputs, open_feed or _opener(args)))
     finally:
         command.close()
 
 
-async def _open_feed(settings: Settings, *, on_progress: Callable[[str], None]) -> Feed:
-    from linnix_ls import app
+def _opener(args: argparse.Namespace) -> OpenFeed:
+    """What opens the feed. If that takes an agent of our own, it starts here and now, while we
+    import what we need."""
+    from linnix_ls import agent_start
 
-    return await app.open_feed(settings, on_progress=on_progress)
+    started = None
+    if shutil.which(args.command[0]) is not None:
+        started = agent_start.start_if_needed(args.agent_socket, args.tracer)
+
+    async def open_feed(settings: Settings, *, on_progress: Callable[[str], None]) -> Feed:
+        from linnix_ls import app
+
+        nonlocal started
+        begun, started = started, None
+        return await app.open_feed(settings, on_progress=on_progress, started=begun)
+
+    return open_feed
 
 
 async def _watch(

@@ -15,9 +15,7 @@ import socket
 import struct
 from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter
-
-from linnix_ls.codec import TaggedCodec
+from linnix_ls.codec import Adapter, TaggedCodec
 from linnix_ls.core.changes import FindingChanged, RunBegan, RunEnded
 from linnix_ls.core.history import RunDetail, RunSummary
 from linnix_ls.core.ids import ProcessKey
@@ -38,17 +36,17 @@ ID_BYTES = 32  # what a request's number may need of that
 MAX_MESSAGE_BYTES = 64 << 20
 
 CHANGES = TaggedCodec(FindingChanged, RunBegan, RunEnded, StatusChanged, InputsSeen)
-SNAPSHOT: TypeAdapter[Snapshot] = TypeAdapter(Snapshot)
-STATUS: TypeAdapter[FeedStatus] = TypeAdapter(FeedStatus)
-PROCESS_VIEWS: TypeAdapter[tuple[ProcessView, ...]] = TypeAdapter(tuple[ProcessView, ...])
-RUNS: TypeAdapter[tuple[RunSummary, ...]] = TypeAdapter(tuple[RunSummary, ...])
-RUN: TypeAdapter[RunDetail | None] = TypeAdapter(RunDetail | None)
-STACK: TypeAdapter[StackView] = TypeAdapter(StackView)
-KEY: TypeAdapter[ProcessKey] = TypeAdapter(ProcessKey)
-CHECKED: TypeAdapter[Checked] = TypeAdapter(Checked)
-PROBE_HANDLE: TypeAdapter[ProbeHandle] = TypeAdapter(ProbeHandle)
-PROBE_READING: TypeAdapter[ProbeReading] = TypeAdapter(ProbeReading)
-OWN_PROBES: TypeAdapter[OwnProbes] = TypeAdapter(OwnProbes)
+SNAPSHOT: Adapter[Snapshot] = Adapter(Snapshot)
+STATUS: Adapter[FeedStatus] = Adapter(FeedStatus)
+PROCESS_VIEWS: Adapter[tuple[ProcessView, ...]] = Adapter(tuple[ProcessView, ...])
+RUNS: Adapter[tuple[RunSummary, ...]] = Adapter(tuple[RunSummary, ...])
+RUN: Adapter[RunDetail | None] = Adapter(RunDetail | None)
+STACK: Adapter[StackView] = Adapter(StackView)
+KEY: Adapter[ProcessKey] = Adapter(ProcessKey)
+CHECKED: Adapter[Checked] = Adapter(Checked)
+PROBE_HANDLE: Adapter[ProbeHandle] = Adapter(ProbeHandle)
+PROBE_READING: Adapter[ProbeReading] = Adapter(ProbeReading)
+OWN_PROBES: Adapter[OwnProbes] = Adapter(OwnProbes)
 
 # What agents knew before they said it in their hello.
 FIRST_METHODS = frozenset(

@@ -8,7 +8,8 @@ import errno
 import fcntl
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -130,7 +131,7 @@ class _ProbeId(_Params):
 
 
 # By who asks: the peer, and the groups that it is in.
-OpenPlayground = Callable[[protocol.Peer, frozenset[int]], ServedPlayground]
+OpenPlayground = Callable[[protocol.Peer, frozenset[int]], Awaitable[ServedPlayground]]
 
 
 class FeedServer:
@@ -265,11 +266,10 @@ class FeedServer:
         self._clients.add(task)
         self.has_had_clients = True
         feed = self._hub.open(peer.uid)
-        playground = (
-            self._open_playground(peer, protocol.peer_groups(connection))
-            if self._open_playground
-            else None
-        )
+        playground = None
+        if self._open_playground:
+            opening = partial(self._open_playground, peer, protocol.peer_groups(connection))
+            playground = _Playground(opening)
         try:
             await _Connection(feed, playground, reader, writer).serve()
         except (ConnectionError, asyncio.LimitOverrunError, ValueError):
@@ -297,11 +297,30 @@ def _is_served(path: Path) -> bool:
     return True
 
 
+class _Playground:
+    """One client's, opened when it is asked for first."""
+
+    def __init__(self, opening: Callable[[], Awaitable[ServedPlayground]]) -> None:
+        self._opening = opening
+        self._lock = asyncio.Lock()
+        self._opened: ServedPlayground | None = None
+
+    async def get(self) -> ServedPlayground:
+        async with self._lock:
+            if self._opened is None:
+                self._opened = await self._opening()
+            return self._opened
+
+    async def close(self) -> None:
+        if self._opened is not None:
+            await self._opened.close()
+
+
 class _Connection:
     def __init__(
         self,
         feed: LocalFeed,
-        playground: ServedPlayground | None,
+        playground: _Playground | None,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
@@ -320,7 +339,7 @@ class _Connection:
             "pid": os.getpid(),
             "methods": sorted(self._methods),
         }
-        snapshot = protocol.SNAPSHOT.dump_python(self._feed.snapshot(), mode="json")
+        snapshot = protocol.SNAPSHOT.dump_plain(self._feed.snapshot())
         self._send({"hello": hello, "snapshot": snapshot})
         self._feed.subscribe(self._on_change)
         try:
@@ -350,6 +369,9 @@ class _Connection:
             request_id = request.id
             if request.method not in self._methods:
                 raise AgentError(f"there is no method {request.method!r}")
+            if request.method in protocol.PLAYGROUND_METHODS:
+                assert self._playground is not None  # else there are no such methods
+                self._probes = await self._playground.get()
             result = await getattr(self, f"_{request.method}")(request.params)
             if isinstance(result, bytes):  # JSON already, where there may be much of it
                 self._write(b'{"id":%d,"result":%b}\n' % (request_id, result))
@@ -404,7 +426,7 @@ class _Connection:
 
     async def _status(self, params: Any) -> Any:
         _Params.model_validate(params)
-        return protocol.STATUS.dump_python(await self._feed.status(), mode="json")
+        return protocol.STATUS.dump_plain(await self._feed.status())
 
     async def _process_tree(self, params: Any) -> Any:
         _Params.model_validate(params)
@@ -423,7 +445,7 @@ class _Connection:
     async def _stack(self, params: Any) -> Any:
         asked = _Key.model_validate(params)
         view = await self._feed.stack(ProcessKey(asked.pid, asked.start_ticks))
-        return protocol.STACK.dump_python(view, mode="json")
+        return protocol.STACK.dump_plain(view)
 
     async def _stop_process(self, params: Any) -> str:
         asked = _Stop.model_validate(params)
@@ -433,48 +455,43 @@ class _Connection:
     async def _dismiss(self, params: Any) -> None:
         await self._feed.dismiss(_FindingId.model_validate(params).finding_id)
 
-    @property
-    def _probes(self) -> ServedPlayground:
-        assert self._playground is not None  # else there are no such methods
-        return self._playground
-
     async def _probe_check(self, params: Any) -> Any:
         asked = _ProbeCheck.model_validate(params)
         checked = await self._probes.check(asked.dialect, asked.name, asked.source)
-        return protocol.CHECKED.dump_python(checked, mode="json")
+        return protocol.CHECKED.dump_plain(checked)
 
     async def _probe_load(self, params: Any) -> Any:
         asked = _ProbeLoad.model_validate(params)
         handle = await self._probes.load(asked.dialect, asked.name, asked.source, ttl_s=asked.ttl_s)
-        return protocol.PROBE_HANDLE.dump_python(handle, mode="json")
+        return protocol.PROBE_HANDLE.dump_plain(handle)
 
     async def _probe_replace(self, params: Any) -> Any:
         asked = _ProbeReplace.model_validate(params)
         handle = await self._probes.replace(asked.probe_id, asked.source, trial_s=asked.trial_s)
-        return protocol.PROBE_HANDLE.dump_python(handle, mode="json")
+        return protocol.PROBE_HANDLE.dump_plain(handle)
 
     async def _probe_read(self, params: Any) -> Any:
         asked = _ProbeRead.model_validate(params)
         reading = await self._probes.read(
             asked.probe_id, asked.since_event, is_whole=asked.is_whole
         )
-        return protocol.PROBE_READING.dump_python(reading, mode="json")
+        return protocol.PROBE_READING.dump_plain(reading)
 
     async def _probe_unload(self, params: Any) -> None:
         await self._probes.unload(_ProbeId.model_validate(params).probe_id)
 
     async def _probe_own(self, params: Any) -> Any:
         _Params.model_validate(params)
-        return protocol.OWN_PROBES.dump_python(await self._probes.own(), mode="json")
+        return protocol.OWN_PROBES.dump_plain(await self._probes.own())
 
     async def _probe_own_replace(self, params: Any) -> Any:
         asked = _ProbeOwnReplace.model_validate(params)
         own = await self._probes.replace_own(asked.files, trial_s=asked.trial_s)
-        return protocol.OWN_PROBES.dump_python(own, mode="json")
+        return protocol.OWN_PROBES.dump_plain(own)
 
     async def _probe_own_read(self, params: Any) -> Any:
         _Params.model_validate(params)
-        return protocol.PROBE_READING.dump_python(await self._probes.read_own(), mode="json")
+        return protocol.PROBE_READING.dump_plain(await self._probes.read_own())
 
     async def _probe_knowledge(self, params: Any) -> str:
         _Params.model_validate(params)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
@@ -27,6 +26,7 @@ from linnix_ls.core.examination import SyscallCount
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.errors import TracerUnavailable
 from linnix_ls.invocation import enable_tracing
+from linnix_ls.privilege import has_bpf_permission
 from linnix_ls.tracer import tracefs
 from linnix_ls.tracer.base import Deliver, Launch, RecentRecord
 from linnix_ls.tracer.bcc_worker import RING_PAGES
@@ -38,21 +38,8 @@ LOAD_TIMEOUT_S = 60.0
 MAX_RECENT = 1000
 # A program that has taken the time of its record has written it by then.
 IN_FLIGHT_S = 0.02
-_CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
-# Inode numbers of the namespaces that the kernel boots with (include/linux/proc_ns.h).
-_INITIAL_USER_NAMESPACE, _INITIAL_PID_NAMESPACE = 0xEFFFFFFD, 0xEFFFFFFC
-
-
-def has_bpf_permission() -> bool:
-    """Whether this process may load probes and sample (capabilities(7)). What a container without
-    real root calls root may not, whatever capabilities it shows."""
-    if os.stat("/proc/self/ns/user").st_ino != _INITIAL_USER_NAMESPACE:
-        return False
-    status = procfs.read_bytes("/proc/self/status", 1 << 16) or b""
-    match = re.search(rb"CapEff:\s*([0-9a-f]+)", status)
-    effective = int(match[1], 16) if match else 0
-    has = [bool(effective >> cap & 1) for cap in (_CAP_SYS_ADMIN, _CAP_BPF, _CAP_PERFMON)]
-    return has[0] or (has[1] and has[2])
+# Inode number of the namespace that the kernel boots with (include/linux/proc_ns.h).
+_INITIAL_PID_NAMESPACE = 0xEFFFFFFC
 
 
 class BccTracer:
@@ -86,13 +73,26 @@ class BccTracer:
         self._scope: set[int] | None = None
         self._recent: deque[tuple[int, int, bytes]] | None = None
         self._is_stopping = False
+        self._loading: asyncio.Task[None] | None = None
 
     @property
     def worker_pid(self) -> int | None:
         """Of the process that holds the probes."""
         return self._speaking.pid if self._speaking else None
 
+    def begin(self) -> None:
+        """Begin to load, before it is known who is told of events; `start` waits for it."""
+        self._loading = asyncio.create_task(self._load())
+
     async def start(self, deliver: Deliver, on_failure: Callable[[str], None]) -> None:
+        """See the protocol."""
+        self._deliver, self._on_failure = deliver, on_failure
+        if self._loading is None:
+            self.begin()
+        assert self._loading is not None
+        await self._loading
+
+    async def _load(self) -> None:
         if not has_bpf_permission():
             raise TracerUnavailable(
                 "no permission to load eBPF programs (CAP_BPF and CAP_PERFMON)",
@@ -106,7 +106,6 @@ class BccTracer:
                 cause="pid_namespace",
             )
         tracefs.ensure_mounted()
-        self._deliver, self._on_failure = deliver, on_failure
         self._speaking = self._make(self.shipped)
         await self._speaking.start(LOAD_TIMEOUT_S)
 
@@ -154,9 +153,9 @@ class BccTracer:
 
     async def stop(self) -> None:
         self._is_stopping = True
-        if self._recovering is not None:
-            self._recovering.cancel()
-            await asyncio.gather(self._recovering, return_exceptions=True)
+        for task in filter(None, (self._loading, self._recovering)):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         both, self._speaking, self._silent = (self._speaking, self._silent), None, None
         for generation in both:
             if generation is not None:
