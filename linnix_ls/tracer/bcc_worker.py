@@ -38,9 +38,11 @@ FRAME_MESSAGE = 0  # JSON
 FRAME_RECORDS = 1  # a piece of the ring buffer, for `ring_buffer.records_in`
 FRAME_HEAD = struct.Struct("<IB")
 
-# Records wait this long in the kernel at most. Waking up for each one would cost more in a fork
-# storm than the records themselves.
+# Records wait this long in the kernel for more of them. Waking up for each one would cost more in a
+# fork storm than the records themselves.
 DRAIN_INTERVAL_S = 0.02
+# Probes that somebody has edited may wake nobody.
+LOOK_ANYWAY_S = 1.0
 RING_PAGES = 1024  # 4 MiB: 40,000 forks, or 20 ms at two million a second
 FRAME_BYTES = 1 << 18
 SAMPLE_FREQUENCY_HZ = 99
@@ -114,6 +116,7 @@ class Probes:
             if each.type
         }
         events = self.maps["events"]
+        self.events_fd = events.fd  # can be read when there are records
         self._ring = RingBuffer(events.fd, events.declared.max_entries)
         self._suspect_pids: set[int] = set()
         self._sys_exit_fd: int | None = None
@@ -288,9 +291,11 @@ def serve(probes: Probes, frames: Frames) -> None:
             n_lost_told = n_lost
 
     while True:
-        readable, _, _ = select.select([stdin_fd], [], [], DRAIN_INTERVAL_S)
+        ready, _, _ = select.select([stdin_fd, probes.events_fd], [], [], LOOK_ANYWAY_S)
+        if ready == [probes.events_fd]:
+            ready, _, _ = select.select([stdin_fd], [], [], DRAIN_INTERVAL_S)
         pass_on()
-        if not readable:
+        if stdin_fd not in ready:
             continue
         chunk = os.read(stdin_fd, 65536)
         if not chunk:

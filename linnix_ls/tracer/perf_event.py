@@ -95,6 +95,13 @@ def attach_tracepoint(program_fd: int, category: str, event: str) -> int:
     return fd
 
 
+def tracepoint_counter(category: str, event: str, pid: int) -> int:
+    """A file descriptor that reads as how often one task came by there, from now on."""
+    return _open(
+        _Attributes(type=_TYPE_TRACEPOINT, config=_number_of(category, event)), cpu=-1, pid=pid
+    )
+
+
 def _number_of(category: str, event: str) -> int:
     places = [f"{folder}/{category}/{event}/id" for folder in _EVENTS]
     place = next(filter(os.path.exists, places), places[0])
@@ -102,12 +109,12 @@ def _number_of(category: str, event: str) -> int:
         return int(file.read())
 
 
-def _open(attributes: _Attributes, cpu: int) -> int:
+def _open(attributes: _Attributes, cpu: int, pid: int = -1) -> int:
     attributes.size = ctypes.sizeof(attributes)
     fd: int = _libc.syscall(
         _SYS_PERF_EVENT_OPEN[os.uname().machine],
         ctypes.byref(attributes),
-        *(-1, cpu, -1, _CLOSE_ON_EXEC),
+        *(pid, cpu, -1, _CLOSE_ON_EXEC),
     )
     if fd < 0:
         number = ctypes.get_errno()
