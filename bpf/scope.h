@@ -34,10 +34,13 @@ static inline void fill_header(struct event_header *header, u8 kind, struct task
     header->pad[0] = header->pad[1] = header->pad[2] = 0;
 }
 
-/* BPF_RB_NO_WAKEUP: the reader looks by itself every few milliseconds, so a fork storm costs
- * no wakeups. */
+/*
+ * The kernel wakes the reader for a record that finds the buffer read to its end, and for no other
+ * one: who then waits some milliseconds before it reads is woken once for all that came meanwhile,
+ * and not at all while nothing comes.
+ */
 static inline void submit(void *record, u64 size)
 {
-    if (events.ringbuf_output(record, size, BPF_RB_NO_WAKEUP))
+    if (events.ringbuf_output(record, size, 0))
         count_lost(LOST_RING_FULL);
 }

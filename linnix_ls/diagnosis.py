@@ -93,7 +93,7 @@ def _bpftool(is_required: bool) -> Check:
 async def _bcc(is_required: bool) -> Check:
     """In a process of its own: importing libbcc maps 100 MB of LLVM, and may not come back."""
     code = (
-        "from linnix_ls.tracer.bcc_worker import import_bcc\n"
+        "from linnix_ls.tracer.bcc_compiler import import_bcc\n"
         "from linnix_ls.errors import TracerUnavailable\n"
         "try:\n bcc = import_bcc(); print('ok', getattr(bcc, '__version__', '?'), bcc.__file__)\n"
         "except TracerUnavailable as e:\n print('no', e.message, e.fix, sep='\\n')\n"

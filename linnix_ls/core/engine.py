@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from linnix_ls.core import runs
 from linnix_ls.core.attribution import attribute
@@ -56,6 +57,14 @@ DETECTORS: tuple[Detector, ...] = (
 
 
 _OF_A_RUN = frozenset({Kind.FORK_STORM, Kind.STUCK})
+# What is true of a process that waits is true a second later, too: of many each waits for its turn.
+MAX_IN_TURN = 100
+# Whether one waits for another is asked of all around, and each takes a while to ask.
+WAITS_INTERVAL_NS = 2_000_000
+MAX_AROUND = 500
+MAX_PASSED = 5_000  # living and dead, in looking for those around
+FORGET_INTERVAL_NS = NS_PER_S
+MAX_ENDED_KEPT = 500  # findings; a person has long stopped reading then
 MAX_LOADS = 50  # with each tick; no threshold looks back further than some seconds
 # Of one process either is the whole story.
 _OF_A_LOOP = frozenset({Kind.CPU_SPIN, Kind.MEMORY_RUNAWAY})
@@ -103,7 +112,15 @@ class Engine:
         self._detectors = {detector.kind: detector for detector in detectors}
         self._watched: dict[ProcessKey, Watched] = {}
         self._ignored: set[ProcessKey] = set()
+        self._raised: set[str] = set()  # of the findings
+        self._n_findings = 0
+        # What was found, also what is not kept: of processes, and of runs.
+        self._found: dict[ProcessKey, set[Kind]] = {}
         self._runs: dict[ProcessKey, runs.Run] = {}
+        self._ended_runs: dict[ProcessKey, Process] = {}
+        self._run_of: dict[ProcessKey, Process | None] = {}  # as far as it was asked
+        self._next_forgetting_ns = 0
+        self._next_waits_ns = 0
         self._looks: dict[int, _Look] = {}
         self._patience: dict[tuple[Kind, ProcessKey], _Patience] = {}
         self._n_examinations = 0
@@ -164,7 +181,7 @@ class Engine:
                 return self._unwatch(event)
             case Ignored():
                 self._ignored.add(event.key)
-                self.history.remove(self.tree.remove_tree(event.key), self._now_ns)
+                self.history.remove(self._remove_tree(event.key), self._now_ns)
                 return []
             case Dismissed():
                 return self._move(event.finding_id, State.CLEARED)
@@ -179,6 +196,11 @@ class Engine:
 
     def run_of(self, key: ProcessKey) -> Process | None:
         """The outermost process of the run that `key` belongs to; None outside runs."""
+        if key not in self._run_of:
+            self._run_of[key] = self._find_run_of(key)
+        return self._run_of[key]
+
+    def _find_run_of(self, key: ProcessKey) -> Process | None:
         run = None
         process = self.tree.get(key)
         lineage = [process, *self.tree.ancestors(key)] if process else []
@@ -187,6 +209,13 @@ class Engine:
                 run = candidate
         return run
 
+    def _remove_tree(self, key: ProcessKey) -> list[ProcessKey]:
+        self._run_of.clear()
+        removed = self.tree.remove_tree(key)
+        for each in removed:
+            self._forget_run(each)
+        return removed
+
     # -- the tree and its runs -----------------------------------------------------------------
 
     def _see(self, event: ProcessSeen) -> list[Change]:
@@ -194,6 +223,7 @@ class Engine:
         if event.key in self._ignored or not (event.key in self._watched or is_known_parent):
             return []
         process = self.tree.see(event)
+        self._run_of.clear()  # it may be above others
         process.is_judged = self._is_judged(process)
         self.history.add(process)
         changes = self._begin_run_with(process)
@@ -251,6 +281,7 @@ class Engine:
     def _set_run(self, process: Process) -> list[Change]:
         """Note what run it is. What ended in earlier runs of the same work is cleared."""
         run = self._runs[process.key] = runs.Run.of(process)
+        self._run_of.clear()
         changes: list[Change] = []
         for finding in list(self.findings.values()):
             before = self._runs.get(finding.run)
@@ -264,29 +295,33 @@ class Engine:
         return changes
 
     def _end_run_with(self, process: Process) -> list[Change]:
-        return [RunEnded(self._now_ns, process.key)] if process.key in self._runs else []
+        if process.key not in self._runs:
+            return []
+        self._ended_runs[process.key] = process
+        return [RunEnded(self._now_ns, process.key)]
 
     def _unwatch(self, event: Unwatched) -> list[Change]:
         self._watched.pop(event.key, None)
-        gone = set(self.tree.remove_tree(event.key))
+        gone = set(self._remove_tree(event.key))
         self.history.remove(gone, self._now_ns)
         changes: list[Change] = []
         for finding in list(self.findings.values()):
             if finding.process.key in gone:
                 changes += self._move(finding.id, State.ENDED)
-        for key in gone:
-            self._runs.pop(key, None)
         return changes
+
+    def _forget_run(self, key: ProcessKey) -> None:
+        self._runs.pop(key, None)
+        self._ended_runs.pop(key, None)
 
     # -- suspicion -----------------------------------------------------------------------------
 
     def _look_around(self) -> list[Change]:
-        scene = self._scene()
+        self.tree.forget_inactive(self._now_ns)
+        scene = self._scene(self.tree.next_in_turn(MAX_IN_TURN))
         changes: list[Change] = []
-        for finding in list(self.findings.values()):
-            if finding.state is State.RAISED and self._detectors[finding.kind].is_over(
-                scene, finding
-            ):
+        for finding in [self.findings[finding_id] for finding_id in sorted(self._raised)]:
+            if self._detectors[finding.kind].is_over(scene, finding):
                 changes += self._move(finding.id, State.ENDED)
         self._drop_lost_looks()
         suspected: dict[tuple[ProcessKey, Depth], list[Suspicion]] = {}
@@ -300,24 +335,37 @@ class Engine:
                 break
             if not self._is_looked_at(same[0].key):
                 changes.append(self._ask(tuple(same)))
-        self._forget_old()
+        if self._now_ns >= self._next_forgetting_ns:
+            self._next_forgetting_ns = self._now_ns + FORGET_INTERVAL_NS
+            changes += self._forget_old()
         return changes
 
-    def _forget_old(self) -> None:
+    def _forget_old(self) -> list[Change]:
         """What nothing can come of any more. Who watches an editor watches it for weeks."""
+        ended = [f.id for f in self.findings.values() if f.state is State.ENDED]
+        n_too_many = max(0, len(ended) - MAX_ENDED_KEPT)
+        changes = [c for each in ended[:n_too_many] for c in self._move(each, State.CLEARED)]
+        for finding in [f for f in self.findings.values() if f.state is State.CLEARED]:
+            if self.tree.get(finding.process.key) is None:
+                del self.findings[finding.id]
         present = [f for f in self.findings.values() if f.state is not State.CLEARED]
         runs_with_findings = {finding.run for finding in present}
-        for key in self._runs.keys() - runs_with_findings:
-            process = self.tree.get(key)
-            if process is None or not (process.is_alive or process.children):
-                del self._runs[key]
+        for key in self._ended_runs.keys() - runs_with_findings:
+            if not self._ended_runs[key].children:
+                self._forget_run(key)
+        kept = {finding.process.key for finding in present} | self._ended_runs.keys()
+        self._run_of.clear()
+        self.tree.forget_old(self._now_ns, kept)
         for kind, key in [pair for pair in self._patience if self.tree.get(pair[1]) is None]:
             del self._patience[kind, key]
-        kept = frozenset(finding.process.key for finding in present) | frozenset(self._runs)
-        self.tree.forget_old(self._now_ns, kept)
+        for key in [key for key in self._found if self.tree.get(key) is None]:
+            del self._found[key]
+        return changes
 
     def _may_look(self, suspicion: Suspicion) -> bool:
         if self._is_looked_at(suspicion.key):
+            return False
+        if suspicion.depth is Depth.WAITS and self._now_ns < self._next_waits_ns:
             return False
         run = self.run_of(suspicion.key)
         if run is None:
@@ -325,22 +373,24 @@ class Engine:
         patience = self._patience.get((suspicion.kind, suspicion.key))
         if patience and self._now_ns < patience.not_before_ns:
             return False
-        return not self._is_found(suspicion.kind, suspicion.key, run.key)
+        return not self._is_found_of(suspicion.kind, suspicion.key, run.key)
 
     def _is_looked_at(self, key: ProcessKey) -> bool:
         return any(look.suspicions[0].key == key for look in self._looks.values())
 
-    def _is_found(self, kind: Kind, key: ProcessKey, run: ProcessKey) -> bool:
+    def _is_found_of(self, kind: Kind, key: ProcessKey, run: ProcessKey) -> bool:
         """Whether that was found before, of this process or, where many take part in one storm or
         one circle of waits, of its run. What was dismissed was found, too."""
-        return any(
-            (finding.kind is kind and kind in _OF_A_RUN and finding.run == run)
-            or (
-                finding.process.key == key
-                and (finding.kind is kind or {finding.kind, kind} <= _OF_A_LOOP)
-            )
-            for finding in self.findings.values()
-        )
+        return self._is_found(kind, key) or (kind in _OF_A_RUN and self._is_found(kind, run))
+
+    def _is_found(self, kind: Kind, key: ProcessKey) -> bool:
+        return kind in self._found.get(key, ())
+
+    def _note_found(self, finding: Finding) -> None:
+        kinds = _OF_A_LOOP if finding.kind in _OF_A_LOOP else {finding.kind}
+        self._found.setdefault(finding.process.key, set()).update(kinds)
+        if finding.kind in _OF_A_RUN:
+            self._found.setdefault(finding.run, set()).add(finding.kind)
 
     def _ask(self, suspicions: tuple[Suspicion, ...]) -> ExaminationWanted:
         self._n_examinations += 1
@@ -349,7 +399,8 @@ class Engine:
         around: tuple[ProcessKey, ...] = ()
         run = self.run_of(suspicion.key)
         if suspicion.depth is Depth.WAITS and run is not None:
-            around = tuple(p.key for p in self.tree.alive() if self.run_of(p.key) is run)
+            around = self._around(suspicion.key, run)
+            self._next_waits_ns = self._now_ns + len(around) * WAITS_INTERVAL_NS
         return ExaminationWanted(
             ExaminationRequest(
                 self._n_examinations,
@@ -359,6 +410,19 @@ class Engine:
                 suspicion.child_argv,
             )
         )
+
+    def _around(self, key: ProcessKey, run: Process) -> tuple[ProcessKey, ...]:
+        """The living of its run; where they are very many those that are nearest. Of a part nothing
+        follows, but who waits for each other is seldom far apart."""
+        if self.tree.n_alive <= MAX_AROUND:
+            return tuple(p.key for p in self.tree.alive() if self.run_of(p.key) is run)
+        around = {key: None}
+        for top in self.tree.ancestors(key):
+            below = islice(self.tree.descendants(top.key), MAX_PASSED)
+            around |= {each.key: None for each in (top, *below) if each.is_alive}
+            if top is run or len(around) >= MAX_AROUND:
+                break
+        return tuple(islice(around, MAX_AROUND))
 
     def _drop_lost_looks(self) -> None:
         """An answer that never came must not block the next question."""
@@ -372,7 +436,7 @@ class Engine:
         look = self._looks.pop(examination.request_id, None)
         if look is None:
             return []
-        scene = self._scene()
+        scene = self._scene(())
         for suspicion in look.suspicions:
             finding = self._judge(scene, suspicion, examination)
             if finding is not None:
@@ -395,10 +459,13 @@ class Engine:
             return None
         finding = self._finding(verdict, examination)
         # Two may have been looked at at once, for the same thing.
-        if finding is None or self._is_found(verdict.kind, finding.process.key, finding.run):
+        if finding is None or self._is_found_of(verdict.kind, finding.process.key, finding.run):
             return None
         finding = replace(finding, explanation=explain(finding))
+        self._n_findings += 1
         self.findings[finding.id] = finding
+        self._raised.add(finding.id)
+        self._note_found(finding)
         return finding
 
     def _finding(self, verdict: Verdict, examination: Examination) -> Finding | None:
@@ -433,7 +500,7 @@ class Engine:
             if ancestor.key == run.key:
                 break
         return Finding(
-            id=f"f{len(self.findings) + 1}",
+            id=f"f{self._n_findings + 1}",
             kind=verdict.kind,
             cause=verdict.cause,
             severity=severity,
@@ -458,20 +525,19 @@ class Engine:
         ended_ns = finding.ended_ns if finding.ended_ns is not None else self._now_ns
         finding = replace(finding, state=state, ended_ns=ended_ns)
         self.findings[finding_id] = finding
+        self._raised.discard(finding_id)
         self.history.find(finding)
         return [FindingChanged(finding)]
 
-    def _scene(self) -> Scene:
+    def _scene(self, in_turn: Sequence[Process]) -> Scene:
         return Scene(
             tree=self.tree,
             policy=self.policy,
             now_ns=self._now_ns,
             n_cpus=self._n_cpus,
             loads=self._loads,
-            ended_runs=tuple(
-                process
-                for key in self._runs
-                if (process := self.tree.get(key)) and not process.is_alive
-            ),
+            ended_runs=self._ended_runs,
+            in_turn=in_turn,
             run_of=self.run_of,
+            is_found=self._is_found,
         )

@@ -20,6 +20,7 @@ from linnix_ls.core.tree import Process
 MAX_RUNS = 50
 MAX_SPANS = 5_000  # of one run
 MAX_SPANS_OF_ALL = 20_000
+MIN_ENDED_SHARE = 0.02  # or thinning out would be a look at many for few
 MAX_SPANS_TOLD = 500  # at a time: nobody who has other things to do takes long over it
 MAX_POINTS = 600
 MAX_ARGV_CHARS = 2_000
@@ -184,6 +185,7 @@ class _Run:
     )
     n_processes: int = 0
     n_alive: int = 0
+    n_ended_kept: int = 0  # at most: of those among `spans` that are over
     cpu_ns: int = 0
     cores: float = 0.0
     rss_bytes: int | None = None
@@ -196,6 +198,10 @@ class _Run:
     @property
     def first(self) -> _Span:
         return self.spans[self.key]
+
+    @property
+    def is_worth_thinning(self) -> bool:
+        return self.n_ended_kept >= MIN_ENDED_SHARE * len(self.spans)
 
 
 class History:
@@ -396,20 +402,28 @@ class History:
         run.is_settled = False
         if n_alive > run.peak_processes:  # noqa: PLR1730 - max() takes three times as long
             run.peak_processes = n_alive
-        if len(run.spans) >= MAX_SPANS:
-            self._thin(run)
-            if len(run.spans) >= MAX_SPANS:  # so many are alive
-                return
+        has_room = self._make_room(run)
+        if not has_room and key != run.key:
+            return
         run.spans[key] = span
         self._n_spans += 1
-        if self._n_spans > MAX_SPANS_OF_ALL:
-            self._thin(max(self._runs.values(), key=lambda run: (not run.n_alive, len(run.spans))))
+
+    def _make_room(self, run: _Run) -> bool:
+        if len(run.spans) >= MAX_SPANS:
+            return self._thin(run)
+        return self._n_spans < MAX_SPANS_OF_ALL or self._thin(
+            max(
+                self._runs.values(),
+                key=lambda run: (run.is_worth_thinning, not run.n_alive, run.n_ended_kept),
+            )
+        )
 
     def _end(self, key: ProcessKey, at_ns: int) -> _Span | None:
         span = self._living.pop(key, None)
         if span is not None:
             span.ended_ns = at_ns
             span.run.n_alive -= 1
+            span.run.n_ended_kept += key in span.run.spans
             self._touch(span)
         return span
 
@@ -427,8 +441,11 @@ class History:
             self._argvs[argv] = known
         return known
 
-    def _thin(self, run: _Run) -> None:
-        """Leave out what mattered least, half of all, so that it is seldom done."""
+    def _thin(self, run: _Run) -> bool:
+        """Leave out what mattered least, half of all, so that it is seldom done. False if there
+        is too little to be gained: so many are alive."""
+        if not run.is_worth_thinning:
+            return False
         first = run.first
         over = [
             span
@@ -437,8 +454,9 @@ class History:
         ]
         over.sort(key=_worth)
         gone = {span.key: span.parent for span in over[: len(run.spans) // 2]}
+        run.n_ended_kept = len(over) - len(gone)
         if not gone:
-            return
+            return False
         for key in gone:
             del run.spans[key]
         self._n_spans -= len(gone)
@@ -450,6 +468,7 @@ class History:
             version += 1
             span.version = version
         self._version = version
+        return True
 
     def _forget_one(self) -> None:
         """The oldest of those that will be missed least."""

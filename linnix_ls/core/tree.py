@@ -3,9 +3,11 @@ remembers the dead, because a storm is made of processes that are gone already."
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
+from collections import OrderedDict, deque
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 
 from linnix_ls.core.events import CpuUsed, Execed, Exited, Forked, ProcessSeen, Sampled
 from linnix_ls.core.findings import ProcessInfo
@@ -19,11 +21,19 @@ DEAD_KEPT_NS = 60 * NS_PER_S
 MAX_DEAD_KEPT = 20_000
 MAX_ANCESTORS = 64
 MAX_RECENT_FORKS = 5_000
+MAX_SAMPLES_OF_ONE = 400
+MAX_SAMPLES_KEPT = 20_000  # of all together: some minutes of a few CPUs
 
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "fish", "ksh", "ash", "tcsh", "csh", "nu"})
 
+_NOTHING: deque[Any] = deque(maxlen=0)
 
-@dataclass(slots=True)
+
+def _nothing() -> deque[Any]:
+    return _NOTHING
+
+
+@dataclass(slots=True, eq=False)
 class Process:
     """One process, living or dead. Mutable; owned by the tree.
 
@@ -33,6 +43,8 @@ class Process:
         is_forked_copy: it has not exec'ed since its fork: it runs its parent's program.
         n_copies_above: how many of its ancestors run the same program.
         n_same_command_above: how many of them with the same arguments in the same folder, too.
+        program: what a person calls it.
+        n_living_children: of those that it started itself.
         cpu: recent (ktime_ns, on_cpu_ns).
         earlier_cpu: the same before that, in steps of a second.
         samples: recent ones, as far as the tracer has a sampler.
@@ -57,12 +69,13 @@ class Process:
     exited_ns: int | None = None
     exit_code: int | None = None
     term_signal: int | None = None
+    program: str = ""
+    n_living_children: int = 0
     children: dict[ProcessKey, None] = field(default_factory=dict)  # an ordered set
-    cpu: deque[tuple[int, int]] = field(default_factory=deque)
-    earlier_cpu: deque[tuple[int, int]] = field(
-        default_factory=lambda: deque(maxlen=MAX_SECONDS_KEPT)
-    )
-    samples: deque[Sampled] = field(default_factory=lambda: deque(maxlen=400))
+    # Most processes of a storm have none of these, and a deque takes half a kilobyte for nothing.
+    cpu: deque[tuple[int, int]] = field(default_factory=_nothing)
+    earlier_cpu: deque[tuple[int, int]] = field(default_factory=_nothing)
+    samples: deque[Sampled] = field(default_factory=_nothing)
 
     @property
     def is_alive(self) -> bool:
@@ -70,14 +83,18 @@ class Process:
 
     def on_cpu_ns(self, since_ns: int) -> int:
         """CPU time used since then, as far as samples tell."""
+        if self.last_on_cpu_ns <= since_ns:
+            return 0
         used_ns = sum(used for at, used in self.cpu if at > since_ns)
         if self.earlier_cpu and self.earlier_cpu[-1][0] > since_ns:
             used_ns += sum(used for at, used in self.earlier_cpu if at > since_ns)
         return used_ns
 
     def add_cpu(self, at_ns: int, used_ns: int) -> None:
+        if self.cpu is _NOTHING:
+            self.cpu, self.earlier_cpu = deque(), deque(maxlen=MAX_SECONDS_KEPT)
         self.cpu.append((at_ns, used_ns))
-        self.last_on_cpu_ns = at_ns
+        self.last_on_cpu_ns = max(self.last_on_cpu_ns, at_ns)
         while self.cpu[0][0] < at_ns - CPU_WINDOW_NS:
             earlier_at_ns, earlier_ns = self.cpu.popleft()
             if self.earlier_cpu and earlier_at_ns - self.earlier_cpu[-1][0] < NS_PER_S:
@@ -85,6 +102,14 @@ class Process:
                 self.earlier_cpu[-1] = began_ns, so_far_ns + earlier_ns
             else:
                 self.earlier_cpu.append((earlier_at_ns, earlier_ns))
+
+    def add_sample(self, sample: Sampled) -> None:
+        if self.samples is _NOTHING:
+            self.samples = deque(maxlen=MAX_SAMPLES_OF_ONE)
+        self.samples.append(sample)
+
+    def forget_samples(self) -> None:
+        self.samples = _NOTHING
 
     def info(self) -> ProcessInfo:
         """A frozen picture."""
@@ -184,7 +209,10 @@ class ProcessTree:
 
     def __init__(self) -> None:
         self._processes: dict[ProcessKey, Process] = {}
-        self._alive: dict[ProcessKey, Process] = {}  # few of many, after a storm
+        # Few of many, after a storm; whose turn is next is the first.
+        self._alive: OrderedDict[ProcessKey, Process] = OrderedDict()
+        self._active: OrderedDict[ProcessKey, Process] = OrderedDict()  # who ran last is the last
+        self._sampled: deque[Process] = deque()  # one entry for each sample, the oldest first
         self._dead: deque[ProcessKey] = deque()
         self.n_processes_seen = 0
         self.recent_forks: deque[Process] = deque(maxlen=MAX_RECENT_FORKS)
@@ -204,6 +232,17 @@ class ProcessTree:
 
     def alive(self) -> Iterator[Process]:
         return iter(self._alive.values())
+
+    def active(self) -> Iterator[Process]:
+        """The living that have used a CPU lately; `forget_inactive` says what that is."""
+        return iter(self._active.values())
+
+    def next_in_turn(self, n: int) -> list[Process]:
+        """Up to `n` of the living, another time others: each as often as any other."""
+        taken = [*islice(self._alive.values(), n)]
+        for process in taken:
+            self._alive.move_to_end(process.key)
+        return taken
 
     def ancestors(self, key: ProcessKey) -> Iterator[Process]:
         """Parents, nearest first, as far as they are known; bounded against cycles."""
@@ -239,6 +278,7 @@ class ProcessTree:
                 cwd=event.cwd,
                 started_ns=event.ktime_ns,
                 was_there_before=True,
+                program=program_name(event.argv, event.comm),
             )
         )
 
@@ -258,6 +298,7 @@ class ProcessTree:
                 started_ns=event.ktime_ns,
                 is_forked_copy=True,
                 n_copies_above=parent.n_copies_above + 1 if parent else 0,
+                program=parent.program if parent and parent.argv else event.comm,
             )
         )
         self.recent_forks.append(child)
@@ -273,13 +314,9 @@ class ProcessTree:
         process.argv = event.argv or process.argv
         process.exe = event.exe or process.exe
         process.cwd = event.cwd or process.cwd
-        process.samples.clear()  # addresses of the program before
-        name = program_name(process.argv, process.comm)
-        copies = [
-            ancestor
-            for ancestor in self.ancestors(process.key)
-            if program_name(ancestor.argv, ancestor.comm) == name
-        ]
+        process.forget_samples()  # addresses of the program before
+        name = process.program = program_name(process.argv, process.comm)
+        copies = [a for a in self.ancestors(process.key) if a.program == name]
         process.n_copies_above = len(copies)
         process.n_same_command_above = sum(
             # Where a folder is not known, it may be another one each time: a walk down a tree. And
@@ -297,7 +334,7 @@ class ProcessTree:
         if process is None or not process.is_alive:
             return None
         process.exited_ns = event.ktime_ns
-        del self._alive[event.key]
+        self._leave(process)
         process.exit_code, process.term_signal = event.exit_code, event.term_signal
         self._dead.append(event.key)
         return process
@@ -308,12 +345,32 @@ class ProcessTree:
             return None
         if isinstance(event, Sampled):
             process.add_cpu(event.ktime_ns, event.period_ns)
-            process.samples.append(event)
+            if process.is_alive:
+                self._keep_sample(process, event)
         else:
             process.add_cpu(event.ktime_ns, event.on_cpu_ns)
+        if process.is_alive:
+            self._active[event.key] = process
+            self._active.move_to_end(event.key)
         return process
 
-    def forget_old(self, now_ns: int, kept: frozenset[ProcessKey]) -> None:
+    def _keep_sample(self, process: Process, sample: Sampled) -> None:
+        process.add_sample(sample)
+        self._sampled.append(process)
+        if len(self._sampled) > MAX_SAMPLES_KEPT:
+            longest_ago = self._sampled.popleft()
+            if longest_ago.samples:
+                longest_ago.samples.popleft()
+
+    def forget_inactive(self, now_ns: int) -> None:
+        """Who has not used a CPU for as long as detectors look back is active no longer."""
+        while self._active:
+            key, process = next(iter(self._active.items()))
+            if process.last_on_cpu_ns >= now_ns - CPU_WINDOW_NS:
+                return
+            del self._active[key]
+
+    def forget_old(self, now_ns: int, kept: Container[ProcessKey]) -> None:
         """Drop the long dead, except those in `kept` and those above anything that stays."""
         n_looked_at = len(self._dead)
         for _ in range(n_looked_at):
@@ -349,10 +406,21 @@ class ProcessTree:
         self.n_processes_seen += 1
         if process.parent is not None and (parent := self._processes.get(process.parent)):
             parent.children[process.key] = None
+            parent.n_living_children += 1
         return process
 
+    def _leave(self, process: Process) -> None:
+        """It lives no longer, or is not watched any more."""
+        if self._alive.pop(process.key, None) is None:
+            return
+        self._active.pop(process.key, None)
+        process.forget_samples()
+        parent = self._processes.get(process.parent) if process.parent else None
+        if parent is not None and process.key in parent.children:
+            parent.n_living_children -= 1
+
     def _remove(self, process: Process) -> None:
+        self._leave(process)
         self._processes.pop(process.key, None)
-        self._alive.pop(process.key, None)
         if process.parent is not None and (parent := self._processes.get(process.parent)):
             parent.children.pop(process.key, None)

@@ -14,7 +14,7 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 
@@ -63,6 +63,9 @@ from linnix_ls.locate.base import Examiner, Reading
 from linnix_ls.tracer.base import Tracer
 
 TICK_INTERVAL_S = 0.1
+# When nothing has happened for so long, all that time alone may show has been looked for.
+QUIET_AFTER_S = 15.0
+QUIET_TICK_INTERVAL_S = 1.0
 KILL_AFTER_S = 2.0
 RECENTLY_ENDED_S = 10.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGKILL)
@@ -73,7 +76,11 @@ MAX_FRAMES_SHOWN = 200
 MAX_ENDING = 200  # processes at once; each takes a file descriptor
 
 CARE_INTERVAL_S = 1.0
-CARE_COST_FACTOR = 50  # of one CPU, what reading memory may take at most: 2 %
+QUIET_CARE_INTERVAL_S = 10.0
+CARE_COST_FACTOR = 200  # of one CPU, what reading memory may take at most: 0.5 %
+# For the dead, after events were lost: each has to be missed twice, and who is seen again after a
+# loss may have ended meanwhile.
+SEARCHES_AFTER_A_LOSS = 4
 MAX_ANCESTORS = 64
 TAG_VARIABLE = b"LINNIX_SESSION"
 MAX_TAGS = 16
@@ -123,6 +130,8 @@ class Hub:
         self._feeds: list[LocalFeed] = []
         self._ticker: asyncio.Task[None] | None = None
         self._releasing: asyncio.Task[None] | None = None
+        self._something_happens = asyncio.Event()
+        self._last_happened_s = 0.0
 
     async def start(self) -> None:
         """Load the tracer.
@@ -180,7 +189,13 @@ class Hub:
             await self._releasing
         await self.tracer.stop()
 
+    def stir(self) -> None:
+        """Something happens: time matters again."""
+        self._last_happened_s = time.monotonic()
+        self._something_happens.set()
+
     def _deliver(self, events: Sequence[Event]) -> None:
+        self.stir()
         for feed in tuple(self._feeds):
             self._tell(feed, events)
         self._release_strays(events)
@@ -216,11 +231,23 @@ class Hub:
         n_cpus = os.cpu_count() or 1
         while True:
             await asyncio.sleep(TICK_INTERVAL_S)
+            is_quiet = time.monotonic() - self._last_happened_s > QUIET_AFTER_S
+            if is_quiet or not any(feed.is_watching for feed in self._feeds):
+                await self._rest()
             tick = Ticked(time.monotonic_ns(), n_cpus, procfs.read_n_runnable())
             for feed in tuple(self._feeds):
                 if feed.is_watching:
                     self._tell(feed, (tick,))
-                    feed.take_care()
+                    feed.take_care(is_quiet=is_quiet)
+
+    async def _rest(self) -> None:
+        """Until something happens; of trees that are watched it is seen now and then all the same
+        how they are."""
+        self._something_happens.clear()
+        is_watching = any(feed.is_watching for feed in self._feeds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(QUIET_TICK_INTERVAL_S if is_watching else None):
+                await self._something_happens.wait()
 
 
 class LocalFeed:
@@ -241,6 +268,8 @@ class LocalFeed:
         self._tagged: dict[ProcessKey, bytes] = {}  # roots that were found by a tag
         self._arriving: set[ProcessKey] = set()
         self._next_care_s = 0.0
+        self._n_searches_left = 0
+        self._missed: set[ProcessKey] = set()  # in the search before
         self._is_recording = False
         self.may_attach_to_jvm = True
         self._tasks: set[asyncio.Task[None]] = set()
@@ -284,18 +313,21 @@ class LocalFeed:
         if self._is_recording and heard:
             self.publish(InputsSeen(tuple(heard)))
         if any(isinstance(event, EventsLost) for event in heard):
-            self._bury_the_unseen_dead()
+            self._n_searches_left = SEARCHES_AFTER_A_LOSS
 
-    def _bury_the_unseen_dead(self) -> None:
-        """Among what was lost may be exits: nobody else will ever tell of them."""
+    def _bury_the_unseen_dead(self, living: Mapping[ProcessKey, procfs.Stat]) -> None:
+        """Among what was lost may be exits: nobody else will ever tell of them. Who is missed for
+        the first time may have ended just now, and be told of yet."""
+        self._n_searches_left -= 1
         now_ns = time.monotonic_ns()
-        gone = [
-            Exited(now_ns, process.key, exit_code=None, term_signal=None)
+        missed = {
+            process.key
             for process in self.engine.tree.alive()
-            if (stat := procfs.read_stat(process.key.pid)) is None or stat.key != process.key
-        ]
-        if gone:
-            self.receive(gone)
+            if (stat := living.get(process.key)) is None or stat.has_ended
+        }
+        gone = self._missed & missed
+        self._missed = missed - gone if self._n_searches_left else set()
+        self.receive([Exited(now_ns, key, exit_code=None, term_signal=None) for key in gone])
 
     def publish(
         self, change: FindingChanged | RunBegan | RunEnded | StatusChanged | InputsSeen
@@ -410,9 +442,10 @@ class LocalFeed:
 
     # -- now and then --------------------------------------------------------------------------
 
-    def take_care(self) -> None:
-        """Called with each tick; does at most once a second what need not be done more often."""
-        if time.monotonic() >= self._next_care_s:
+    def take_care(self, *, is_quiet: bool) -> None:
+        """Called with each tick; does at most once a second what need not be done more often, and
+        seldom when nothing happens: who does not run needs no more memory."""
+        if time.monotonic() >= self._next_care_s + is_quiet * QUIET_CARE_INTERVAL_S:
             self._next_care_s = math.inf
             self._start(self._take_care())
 
@@ -425,7 +458,11 @@ class LocalFeed:
                     self.receive((Unwatched(time.monotonic_ns(), key),))
             living = self.engine.history.living()
             keys = [key for keys in living.values() for key in keys]
-            stats = await asyncio.to_thread(_read_stats, keys)
+            if self._n_searches_left:
+                keys = [process.key for process in self.engine.tree.alive()]
+            stats = await asyncio.to_thread(_read_stats, keys) if keys else {}
+            if self._n_searches_left:
+                self._bury_the_unseen_dead(stats)
             self.engine.history.use_memory(
                 {
                     run: sum(stats[key].rss_bytes for key in keys if key in stats)
@@ -491,6 +528,7 @@ class LocalFeed:
     async def _watch(self, watched: Watched) -> None:
         key = watched.key
         self._roots[key] = watched.label
+        self._hub.stir()
         self._arriving.add(key)
         self.receive((watched,))
         try:

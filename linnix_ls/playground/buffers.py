@@ -9,7 +9,7 @@ import ctypes
 import time
 from typing import Any
 
-from linnix_ls.playground import bpf_syscall
+from linnix_ls.tracer import bpf_syscall
 
 MAX_EVENTS_PER_S = 2000
 _BURST_S = 2.0  # what may come at once after silence

@@ -6,19 +6,19 @@ Only for `probe_worker`: compilers may end the process.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from linnix_ls.playground import bpf_syscall, btf
+from linnix_ls.playground import btf
 from linnix_ls.playground.c_source import CSource
 from linnix_ls.playground.check_worker import bcc_module, bcc_programs, compiled_object
 from linnix_ls.playground.dialect import numbered
 from linnix_ls.playground.policy import PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT, TRACING, MapSize
+from linnix_ls.tracer import bpf_syscall
+from linnix_ls.tracer.bcc_compiler import tables_of
+from linnix_ls.tracer.product import describe
 
 # Kinds of maps, of enum bpf_map_type.
 PERF_BUFFER, STACK_TRACES, RING_BUFFER = 4, 7, 27
@@ -117,17 +117,6 @@ class CompileError(Exception):
 BeforeLoading = Callable[[list[Program], list[MapSize]], None]
 
 
-def describe(layout: Any) -> Any:
-    """A layout (None: of which nothing is known) as JSON, equal for equal ones."""
-    if layout is None:
-        return None
-    if issubclass(layout, (ctypes.Structure, ctypes.Union)):
-        return [[name, describe(kind), *bits] for name, kind, *bits in layout._fields_]
-    if issubclass(layout, ctypes.Array):
-        return [layout._length_, describe(layout._type_)]
-    return layout.__name__
-
-
 def compile_bcc(bcc: Any, request: dict[str, Any]) -> Compiled:
     """Of BCC's dialect.
 
@@ -182,40 +171,23 @@ def bcc_target(name: str, prog_type: int) -> Target | None:
 
 def bcc_maps(module: Any, lib: Any, source: CSource) -> list[ProbeMap]:
     """Of a module that BCC has made of that source."""
-    lib.bpf_table_name.restype = ctypes.c_char_p  # the binding has no use for it, and no types
-    lib.bpf_table_name.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-    found = []
-    for index in range(lib.bpf_num_tables(module.module)):
-        name = lib.bpf_table_name(module.module, index)
-        size = MapSize(
-            os.fsdecode(name),
-            lib.bpf_table_type_id(module.module, index),
-            lib.bpf_table_key_size_id(module.module, index),
-            lib.bpf_table_leaf_size_id(module.module, index),
-            lib.bpf_table_max_entries_id(module.module, index),
+    return [
+        ProbeMap(
+            MapSize(
+                table.name,
+                lib.bpf_table_type_id(module.module, index),
+                lib.bpf_table_key_size_id(module.module, index),
+                lib.bpf_table_leaf_size_id(module.module, index),
+                lib.bpf_table_max_entries_id(module.module, index),
+            ),
+            lib.bpf_table_flags_id(module.module, index),
+            table.fd,
+            table.key,
+            table.value,
+            source.is_histogram(table.name),
         )
-        found.append(
-            ProbeMap(
-                size,
-                lib.bpf_table_flags_id(module.module, index),
-                lib.bpf_table_fd(module.module, name),
-                _of_size(
-                    _layout(module, lib.bpf_table_key_desc(module.module, name)), size.key_size
-                ),
-                _of_size(
-                    _layout(module, lib.bpf_table_leaf_desc(module.module, name)), size.value_size
-                ),
-                source.is_histogram(size.name),
-            )
-        )
-    return found
-
-
-def _layout(module: Any, description: bytes | None) -> type[Any] | None:
-    with contextlib.suppress(Exception):  # a type that BCC's binding cannot express
-        layout: type[Any] = module._decode_table_type(json.loads(description or b""))  # noqa: SLF001
-        return layout
-    return None
+        for index, table in enumerate(tables_of(module, lib))
+    ]
 
 
 def _of_size(layout: type[Any] | None, size: int) -> type[Any] | None:

@@ -20,8 +20,8 @@ from __future__ import annotations
 import mmap
 import struct
 
-from linnix_ls.playground import bpf_syscall
 from linnix_ls.playground.policy import PERF_EVENT
+from linnix_ls.tracer import bpf_syscall
 
 MAX_PLACES = 64  # that a probe is attached at over all its generations
 _LINE_BYTES = 64  # one cache line for each mark, or CPUs would slow each other down
@@ -42,7 +42,9 @@ class Gate:
         self._n_cpus = 1 << (n_cpus - 1).bit_length()  # so that a mask bounds it
         size = _LINE_BYTES * (1 + MAX_PLACES * self._n_cpus)
         if fd is None:
-            fd = bpf_syscall.create_array(b"linnix_gate", size, bpf_syscall.MMAPABLE)
+            fd = bpf_syscall.create_map(
+                b"linnix_gate", bpf_syscall.ARRAY, 4, size, 1, flags=bpf_syscall.MMAPABLE
+            )
         self.fd = fd
         whole = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
         self._memory = mmap.mmap(fd, whole)

@@ -25,7 +25,7 @@ from typing import Any
 from linnix_ls.core.text import visible
 from linnix_ls.errors import PlaygroundError
 from linnix_ls.invocation import python
-from linnix_ls.playground import bpf_syscall, permission
+from linnix_ls.playground import permission
 from linnix_ls.playground.base import (
     MapReading,
     ProbeEvent,
@@ -41,6 +41,7 @@ from linnix_ls.playground.dialect import Dialect
 from linnix_ls.playground.permission import Client
 from linnix_ls.playground.sandbox import User, landlock_version
 from linnix_ls.playground.service import make_request
+from linnix_ls.tracer import bpf_syscall
 
 MAX_PROBES = 4  # of one client
 MAX_PROBES_IN_ALL = 32

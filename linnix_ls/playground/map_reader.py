@@ -8,7 +8,6 @@ import struct
 from itertools import islice
 from typing import Any
 
-from linnix_ls.playground import bpf_syscall
 from linnix_ls.playground.compiled import (
     MAP_TYPES,
     PER_CPU,
@@ -18,6 +17,7 @@ from linnix_ls.playground.compiled import (
     ProbeMap,
 )
 from linnix_ls.playground.plain import read, total
+from linnix_ls.tracer import bpf_syscall
 
 MAX_ENTRIES = 200
 MAX_WHOLE_ENTRIES = 20_000

@@ -4,11 +4,11 @@ more, and takes more).
 
 from __future__ import annotations
 
-from linnix_ls.playground import bpf_syscall
+from linnix_ls.tracer import bpf_syscall
 from linnix_ls.tracer.bcc_worker import Probes
 
 
 def run_time_ns(probes: Probes) -> int:
     """Of all programs together, as long as the kernel keeps count."""
-    functions = probes.bpf.funcs.values()
-    return sum(int(bpf_syscall.program_info(each.fd).run_time_ns) for each in functions)
+    fds = probes.program_fds.values()
+    return sum(int(bpf_syscall.program_info(fd).run_time_ns) for fd in fds)

@@ -5,15 +5,15 @@ Imported there, and only when it is asked first: watching needs none of this.
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
-from linnix_ls.playground import bpf_syscall
 from linnix_ls.playground.c_source import CSource
-from linnix_ls.playground.compiled import bcc_maps, bcc_target
+from linnix_ls.playground.compiled import ProbeMap, bcc_target
 from linnix_ls.playground.map_reader import read_map
-from linnix_ls.tracer.bcc_worker import Probes
+from linnix_ls.playground.policy import MapSize
+from linnix_ls.tracer import bpf_syscall
+from linnix_ls.tracer.bcc_worker import Held, Probes
+from linnix_ls.tracer.product import layout_of
 
 # Attached while the system calls of a suspect are counted.
 _AT_TIMES = {"on_cpu_clock": "CPU clock", "on_sys_exit": "raw tracepoint sys_exit"}
@@ -21,24 +21,38 @@ _AT_TIMES = {"on_cpu_clock": "CPU clock", "on_sys_exit": "raw tracepoint sys_exi
 
 def read(probes: Probes) -> dict[str, Any]:
     """As `base.ProbeReading` has it, without the events."""
-    lib = sys.modules["bcc"].libbcc.lib
     n_cpus = bpf_syscall.n_possible_cpus()
-    maps = bcc_maps(probes.bpf, lib, CSource(probes.source))
+    source = CSource(probes.product.source)
+    maps = (_map(held, source) for held in probes.maps.values())
     return {"programs": _programs(probes), "maps": [read_map(each, n_cpus) for each in maps]}
+
+
+def _map(held: Held, source: CSource) -> ProbeMap:
+    declared = held.declared
+    return ProbeMap(
+        MapSize(*declared[:5]),
+        declared.flags,
+        held.fd,
+        layout_of(declared.key),
+        layout_of(declared.value),
+        source.is_histogram(declared.name),
+    )
 
 
 def _programs(probes: Probes) -> list[dict[str, Any]]:
     found = []
-    for raw_name, function in probes.bpf.funcs.items():
-        name = os.fsdecode(raw_name)
-        info = bpf_syscall.program_info(function.fd)
+    for program in probes.product.programs:
+        if program.name not in probes.program_fds:
+            continue
+        info = bpf_syscall.program_info(probes.program_fds[program.name])
+        target = _AT_TIMES.get(program.name) or str(bcc_target(program.name, info.type) or "")
         found.append(
             {
-                "name": name,
-                "attached_to": _AT_TIMES.get(name) or str(bcc_target(name, info.type) or ""),
+                "name": program.name,
+                "attached_to": target,
                 "run_count": info.run_cnt,
                 "run_time_ns": info.run_time_ns,
-                "n_instructions": len(probes.bpf.dump_func(raw_name)) // 8,
+                "n_instructions": len(program.code) // 8,
             }
         )
     return found

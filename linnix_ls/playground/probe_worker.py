@@ -30,7 +30,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from linnix_ls.playground import bpf_syscall, policy, sandbox
+from linnix_ls.playground import policy, sandbox
 from linnix_ls.playground.attachments import Attachments
 from linnix_ls.playground.buffers import Buffers
 from linnix_ls.playground.compiled import (
@@ -49,7 +49,8 @@ from linnix_ls.playground.dialect import Dialect
 from linnix_ls.playground.gate import MAX_PLACES, Gate, has_callbacks, with_maps
 from linnix_ls.playground.map_reader import MAX_ENTRIES, MAX_WHOLE_ENTRIES, read_map
 from linnix_ls.playground.plain import read
-from linnix_ls.tracer.bcc_worker import import_bcc
+from linnix_ls.tracer import bpf_syscall
+from linnix_ls.tracer.bcc_compiler import import_bcc
 
 COMPILE_CPU_S = 20
 MEMORY_LIMIT_BYTES = 4 << 30  # of addresses: LLVM maps much more than it uses
@@ -80,7 +81,7 @@ class _Probe:
         self.kept: list[str] = []
         self.places: list[str] = list(request["places"])
         self._buffers = Buffers(bcc.libbcc)
-        self._attachments = Attachments(bcc.libbcc.lib)
+        self._attachments = Attachments()
         self._began_s = time.monotonic()
         self._costs: deque[tuple[float, int]] = deque()
         self._records = self._compiled.records

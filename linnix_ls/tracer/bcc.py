@@ -38,6 +38,9 @@ LOAD_TIMEOUT_S = 60.0
 MAX_RECENT = 1000
 # A program that has taken the time of its record has written it by then.
 IN_FLIGHT_S = 0.02
+# After a loss it is seen who is there when nothing was lost for so long, or after so many times.
+CALM_AFTER_S = 0.5
+MAX_WAITS_FOR_CALM = 10
 _CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
 # Inode numbers of the namespaces that the kernel boots with (include/linux/proc_ns.h).
 _INITIAL_USER_NAMESPACE, _INITIAL_PID_NAMESPACE = 0xEFFFFFFD, 0xEFFFFFFC
@@ -81,6 +84,7 @@ class BccTracer:
         self._exchanging = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
         self._recovering: asyncio.Task[None] | None = None
+        self._seeing_again: asyncio.Task[None] | None = None
         self._users: list[int] = []
         # Pids in scope, known here while probes run that may die without ending the tracer.
         self._scope: set[int] | None = None
@@ -157,9 +161,10 @@ class BccTracer:
 
     async def stop(self) -> None:
         self._is_stopping = True
-        if self._recovering is not None:
-            self._recovering.cancel()
-            await asyncio.gather(self._recovering, return_exceptions=True)
+        for task in (self._recovering, self._seeing_again):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         both, self._speaking, self._silent = (self._speaking, self._silent), None, None
         for generation in both:
             if generation is not None:
@@ -252,16 +257,31 @@ class BccTracer:
         self._scope = None if is_shipped else set(await back.command("scope"))
         await self._settle()
         if n_missed:
-            await self._see_again(n_missed)
+            self._lose(n_missed)
+            await self._see_again()
 
-    async def _see_again(self, n_missed: int) -> None:
+    async def _see_again(self) -> None:
         """After events that nobody has told of: who is there all the same."""
-        self._lose(n_missed)
         scope = await self._current().command("scope")
-        now_ns = time.monotonic_ns()
-        seen = filter(None, (procfs.see(pid, now_ns) for pid in scope))
-        if living := sorted(seen, key=lambda process: process.key.start_ticks):
+        if living := await asyncio.to_thread(_see_all, scope):
             self._deliver(living)
+
+    def _see_again_soon(self) -> None:
+        if self._seeing_again is None or self._seeing_again.done():
+            self._seeing_again = asyncio.create_task(self._see_again_when_calm())
+
+    async def _see_again_when_calm(self) -> None:
+        """While events are lost what is seen is out of date, and more work would be no help."""
+        n_lost = -1
+        for _ in range(MAX_WAITS_FOR_CALM):
+            if n_lost == self.n_lost:
+                break
+            n_lost = self.n_lost
+            await asyncio.sleep(CALM_AFTER_S)
+        with contextlib.suppress(TracerUnavailable):  # it has ended, which is told
+            await self._see_again()
+        if n_lost != self.n_lost and not self._is_stopping:
+            self._seeing_again = asyncio.create_task(self._see_again_when_calm())
 
     async def settle(self) -> None:
         """See the protocol."""
@@ -338,7 +358,8 @@ class BccTracer:
         self._deliver((ProbesReplaced(time.monotonic_ns(), self.generation),))
         for pid in scope:
             await self._follow(pid)
-        await self._see_again(1)  # how many, nobody has counted
+        self._lose(1)  # how many, nobody has counted
+        await self._see_again()
 
     def _current(self) -> Generation:
         if self._speaking is None:
@@ -366,6 +387,7 @@ class BccTracer:
     def _on_lost(self, generation: Generation, n_lost: int) -> None:
         if generation is self._speaking:
             self._lose(n_lost)
+            self._see_again_soon()
 
     def _lose(self, n_lost: int) -> None:
         self.n_lost += n_lost
@@ -407,6 +429,13 @@ class BccTracer:
                     self._scope.add(event.key.pid)
                 elif isinstance(event, Exited):
                     self._scope.discard(event.key.pid)
+
+
+def _see_all(pids: Collection[int]) -> list[ProcessSeen]:
+    """As far as they are there, parents first. Blocks."""
+    now_ns = time.monotonic_ns()
+    seen = [process for pid in pids if (process := procfs.see(pid, now_ns)) is not None]
+    return sorted(seen, key=lambda process: (process.key.start_ticks, process.key.pid))
 
 
 def _complete(event: Execed) -> Execed:

@@ -1,14 +1,16 @@
-"""The process that BCC lives in.
+"""The process that holds the probes: their file descriptors, and little else.
 
     python -m linnix_ls.tracer.bcc_worker FRAMES_FD CACHE_DIR RING_PAGES
 
-libbcc may abort (LLVM), exit (on a type it does not know) or print to any stream; here that
-ends this process and nothing else. It holds the file descriptors of everything attached, so
-when it dies, for whatever reason, the kernel detaches all of it.
+Who compiles them is a child of it, which ends with all that BCC and LLVM take; probes that were
+compiled before are not compiled again (`kept_products`). libbcc may abort, exit or print to any
+stream: then this process ends as its child did, and nothing else does. When it dies, for whatever
+reason, the kernel detaches all that it held.
 
 Commands come as JSON lines on stdin; its end is the order to stop. Answers and records leave
-as frames on FRAMES_FD: ``<u32 length><u8 FRAME_*><payload>``. Imported only by its own process,
-and for the constants by `tracer.bcc`.
+as frames on FRAMES_FD: ``<u32 length><u8 FRAME_*><payload>``. Imported only by its own process
+and by those that do the same, and for the constants by `tracer.bcc`; it stays small, so it imports
+little.
 """
 
 from __future__ import annotations
@@ -16,97 +18,35 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
-import importlib.util
 import json
 import os
+import resource
 import select
 import signal
 import struct
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, NoReturn
 
 from linnix_ls.errors import TracerUnavailable
-from linnix_ls.tracer import kernel_headers, wire
-from linnix_ls.tracer.bpf_source import bpf_dir, probe_source
-from linnix_ls.tracer.decode import SAMPLE_FREQUENCY_HZ
+from linnix_ls.tracer import bpf_syscall, perf_event, wire
+from linnix_ls.tracer.product import PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT, Map, Product, with_maps
+from linnix_ls.tracer.ring_buffer import RingBuffer
 
 FRAME_MESSAGE = 0  # JSON
-FRAME_RECORDS = 1  # records, each <u32 length><bytes>
+FRAME_RECORDS = 1  # a piece of the ring buffer, for `ring_buffer.records_in`
 FRAME_HEAD = struct.Struct("<IB")
-RECORD_HEAD = struct.Struct("<I")
 
-# Records wait this long in the kernel at most. Waking up for each one would cost more in a fork
-# storm than the records themselves.
+# Records wait this long in the kernel for more of them. Waking up for each one would cost more in a
+# fork storm than the records themselves.
 DRAIN_INTERVAL_S = 0.02
+# Probes that somebody has edited may wake nobody.
+LOOK_ANYWAY_S = 1.0
 RING_PAGES = 1024  # 4 MiB: 40,000 forks, or 20 ms at two million a second
-FRAME_FLUSH_BYTES = 1 << 18
-
-_DISTRIBUTION_FOLDERS = (
-    "/usr/lib/python3/dist-packages",  # Debian, Ubuntu
-    *sorted(map(str, Path("/usr/lib").glob("python3.*/site-packages")), reverse=True),
-    *sorted(map(str, Path("/usr/lib64").glob("python3.*/site-packages")), reverse=True),
-)
-_INSTALL_BCC = (
-    "apt-get install python3-bpfcc   (Fedora: python3-bcc, Alpine: py3-bcc, Arch: python-bcc)"
-)
-
-
-def import_bcc() -> Any:
-    """BCC's Python binding, from wherever the distribution put it.
-
-    It is pure Python over libbcc, so any interpreter can use the copy that belongs to the
-    system's python3. PyPI's `bcc` is an unrelated package and is passed over.
-
-    Raises:
-        TracerUnavailable: not installed, or only the unrelated package is.
-    """
-    found_wrong: str | None = None
-    broken: Exception | None = None
-    try:
-        module = importlib.import_module("bcc")
-        if hasattr(module, "BPF"):
-            return module
-        found_wrong = module.__file__  # None: an empty folder of that name
-    except ModuleNotFoundError:
-        pass
-    except Exception as error:  # noqa: BLE001 - whatever package that is, it may do anything
-        broken = error
-    for folder in _DISTRIBUTION_FOLDERS:
-        package = Path(folder, "bcc")
-        if not (package / "libbcc.py").is_file():
-            continue
-        for name in [name for name in sys.modules if name.split(".")[0] == "bcc"]:
-            del sys.modules[name]
-        spec = importlib.util.spec_from_file_location(
-            "bcc", package / "__init__.py", submodule_search_locations=[str(package)]
-        )
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["bcc"] = module
-        try:
-            spec.loader.exec_module(module)
-        except (ImportError, OSError, AttributeError) as error:  # libbcc is missing, or another's
-            broken = error
-            continue
-        return module
-    if found_wrong:
-        raise TracerUnavailable(
-            f"the installed `bcc` ({found_wrong}) is PyPI's unrelated package of that name",
-            fix=_INSTALL_BCC,
-            cause="wrong_bcc",
-        )
-    if broken is not None:
-        raise TracerUnavailable(
-            f"BCC is installed, but does not load: {broken}",
-            fix="apt-get install --reinstall python3-bpfcc libbpfcc",
-            cause="no_bcc",
-        )
-    raise TracerUnavailable(
-        "BCC's Python binding is not installed", fix=_INSTALL_BCC, cause="no_bcc"
-    )
-
+FRAME_BYTES = 1 << 18
+SAMPLE_FREQUENCY_HZ = 99
+_VERIFIER_LOG_BYTES = 1 << 20
 
 # What this process and `decode` rely on, whatever else the probes do: sizes of keys and values.
 NEEDED_MAPS = {
@@ -121,113 +61,183 @@ NEEDED_MAPS = {
 NEEDED_PROGRAMS = ("on_cpu_clock", "on_sys_exit")
 
 
-class Probes:
-    """Everything loaded; the methods are the commands.
+_U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
+_PR_SET_PDEATHSIG = 1
 
-    Args:
-        bcc: its binding.
-        make: what compiles, loads and attaches, in place of the binding's own class.
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Held:
+    """A map that is loaded; iterating over it gives its keys."""
+
+    def __init__(self, declared: Map) -> None:
+        self.declared = declared
+        try:
+            self.fd = bpf_syscall.create_map(
+                declared.name.encode(),
+                *(declared.type, declared.key_size, declared.value_size),
+                declared.max_entries,
+                flags=declared.flags,
+            )
+        except OSError as error:
+            raise TracerUnavailable(
+                f"the kernel does not make the map {declared.name}: {error.strerror}",
+                cause="load_failed",
+            ) from error
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Bounded: where they come and go meanwhile, some may come twice."""
+        return islice(
+            bpf_syscall.keys(self.fd, self.declared.key_size), 2 * self.declared.max_entries
+        )
+
+    def value(self, key: bytes) -> bytes | None:
+        return bpf_syscall.lookup(self.fd, key, self.declared.value_size)
+
+
+class Probes:
+    """Everything loaded and attached; the methods are the commands.
+
+    Attributes:
+        product: that it is made of.
+        program_fds, maps: by name.
+
+    Raises:
+        TracerUnavailable: the kernel refuses.
     """
 
-    def __init__(
-        self, bcc: Any, source: str, ring_pages: int, make: Callable[..., Any] | None = None
-    ) -> None:
-        self._syscall_name = importlib.import_module("bcc.syscall").syscall_name
-        self.source = source
-        self.bpf = (make or bcc.BPF)(
-            text=source,
-            cflags=[f"-I{bpf_dir()}", f"-DRING_PAGES={ring_pages}", "-Wno-everything"],
-        )
-        # RAW_TRACEPOINT_PROBEs attached themselves. The rest:
-        self.bpf.attach_perf_event(
-            ev_type=bcc.PerfType.SOFTWARE,
-            ev_config=bcc.PerfSWConfig.CPU_CLOCK,
-            fn_name=b"on_cpu_clock",
-            sample_freq=SAMPLE_FREQUENCY_HZ,
-        )
-        self.bpf.load_func(b"on_sys_exit", bcc.BPF.RAW_TRACEPOINT)
+    def __init__(self, product: Product) -> None:
+        self.product = product
+        self.maps = {each.name: Held(each) for each in product.maps}
+        fds = {place: self.maps[each.name].fd for place, each in enumerate(product.maps)}
+        self.program_fds = {
+            each.name: _load(each.name, each.type, with_maps(each.code, fds), product.license)
+            for each in product.programs
+            if each.type
+        }
+        events = self.maps["events"]
+        self.events_fd = events.fd  # can be read when there are records
+        self._ring = RingBuffer(events.fd, events.declared.max_entries)
         self._suspect_pids: set[int] = set()
-        self.records: list[bytes] = []
-        self.bpf[b"events"].open_ring_buffer(self._on_record)
+        self._sys_exit_fd: int | None = None
+        # Held open, and never closed but by our end.
+        self._attached = [fd for each in product.programs for fd in self._attach(each.name)]
 
-    def _on_record(self, _context: Any, record: int, size: int) -> None:
-        # An exception here would be printed and dropped by ctypes: nothing in it can raise.
-        self.records.append(ctypes.string_at(record, size))
+    def _attach(self, name: str) -> list[int]:
+        program = next(each for each in self.product.programs if each.name == name)
+        try:
+            if program.type == PERF_EVENT:
+                return perf_event.attach_cpu_clock(self.program_fds[name], SAMPLE_FREQUENCY_HZ)
+            if program.type == RAW_TRACEPOINT and program.tracepoint:
+                fd = self.program_fds[name]
+                return [bpf_syscall.attach_raw_tracepoint(fd, program.tracepoint)]
+            if program.type == TRACEPOINT:
+                category, _, event = program.tracepoint.partition("__")
+                return [perf_event.attach_tracepoint(self.program_fds[name], category, event)]
+        except OSError as error:
+            raise TracerUnavailable(
+                f"the kernel does not attach {name}: {error.strerror}", cause="load_failed"
+            ) from error
+        return []
 
-    def drain(self) -> None:
-        """Move what the ring holds into `records`."""
-        self.bpf.ring_buffer_consume()
+    def pieces(self) -> Iterator[bytes]:
+        """What the ring holds now, for `ring_buffer.records_in`."""
+        return self._ring.pieces(FRAME_BYTES)
 
     def n_lost(self) -> int:
-        lost = self.bpf[b"lost"]
-        return sum(int(lost[i].value) for i in range(wire.LossReason.N_LOSS_REASONS))
+        lost = self.maps["lost"]
+        counts = (lost.value(_U32.pack(reason)) for reason in range(wire.LossReason.N_LOSS_REASONS))
+        return sum(_U64.unpack(count)[0] for count in counts if count)
 
     def flush(self) -> None:
         """All that was seen before this is told before it is answered."""
 
     def scope(self) -> list[int]:
         """Of the processes that are watched, the pids."""
-        return [key.value for key in self.bpf[b"watched"]]
+        return list({_U32.unpack(key)[0] for key in self.maps["watched"]})
 
     def ask(self, module: str, function: str) -> Any:
         """What that function finds of all this; it is imported when it is asked first."""
         return getattr(importlib.import_module(module), function)(self)
 
     def watch(self, pids: list[int]) -> None:
-        self._put(b"watched", pids)
+        self._put("watched", pids)
 
     def unwatch(self, pids: list[int]) -> None:
-        self._remove(b"watched", pids)
+        self._remove("watched", pids)
 
     def watch_users(self, uids: list[int]) -> None:
-        table = self.bpf[b"watched_uids"]
-        self._remove(b"watched_uids", [key.value for key in table if key.value not in uids])
-        self._put(b"watched_uids", uids)
+        known = {_U32.unpack(key)[0] for key in self.maps["watched_uids"]}
+        self._remove("watched_uids", [uid for uid in known if uid not in uids])
+        self._put("watched_uids", uids)
 
     def start_counting(self, pid: int) -> None:
-        self._put(b"suspects", [pid])
-        if not self._suspect_pids:
-            self.bpf.attach_raw_tracepoint(tp=b"sys_exit", fn_name=b"on_sys_exit")
+        self._put("suspects", [pid])
+        if self._sys_exit_fd is None:
+            self._sys_exit_fd = bpf_syscall.attach_raw_tracepoint(
+                self.program_fds["on_sys_exit"], "sys_exit"
+            )
         self._suspect_pids.add(pid)
 
     def stop_counting(self, pid: int) -> list[tuple[Any, ...]]:
         """(name, calls, errors, zero results, sum of results, paths, commonest path, its calls)
         of each system call; the last three are None for those that take no path."""
-        self._remove(b"suspects", [pid])
+        self._remove("suspects", [pid])
         self._suspect_pids.discard(pid)
-        if not self._suspect_pids:
-            self.bpf.detach_raw_tracepoint(tp=b"sys_exit")
+        if not self._suspect_pids and self._sys_exit_fd is not None:
+            os.close(self._sys_exit_fd)
+            self._sys_exit_fd = None
         paths: dict[int, dict[bytes, int]] = {}
-        for key, count in self._taken(b"path_counts", pid):
-            paths.setdefault(key.syscall, {})[bytes(key.path)] = int(count.value)
-        return [
-            (
-                os.fsdecode(self._syscall_name(key.syscall)),
-                *(counts.n_calls, counts.n_errors, counts.n_zero, counts.total_result),
-                *_summary(paths.get(key.syscall), counts.n_calls),
+        for raw_key, raw_count in self._taken("path_counts", pid):
+            key = wire.PathKey.from_buffer_copy(raw_key)
+            paths.setdefault(key.syscall, {})[bytes(key.path)] = _U64.unpack(raw_count)[0]
+        rows = []
+        for raw_key, raw_counts in self._taken("syscall_counts", pid):
+            number = wire.SyscallKey.from_buffer_copy(raw_key).syscall
+            counts = wire.SyscallCounts.from_buffer_copy(raw_counts)
+            rows.append(
+                (
+                    self.product.system_calls.get(number, f"[unknown: {number}]"),
+                    *(counts.n_calls, counts.n_errors, counts.n_zero, counts.total_result),
+                    *_summary(paths.get(number), counts.n_calls),
+                )
             )
-            for key, counts in self._taken(b"syscall_counts", pid)
-        ]
-
-    def _taken(self, table_name: bytes, pid: int) -> list[tuple[Any, Any]]:
-        """The rows of a process, which are removed."""
-        table = self.bpf[table_name]
-        rows = [(key, value) for key, value in table.items() if key.tgid == pid]
-        for key, _ in rows:
-            with contextlib.suppress(KeyError):
-                del table[key]
         return rows
 
-    def _put(self, table_name: bytes, numbers: list[int]) -> None:
-        table = self.bpf[table_name]
-        for number in numbers:
-            table[ctypes.c_uint32(number)] = ctypes.c_uint8(1)
+    def _taken(self, name: str, pid: int) -> list[tuple[bytes, bytes]]:
+        """The rows of a process, which are removed. Both kinds of keys begin with its pid."""
+        table = self.maps[name]
+        head = _U32.pack(pid)
+        rows = []
+        for key in {key for key in table if key.startswith(head)}:
+            value = table.value(key)
+            bpf_syscall.delete(table.fd, key)
+            if value is not None:
+                rows.append((key, value))
+        return rows
 
-    def _remove(self, table_name: bytes, numbers: list[int]) -> None:
-        table = self.bpf[table_name]
+    def _put(self, name: str, numbers: list[int]) -> None:
         for number in numbers:
-            with contextlib.suppress(KeyError):  # it has exited meanwhile
-                del table[ctypes.c_uint32(number)]
+            bpf_syscall.update(self.maps[name].fd, _U32.pack(number), b"\1")
+
+    def _remove(self, name: str, numbers: list[int]) -> None:
+        for number in numbers:
+            bpf_syscall.delete(self.maps[name].fd, _U32.pack(number))
+
+
+def _load(name: str, kind: int, code: bytes, license_text: bytes) -> int:
+    # The kernel keeps fifteen characters of a name: those that tell programs apart.
+    short = name.removeprefix("raw_").removeprefix("tracepoint__")
+    loaded = bpf_syscall.load(kind, code, license_text, short.encode(), _VERIFIER_LOG_BYTES)
+    if loaded.fd is None:
+        words = loaded.log.strip().splitlines()
+        # The last line counts instructions; what it stumbled over is said before.
+        why = f": {words[-2] if len(words) > 1 else words[-1]}" if words else ""
+        raise TracerUnavailable(
+            f"the kernel does not load {name}: {os.strerror(loaded.errno)}{why}",
+            cause="load_failed",
+        )
+    return loaded.fd
 
 
 def _summary(
@@ -254,18 +264,10 @@ class Frames:
     def message(self, **fields: Any) -> None:
         self._write(FRAME_MESSAGE, json.dumps(fields).encode())
 
-    def records(self, records: list[bytes]) -> None:
-        batch = bytearray()
-        for record in records:
-            batch += RECORD_HEAD.pack(len(record))
-            batch += record
-            if len(batch) > FRAME_FLUSH_BYTES:
-                self._write(FRAME_RECORDS, batch)
-                batch.clear()
-        if batch:
-            self._write(FRAME_RECORDS, batch)
+    def records(self, piece: bytes) -> None:
+        self._write(FRAME_RECORDS, piece)
 
-    def _write(self, kind: int, payload: bytes | bytearray) -> None:
+    def _write(self, kind: int, payload: bytes) -> None:
         pending = memoryview(FRAME_HEAD.pack(len(payload), kind) + payload)
         while pending:
             pending = pending[os.write(self._fd, pending) :]
@@ -279,18 +281,21 @@ def serve(probes: Probes, frames: Frames) -> None:
 
     def pass_on() -> None:
         nonlocal n_lost_told
-        probes.drain()
-        if probes.records:
-            frames.records(probes.records)
-            probes.records.clear()
-            if (n_lost := probes.n_lost()) != n_lost_told:
-                frames.message(n_lost=n_lost - n_lost_told)
-                n_lost_told = n_lost
+        has_some = False
+        for piece in probes.pieces():
+            frames.records(piece)
+            has_some = True
+        # A loss comes with what was not lost: when nothing comes, there is nothing to ask for.
+        if has_some and (n_lost := probes.n_lost()) != n_lost_told:
+            frames.message(n_lost=n_lost - n_lost_told)
+            n_lost_told = n_lost
 
     while True:
-        readable, _, _ = select.select([stdin_fd], [], [], DRAIN_INTERVAL_S)
+        ready, _, _ = select.select([stdin_fd, probes.events_fd], [], [], LOOK_ANYWAY_S)
+        if ready == [probes.events_fd]:
+            ready, _, _ = select.select([stdin_fd], [], [], DRAIN_INTERVAL_S)
         pass_on()
-        if not readable:
+        if stdin_fd not in ready:
             continue
         chunk = os.read(stdin_fd, 65536)
         if not chunk:
@@ -303,37 +308,114 @@ def serve(probes: Probes, frames: Frames) -> None:
             try:
                 result = getattr(probes, command["name"])(*command["arguments"])
                 frames.message(id=command["id"], result=result)
-            except Exception as error:  # noqa: BLE001 - whatever libbcc raises is the answer
+            except Exception as error:  # noqa: BLE001 - whatever it raises is the answer
                 frames.message(id=command["id"], error=f"{type(error).__name__}: {error}")
 
 
-def main() -> None:
-    """Load, say so, and serve until stdin ends."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG: gone with our owner, even kill -9
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is not for us
-    frames = Frames(int(sys.argv[1]))
+def made_by_a_child(make: Callable[[], Product]) -> Product:
+    """What `make` makes in a process that is there for nothing else, and takes its memory along.
+    If that does not answer, this process ends as it did.
+
+    Raises:
+        TracerUnavailable: it cannot be made.
+    """
+    read_fd, write_fd = os.pipe()
+    parent = os.getpid()
+    child = os.fork()
+    if not child:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() == parent:
+            os.close(read_fd)
+            _answer(write_fd, make)
+        os._exit(0)
+    os.close(write_fd)
+    with open(read_fd, "rb") as pipe:
+        answer = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if not answer:
+        _end_as(status)
+    told = json.loads(answer)
+    if "failed" in told:
+        raise TracerUnavailable(told["failed"], fix=told["fix"], cause=told["cause"])
+    return Product.decoded(told)
+
+
+def _answer(fd: int, make: Callable[[], Product]) -> NoReturn:
+    status = 0
     try:
-        if kernel_headers.installed_headers() is None:
-            headers = kernel_headers.headers_from_btf(Path(sys.argv[2]))
-            os.environ["BCC_KERNEL_SOURCE"] = str(headers)
-        probes = Probes(import_bcc(), probe_source(), int(sys.argv[3]))
+        answer = make().encoded()
+    except SystemExit as end:  # BCC's, on a type that it does not know
+        answer = b""
+        status = end.code if isinstance(end.code, int) else 1
+    except TracerUnavailable as error:
+        answer = _failure(error)
+    except Exception as error:  # noqa: BLE001 - libbcc raises bare Exception
+        answer = _failure(TracerUnavailable(f"BCC: {error}", cause="load_failed"))
+    libc.fflush(None)  # what libbcc has printed is all that tells why
+    sys.stdout.flush()
+    with contextlib.suppress(BrokenPipeError), open(fd, "wb") as pipe:
+        pipe.write(answer)
+    # Not through the destructors of libraries that we do not know.
+    os._exit(status)
+
+
+def _failure(error: TracerUnavailable) -> bytes:
+    return json.dumps({"failed": error.message, "fix": error.fix, "cause": error.cause}).encode()
+
+
+def _end_as(status: int) -> NoReturn:
+    """As a process did that waitpid(2) tells this of."""
+    if os.WIFSIGNALED(status):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it has left its own
+        signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+        os.kill(os.getpid(), os.WTERMSIG(status))
+    os._exit(os.waitstatus_to_exitcode(status))
+
+
+def hold(frames: Frames, make: Callable[[], Probes]) -> None:
+    """Load, say so, and serve until stdin ends."""
+    try:
+        probes = make()
     except TracerUnavailable as error:
         frames.message(failed=error.message, fix=error.fix, cause=error.cause)
-        return
-    except OSError as error:
-        frames.message(
-            failed=f"the probes cannot be made: {error}",
-            fix=f"see that {sys.argv[2]} can be written",
-            cause="load_failed",
-        )
-        return
-    except Exception as error:  # noqa: BLE001 - libbcc raises bare Exception
-        frames.message(failed=f"BCC: {error}", fix=None, cause="load_failed")
         return
     frames.message(ready=True)
     with contextlib.suppress(BrokenPipeError):
         serve(probes, frames)
+
+
+def _allow_memory() -> None:
+    """Before 5.11 the kernel counts maps and programs as locked memory."""
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    for limit in (resource.RLIM_INFINITY, hard):
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, max(limit, hard)))
+            return
+
+
+def main() -> None:
+    """Hold the shipped probes."""
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # gone with our owner, even kill -9
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is not for us
+    _allow_memory()
+    cache_dir, ring_pages = sys.argv[2], int(sys.argv[3])
+
+    def product(*, may_be_kept: bool) -> Product:
+        kept_products: Any = importlib.import_module("linnix_ls.tracer.kept_products")
+        made: Product = kept_products.shipped(cache_dir, ring_pages, may_be_kept=may_be_kept)
+        return made
+
+    def probes() -> Probes:
+        made = made_by_a_child(lambda: product(may_be_kept=True))
+        try:
+            return Probes(made)
+        except TracerUnavailable:
+            if not made.is_kept:
+                raise
+        # Whatever was wrong with what had been kept: it is made anew, and kept instead.
+        return Probes(made_by_a_child(lambda: product(may_be_kept=False)))
+
+    hold(Frames(int(sys.argv[1])), probes)
 
 
 if __name__ == "__main__":

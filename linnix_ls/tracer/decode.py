@@ -11,8 +11,8 @@ from linnix_ls import procfs
 from linnix_ls.core.events import Event, Execed, Exited, Forked, Sampled
 from linnix_ls.core.ids import ProcessKey, start_ticks_from_boottime
 from linnix_ls.tracer import wire
+from linnix_ls.tracer.bcc_worker import SAMPLE_FREQUENCY_HZ
 
-SAMPLE_FREQUENCY_HZ = 99
 SAMPLE_PERIOD_NS = 1_000_000_000 // SAMPLE_FREQUENCY_HZ
 
 _KIND_OFFSET = wire.EventHeader.kind.offset

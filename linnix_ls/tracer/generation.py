@@ -17,7 +17,8 @@ from typing import Any
 from linnix_ls.errors import TracerUnavailable
 from linnix_ls.invocation import python
 from linnix_ls.tracer.base import Launch
-from linnix_ls.tracer.bcc_worker import FRAME_HEAD, FRAME_MESSAGE, RECORD_HEAD
+from linnix_ls.tracer.bcc_worker import FRAME_HEAD, FRAME_MESSAGE
+from linnix_ls.tracer.ring_buffer import records_in
 
 COMMAND_TIMEOUT_S = 10.0
 MAX_OUTPUT_LINES = 200
@@ -179,7 +180,7 @@ class Generation:
                 if kind == FRAME_MESSAGE:
                     self._on_message(json.loads(payload))
                 else:
-                    self._on_records(self, _records(payload))
+                    self._on_records(self, records_in(payload))
         await self._on_end()
 
     def _on_message(self, message: dict[str, Any]) -> None:
@@ -236,15 +237,3 @@ class Generation:
             self._ready.set_exception(error)
         elif not (self._is_unwanted or self._ready.exception()):
             self._report_end(self, self.failure)
-
-
-def _records(payload: bytes) -> list[bytes]:
-    """Of one frame."""
-    records = []
-    position = 0
-    while position < len(payload):
-        (length,) = RECORD_HEAD.unpack_from(payload, position)
-        position += RECORD_HEAD.size
-        records.append(payload[position : position + length])
-        position += length
-    return records

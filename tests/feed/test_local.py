@@ -24,7 +24,7 @@ from linnix_ls.core.examination import (
 from linnix_ls.core.policy import Policy
 from linnix_ls.errors import AgentError
 from linnix_ls.feed.base import FeedState, InputsSeen, StatusChanged, StopOutcome
-from linnix_ls.feed.local import MAX_ENDED_SHOWN, Hub
+from linnix_ls.feed.local import MAX_ENDED_SHOWN, SEARCHES_AFTER_A_LOSS, Hub
 from linnix_ls.locate.base import Reading
 from linnix_ls.tracer.psutil_tracer import PsutilTracer
 from tests.feed.scenes import sleeping, until
@@ -114,7 +114,17 @@ class TestWhoSeesWhat:
         """Its end may be among what was lost; /proc knows that there is no such process."""
         feed = await watching(hub, ROOT, seen(key(1)))
         hub.tracer.tell(forked(key(2), key(1)), EventsLost(5, 17))
-        assert {view.key for view in await feed.process_tree() if view.has_ended} >= {key(2)}
+        for _ in range(SEARCHES_AFTER_A_LOSS):
+            await feed._take_care()
+        assert feed.known_pids() == []
+
+    async def test_who_lives_is_not_taken_for_dead_after_a_loss(self, hub):
+        own = procfs.read_stat(os.getpid()).key
+        feed = await watching(hub, ROOT, seen(own))
+        hub.tracer.tell(EventsLost(5, 17))
+        for _ in range(SEARCHES_AFTER_A_LOSS):
+            await feed._take_care()
+        assert feed.known_pids() == [own.pid]
 
     async def test_of_the_dead_of_a_storm_the_last_ones_are_shown(self, hub):
         feed = await watching(hub, ROOT, seen(key(1)))

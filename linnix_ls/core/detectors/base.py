@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,7 +21,10 @@ class Scene:
         loads: of the whole machine, lately: (ktime_ns, tasks that run or wait, for each CPU).
         history: what earlier looks at the suspect saw, (ktime_ns, examination), oldest first.
         ended_runs: the outermost processes of runs that are over.
+        in_turn: of the living those whose turn it is: where there are many, who wants to look at
+            each of them looks at some in each scene.
         run_of: the outermost process of the run that a process belongs to, None outside runs.
+        is_found: whether that was found before of the process, or of the run it is outermost in.
     """
 
     tree: ProcessTree
@@ -29,8 +32,10 @@ class Scene:
     now_ns: int
     n_cpus: int
     loads: Sequence[tuple[int, float]]
-    ended_runs: tuple[Process, ...]
+    ended_runs: Mapping[ProcessKey, Process]
+    in_turn: Sequence[Process]
     run_of: Callable[[ProcessKey], Process | None]
+    is_found: Callable[[Kind, ProcessKey], bool]
     history: tuple[tuple[int, Examination], ...] = ()
 
     def load(self, window_s: float) -> float:

@@ -81,8 +81,8 @@ def suspicions_of_the_busy(scene: Scene, kind: Kind) -> Iterable[Suspicion]:
     window_ns = int(policy.suspicion_window_s * NS_PER_S)
     # On a loaded machine everybody gets less, and a spinner all of its share.
     threshold_ns = window_ns * policy.suspicion_cores / scene.load(policy.suspicion_window_s)
-    for process in scene.tree.alive():
-        if not process.is_judged or not process.cpu:
+    for process in scene.tree.active():
+        if not process.is_judged:
             continue
         on_cpu_ns = process.on_cpu_ns(scene.now_ns - window_ns)
         if on_cpu_ns >= threshold_ns:

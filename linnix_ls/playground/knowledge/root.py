@@ -10,9 +10,10 @@ import json
 import os
 import struct
 
-from linnix_ls.playground import bpf_syscall, policy
+from linnix_ls.playground import policy
 from linnix_ls.playground.knowledge import tracepoints
 from linnix_ls.playground.knowledge.btf import Btf
+from linnix_ls.tracer import bpf_syscall
 
 # Not kprobes: they may call what perf events may. Nor tracing programs: those need a target.
 _PROGRAM_TYPES = {

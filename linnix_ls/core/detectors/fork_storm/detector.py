@@ -28,6 +28,7 @@ from linnix_ls.core.tree import Process, program_name
 
 AT_ONCE_NS = 50_000_000
 PAUSE_NS = 20_000_000
+BUSY_SHARE = 0.5  # of so many copies as too many are
 _MAKES = frozenset({"make", "gmake", "ninja"})
 
 
@@ -102,10 +103,10 @@ def _storms(scene: Scene) -> Iterable[_Storm]:
             by_parent.setdefault(child.parent, []).append(child)
     by_run: dict[ProcessKey, dict[ProcessKey, list[Process]]] = {}
     for key, children in by_parent.items():
-        if run := scene.run_of(key):
+        run = scene.run_of(key)
+        if run is not None and not scene.is_found(Kind.FORK_STORM, run.key):
             by_run.setdefault(run.key, {})[key] = children
-    is_crowded = scene.tree.n_alive >= scene.policy.storm.busy_nested_copies_per_cpu * scene.n_cpus
-    crowds = _crowds(scene) if is_crowded else {}
+    crowds = _crowds(scene)
     for run_key in {**by_run, **crowds}:
         families = by_run.get(run_key, {})
         # Each of these explains every rate, and of a recursion the crowd is the consequence.
@@ -201,12 +202,8 @@ def _recursion(scene: Scene, started: list[Process]) -> _Storm | None:
         or deepest.n_copies_above <= policy.nested_copies_above
     ):
         return None
-    name = program_name(deepest.argv, deepest.comm)
-    copies = [
-        ancestor
-        for ancestor in scene.tree.ancestors(deepest.key)
-        if ancestor.is_alive and program_name(ancestor.argv, ancestor.comm) == name
-    ]
+    name = deepest.program
+    copies = [a for a in scene.tree.ancestors(deepest.key) if a.is_alive and a.program == name]
     # Who started the newest copy stands at the line that does it.
     spawner = next((a for a in scene.tree.ancestors(deepest.key) if a.is_alive), None)
     if not copies or spawner is None or not spawner.is_judged:
@@ -236,18 +233,32 @@ def _goes_in_circles(scene: Scene, process: Process) -> bool:
 
 
 def _crowds(scene: Scene) -> dict[ProcessKey, list[Process]]:
-    """Of each run, the living copies of the program of which most want a CPU."""
-    since_ns = scene.now_ns - int(scene.policy.storm.window_s * NS_PER_S)
-    by_run: dict[ProcessKey, dict[str, list[Process]]] = {}
-    for process in scene.tree.alive():
-        if process.is_judged and (run := scene.run_of(process.key)) and run is not process:
-            name = program_name(process.argv, process.comm)
-            by_run.setdefault(run.key, {}).setdefault(name, []).append(process)
-
-    def n_busy(copies: list[Process]) -> int:
-        return sum(copy.last_on_cpu_ns > since_ns for copy in copies)
-
-    return {key: max(programs.values(), key=n_busy) for key, programs in by_run.items()}
+    """Of each run, the living copies of the program of which most want a CPU, where they may be
+    too many."""
+    policy = scene.policy.storm
+    fewest = min(policy.busy_nested_copies_per_cpu, policy.busy_copies_per_cpu) * scene.n_cpus
+    since_ns = scene.now_ns - int(policy.window_s * NS_PER_S)
+    busy: Counter[tuple[ProcessKey, str]] = Counter()
+    for process in scene.tree.active():
+        if process.last_on_cpu_ns > since_ns and process.is_judged:
+            run = scene.run_of(process.key)
+            if run is not None and run is not process:
+                busy[run.key, process.program] += 1
+    crowds: dict[ProcessKey, list[Process]] = {}
+    for (run_key, program), n_busy in busy.most_common():
+        if n_busy < BUSY_SHARE * fewest:
+            break
+        if run_key not in crowds and not scene.is_found(Kind.FORK_STORM, run_key):
+            crowds[run_key] = [
+                process
+                for process in scene.tree.alive()
+                if process.program == program
+                and process.is_judged
+                and (run := scene.run_of(process.key))
+                and run.key == run_key
+                and run is not process
+            ]
+    return crowds
 
 
 def _oversubscription(scene: Scene, copies: list[Process]) -> _Storm | None:
@@ -262,7 +273,7 @@ def _oversubscription(scene: Scene, copies: list[Process]) -> _Storm | None:
     since_ns = scene.now_ns - int(policy.window_s * NS_PER_S)
     busy = [process for process in copies if process.last_on_cpu_ns > since_ns]
     # On a loaded machine not each of them gets a CPU within the window.
-    if len(busy) < 0.5 * wanted:
+    if len(busy) < BUSY_SHARE * wanted:
         return None
     parents = Counter(process.parent for process in busy)
     spawner = max(
@@ -272,7 +283,7 @@ def _oversubscription(scene: Scene, copies: list[Process]) -> _Storm | None:
     )
     if spawner is None or not spawner.is_judged:
         return None
-    name = program_name(busy[0].argv, busy[0].comm)
+    name = busy[0].program
     evidence = EvidenceList()
     evidence.add("program", name, "name", "exec events")
     evidence.add("busy_copies", len(busy), "processes", "cpu_clock samples", policy.window_s)

@@ -6,12 +6,12 @@ forgotten: it keeps its port, its files and its memory, and the next run meets i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from linnix_ls.core.detectors.base import EvidenceList, Scene, Suspicion, Verdict
 from linnix_ls.core.examination import Depth, Examination
 from linnix_ls.core.findings import Cause, Finding, Kind, Severity
-from linnix_ls.core.ids import NS_PER_S, ProcessKey
+from linnix_ls.core.ids import NS_PER_S
 from linnix_ls.core.tree import Process
 
 
@@ -21,15 +21,15 @@ class LeakedChildDetector:
     kind = Kind.LEAKED_CHILD
 
     def suspicions(self, scene: Scene) -> Iterable[Suspicion]:
-        over = {run.key: run for run in scene.ended_runs if _is_long_over(scene, run)}
-        for process, run in _outermost_living(scene, over):
-            yield Suspicion(
-                kind=self.kind,
-                key=process.key,
-                depth=Depth.GLANCE,
-                onset_ns=run.exited_ns or 0,
-                weight=5.0,
-            )
+        for process, run in _outermost_living(scene):
+            if _is_long_over(scene, run):
+                yield Suspicion(
+                    kind=self.kind,
+                    key=process.key,
+                    depth=Depth.GLANCE,
+                    onset_ns=run.exited_ns or 0,
+                    weight=5.0,
+                )
 
     def judge(self, scene: Scene, suspicion: Suspicion, examination: Examination) -> Verdict | None:
         process = scene.tree.get(suspicion.key)
@@ -66,16 +66,14 @@ def _is_long_over(scene: Scene, run: Process) -> bool:
     return since_s >= scene.policy.leak.grace_at(scene.load(since_s))
 
 
-def _outermost_living(
-    scene: Scene, over: Mapping[ProcessKey, Process]
-) -> Iterable[tuple[Process, Process]]:
-    """What lives on of these runs, with its run. From the living upwards: of a storm's dead there
-    are thousands, of those that it leaves behind a few."""
-    for process in scene.tree.alive() if over else ():
+def _outermost_living(scene: Scene) -> Iterable[tuple[Process, Process]]:
+    """What lives on of runs that are over, with its run. From the living upwards: of a storm's dead
+    there are thousands, of those that it leaves behind a few."""
+    for process in scene.in_turn if scene.ended_runs else ():
         if not process.is_judged:
             continue
         for ancestor in scene.tree.ancestors(process.key):
-            if run := over.get(ancestor.key):
+            if run := scene.ended_runs.get(ancestor.key):
                 yield process, run
             if run or ancestor.is_alive:
                 break

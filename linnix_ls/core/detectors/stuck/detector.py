@@ -28,12 +28,11 @@ class StuckDetector:
     def suspicions(self, scene: Scene) -> Iterable[Suspicion]:
         idle_ns = int(scene.policy.stuck.idle_s * NS_PER_S)
         since_ns = scene.now_ns - idle_ns
-        parents = {process.parent for process in scene.tree.alive()}
-        for process in scene.tree.alive():
+        for process in scene.in_turn:
             if not process.is_judged or process.started_ns > since_ns:
                 continue
             # The innermost: whoever waits for it is part of its circle, or not stuck.
-            if process.key in parents:
+            if process.n_living_children:
                 continue
             # A runtime's own threads wake now and then, whatever those of the program do.
             if process.on_cpu_ns(since_ns) <= scene.policy.stuck.idle_cores * idle_ns:

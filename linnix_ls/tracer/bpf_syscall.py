@@ -5,14 +5,14 @@ Source of the layouts: include/uapi/linux/bpf.h (union bpf_attr, struct bpf_prog
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
-import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 _SYS_BPF = {"x86_64": 321, "aarch64": 280, "ppc64le": 361, "s390x": 351, "riscv64": 280}
-_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_NEXT_KEY, _PROG_LOAD = 0, 1, 2, 4, 5
+_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY, _PROG_LOAD = 0, 1, 2, 3, 4, 5
 _OBJECT_INFO, _RAW_TRACEPOINT_OPEN, _ENABLE_STATS = 15, 17, 32
 
 ARRAY, MMAPABLE = 2, 1 << 10  # of enum bpf_map_type; a flag of maps
@@ -80,6 +80,20 @@ class _RawTracepointAttributes(ctypes.Structure):
     _fields_ = (("name", ctypes.c_uint64), ("prog_fd", ctypes.c_uint64))
 
 
+class MapInfo(ctypes.Structure):
+    """What the kernel tells of a map, as far as it is needed to make another of its kind."""
+
+    _fields_ = (
+        ("type", ctypes.c_uint32),
+        ("id", ctypes.c_uint32),
+        ("key_size", ctypes.c_uint32),
+        ("value_size", ctypes.c_uint32),
+        ("max_entries", ctypes.c_uint32),
+        ("map_flags", ctypes.c_uint32),
+        ("name", ctypes.c_char * 16),
+    )
+
+
 class ProgramInfo(ctypes.Structure):
     """What the kernel tells of a loaded program; run times only while statistics are on."""
 
@@ -125,8 +139,7 @@ class ProgramInfo(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """How one load went.
 
     Attributes:
@@ -197,7 +210,7 @@ def _try(
 
 def _bpf(command: int, attributes: ctypes.Structure | ctypes.c_uint32) -> int:
     result = _libc.syscall(
-        _SYS_BPF[platform.machine()],
+        _SYS_BPF[os.uname().machine],
         command,
         ctypes.byref(attributes),
         ctypes.sizeof(attributes),
@@ -208,15 +221,24 @@ def _bpf(command: int, attributes: ctypes.Structure | ctypes.c_uint32) -> int:
     return int(result)
 
 
-def create_array(name: bytes, value_size: int, flags: int) -> int:
-    """An array of one element; its file descriptor."""
+def create_map(
+    name: bytes, kind: int, key_size: int, value_size: int, max_entries: int, *, flags: int = 0
+) -> int:
+    """An empty map; its file descriptor.
+
+    Args:
+        kind: of enum bpf_map_type.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
     return _bpf(
         _MAP_CREATE,
         _MapAttributes(
-            map_type=ARRAY,
-            key_size=4,
+            map_type=kind,
+            key_size=key_size,
             value_size=value_size,
-            max_entries=1,
+            max_entries=max_entries,
             map_flags=flags,
             map_name=name[:15],
         ),
@@ -247,6 +269,14 @@ def update(map_fd: int, key: bytes, value: bytes) -> None:
     _bpf(_MAP_UPDATE, attributes)
 
 
+def delete(map_fd: int, key: bytes) -> None:
+    """Remove a key, if it is there."""
+    key_buffer = ctypes.create_string_buffer(key, len(key))
+    attributes = _ElementAttributes(map_fd=map_fd, key=ctypes.addressof(key_buffer))
+    with contextlib.suppress(OSError):
+        _bpf(_MAP_DELETE, attributes)
+
+
 def keys(map_fd: int, key_size: int) -> Iterator[bytes]:
     """All keys, in the kernel's order. If one is removed meanwhile it begins anew: bound it."""
     key = ctypes.create_string_buffer(max(key_size, 1))
@@ -263,7 +293,18 @@ def keys(map_fd: int, key_size: int) -> Iterator[bytes]:
 
 def program_info(fd: int) -> ProgramInfo:
     """Of a loaded program."""
-    info = ProgramInfo()
+    return _info(fd, ProgramInfo())
+
+
+def map_info(fd: int) -> MapInfo:
+    """Of a map."""
+    return _info(fd, MapInfo())
+
+
+_AnyInfo = TypeVar("_AnyInfo", MapInfo, ProgramInfo)
+
+
+def _info(fd: int, info: _AnyInfo) -> _AnyInfo:
     attributes = _InfoAttributes(
         bpf_fd=fd, info_len=ctypes.sizeof(info), info=ctypes.addressof(info)
     )
