@@ -13,10 +13,15 @@ from pathlib import Path
 
 import psutil
 
+from linnix_ls.tracer import bpf_syscall
+
 _SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
-# Commands of bpf(2) that give the next higher id: of include/uapi/linux/bpf.h.
+# Commands of bpf(2), of include/uapi/linux/bpf.h; the first ones give the next higher id.
 _NEXT_ID = {"programs": 11, "maps": 12, "links": 31}
+_MAP_FD_BY_ID = 14
 _ID_IN_FDINFO = re.compile(r"^(prog|map|link)_id:\s*(\d+)", re.MULTILINE)
+_FIELD = re.compile(r"^(\w+):\s*(\w+)", re.MULTILINE)
+_libc = ctypes.CDLL(None, use_errno=True)
 _KINDS = {"prog": "programs", "map": "maps", "link": "links"}
 
 BpfId = tuple[str, int]  # of "programs", "maps" or "links"
@@ -90,11 +95,33 @@ def all_bpf() -> frozenset[BpfId]:
 
 
 def _ids(command: int) -> Iterator[int]:
-    libc = ctypes.CDLL(None, use_errno=True)
-    attributes = (ctypes.c_uint32 * 3)()
-    while libc.syscall(_SYS_BPF, command, ctypes.byref(attributes), ctypes.sizeof(attributes)) == 0:
-        yield int(attributes[1])
-        attributes[0] = attributes[1]
+    number = 0
+    with contextlib.suppress(OSError):  # it was the last one
+        while True:
+            number = _bpf(command, number)[1]
+            yield number
+
+
+def _bpf(command: int, number: int) -> tuple[int, int]:
+    """Of a command that takes an id: what it returns, and the next id where it is asked for."""
+    attributes = (ctypes.c_uint32 * 3)(number)
+    result = _libc.syscall(_SYS_BPF, command, ctypes.byref(attributes), ctypes.sizeof(attributes))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "bpf(2)")
+    return int(result), int(attributes[1])
+
+
+def keys_of_hashes(pid: int, *, min_entries: int) -> Iterator[bytes]:
+    """Of the hash maps that a process holds and that are as large as that."""
+    for name in os.listdir(f"/proc/{pid}/fdinfo"):
+        with contextlib.suppress(OSError):  # closed meanwhile
+            info = dict(_FIELD.findall(Path(f"/proc/{pid}/fdinfo/{name}").read_text()))
+            if info.get("map_type") == "1" and int(info["max_entries"]) >= min_entries:
+                map_fd = _bpf(_MAP_FD_BY_ID, int(info["map_id"]))[0]
+                try:
+                    yield from bpf_syscall.keys(map_fd, int(info["key_size"]))
+                finally:
+                    os.close(map_fd)
 
 
 def count(ids: Collection[BpfId], kind: str) -> int:

@@ -3,11 +3,12 @@
     python -m bench.soak [--minutes N | --quick] [--seed N] [--cores SHARE] [--loads NAME,…]
 
 The agent has a socket, a folder for temporary files and a cache of its own; beside it an editor's
-server and a client stay for the whole time. In each round all loads come at once: storms, clients
-of two users that leave or are killed in the midst of one, editors that are told of a runaway and
-closed or killed, Neovim, a case of the corpus, somebody who plays with probes. Then nothing runs,
-and what the processes that stay hold on to is counted. The first round counts as warming up. The
-result is saved after each one. Exit status 1: something is not flat, or was left behind.
+server and a client stay for the whole time. In each round a storm comes first, whose cost is
+measured, and then all other loads at once: clients of two users that leave or are killed in the
+midst of a storm, editors that are told of a runaway and closed or killed, Neovim, a case of the
+corpus, somebody who plays with probes. Then nothing runs, and what the processes that stay hold on
+to is counted. The first round counts as warming up. The result is saved after each one. Exit
+status 1: something is not flat, or was left behind.
 """
 
 from __future__ import annotations
@@ -27,7 +28,15 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine
-from bench.holdings import BpfId, Holdings, all_bpf, count, holdings_of, with_variable
+from bench.holdings import (
+    BpfId,
+    Holdings,
+    all_bpf,
+    count,
+    holdings_of,
+    keys_of_hashes,
+    with_variable,
+)
 from bench.latency import Editor
 from bench.soak import loads
 from bench.soak.verdict import COUNTED, CPU_TOLERANCE, MEMORY_TOLERANCE, growth, judge, of_role
@@ -38,6 +47,7 @@ SCHEMA = "linnix-soak/1"
 STORM_SIZE = 2000
 QUICK_MINUTES = 1.0
 LOOK_EVERY_S = 5.0
+PID_MAP_ENTRIES = 1024  # the smaller ones are of a few suspects, and of users
 # What was killed is noticed, what was begun is ended, and a second look at a suspect is over.
 SETTLED_WITHIN_S = 30.0
 REST_S = 4.0
@@ -115,8 +125,13 @@ class Soak:
         """All loads at once, and a rest that begins when nothing of them runs any more."""
         self.n_rounds += 1
         began_s, before_s = time.monotonic(), self._cpu_s()
-        rounds = [random.Random(self._chance.random()) for _ in self._names]
-        await asyncio.gather(*map(self._run, self._names, rounds))
+        alone, together = (
+            [name for name in self._names if (name == loads.ALONE) is is_alone]
+            for is_alone in (True, False)
+        )
+        for names in (alone, together):
+            chances = [random.Random(self._chance.random()) for _ in names]
+            await asyncio.gather(*map(self._run, names, chances))
         await self._settle()
         if cores is not None:  # leave the machine to others for as long as it takes
             busy_s = self._cpu_s() - before_s
@@ -155,6 +170,7 @@ class Soak:
             "roles": {role: _plain(holdings) for role, holdings in roles.items()},
             "n_processes": len(self._processes()),
             "n_files": len(self._files()),
+            "n_stale_entries": self._n_stale_entries(),
             "n_children": len(procfs.children_of(self._agent.pid)),
             "bpf_of_all": {kind: count(all_bpf(), kind) for kind in ("programs", "maps", "links")},
             "load": os.getloadavg()[0],
@@ -170,6 +186,17 @@ class Soak:
             if "linnix_ls.tracer.bcc_worker" in procfs.read_argv(pid):
                 roles["probes"] = pid
         return roles
+
+    def _n_stale_entries(self) -> int:
+        """In the probes' maps, about processes that have gone: nobody will take them out."""
+        probes = self._roles().get("probes")
+        if probes is None:
+            return 0
+        with contextlib.suppress(OSError):  # it has been exchanged just now
+            keys = [*keys_of_hashes(probes, min_entries=PID_MAP_ENTRIES)]
+            pids = [int.from_bytes(key[:4], sys.byteorder) for key in keys]
+            return sum(procfs.read_stat(pid) is None for pid in pids)
+        return 0
 
     def _processes(self) -> dict[int, str]:
         return with_variable(loads.MARK, self._mark)

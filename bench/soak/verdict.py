@@ -63,7 +63,7 @@ def judge(result: Mapping[str, Any]) -> list[str]:
             said.append(f"{role}: memory grew by {grown:.1%} over the second half")
     said += [
         f"{what} were {first[what]} at the first rest, {last[what]} at the last"
-        for what in ("n_processes", "n_files")
+        for what in ("n_processes", "n_files", "n_stale_entries")
         if last[what] > first[what]
     ]
     costs = list(enumerate(result["cpu_us_per_process"]))
