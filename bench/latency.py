@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -116,9 +116,13 @@ class Editor:
         def ignore(_params: object) -> None:
             pass
 
-    async def start(self, options: dict[str, Any] | None = None) -> dict[str, Any]:
+    async def start(
+        self,
+        options: dict[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
         """Start the server, with these settings, and wait until it watches; its status."""
-        await self.client.start_io(str(machine.LINNIX_LS))
+        await self.client.start_io(str(machine.LINNIX_LS), env=environment)
         folder = types.WorkspaceFolder(uri=self.workspace.as_uri(), name="latency")
         await self.client.initialize_async(
             types.InitializeParams(
@@ -140,6 +144,18 @@ class Editor:
     async def stop(self) -> None:
         await self.client.shutdown_async(None)
         self.client.exit(None)
+        await self.client.stop()
+
+    @property
+    def server_pid(self) -> int | None:
+        """Of its process, from its start on."""
+        server = self.client._server  # noqa: SLF001 - pygls shows it nowhere else
+        return server.pid if server else None
+
+    async def kill(self) -> None:
+        """End the server without taking leave."""
+        assert self.server_pid is not None
+        os.kill(self.server_pid, signal.SIGKILL)
         await self.client.stop()
 
     async def time_to_diagnostic(self, kind: str, number: int) -> tuple[float, int] | None:

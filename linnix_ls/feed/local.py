@@ -32,6 +32,7 @@ from linnix_ls.core.events import (
     Ignored,
     ProbesReplaced,
     ProcessSeen,
+    Sampled,
     Source,
     Ticked,
     Unwatched,
@@ -128,6 +129,7 @@ class Hub:
         self.status = FeedStatus(FeedState.LOADING, tracer.name, degraded or tracer.degraded, fix)
         self._feeds: list[LocalFeed] = []
         self._ticker: asyncio.Task[None] | None = None
+        self._releasing: asyncio.Task[None] | None = None
         self._something_happens = asyncio.Event()
         self._last_happened_s = 0.0
 
@@ -153,16 +155,23 @@ class Hub:
         """Forget a feed; what only it watched is watched no longer."""
         if feed in self._feeds:
             self._feeds.remove(feed)
-            await self.release(feed.known_pids())
+            await self.release(feed.living())
             await self.update_users()
             if self._stops_with_last_feed and not self._feeds:
                 await self.stop()
 
-    async def release(self, pids: Collection[int]) -> None:
-        """Stop watching those that no feed knows."""
-        still_known = {pid for feed in self._feeds for pid in feed.known_pids()}
-        with contextlib.suppress(TracerUnavailable):
-            await self.tracer.unwatch([pid for pid in pids if pid not in still_known])
+    async def release(self, keys: Collection[ProcessKey]) -> None:
+        """Stop watching those that no feed knows. Those that one is about to know may be among
+        them: what has to wait for that is found again by what it does."""
+        if any(feed.is_expecting for feed in self._feeds):
+            return
+        pids = [key.pid for key in keys if not self._is_known(key)]
+        if pids:
+            with contextlib.suppress(TracerUnavailable):
+                await self.tracer.unwatch(pids)
+
+    def _is_known(self, key: ProcessKey) -> bool:
+        return any(feed.engine.tree.get(key) is not None for feed in self._feeds)
 
     async def update_users(self) -> None:
         """Tell the tracer whose new processes may be somebody's business."""
@@ -176,6 +185,8 @@ class Hub:
             self._ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticker
+        if self._releasing is not None:
+            await self._releasing
         await self.tracer.stop()
 
     def stir(self) -> None:
@@ -187,6 +198,18 @@ class Hub:
         self.stir()
         for feed in tuple(self._feeds):
             self._tell(feed, events)
+        self._release_strays(events)
+
+    def _release_strays(self, events: Sequence[Event]) -> None:
+        """What was born while its tree was let go is watched still, and so is all that it starts,
+        for nobody."""
+        strays = {
+            event.key
+            for event in events
+            if isinstance(event, (Forked, Sampled)) and not self._is_known(event.key)
+        }
+        if strays and (self._releasing is None or self._releasing.done()):
+            self._releasing = asyncio.create_task(self.release(strays))
 
     @staticmethod
     def _tell(feed: LocalFeed, events: Sequence[Event]) -> None:
@@ -262,9 +285,14 @@ class LocalFeed:
         """Whether processes outside its trees may be its business."""
         return bool(self._folders or self._tags)
 
-    def known_pids(self) -> list[int]:
-        """Of all living processes in its trees."""
-        return [process.key.pid for process in self.engine.tree.alive()]
+    @property
+    def is_expecting(self) -> bool:
+        """Whether the tracer watches for it already what it does not know yet."""
+        return bool(self._arriving)
+
+    def living(self) -> list[ProcessKey]:
+        """All processes in its trees that have not ended."""
+        return [process.key for process in self.engine.tree.alive()]
 
     def recent_user_stacks(self, key: ProcessKey) -> list[tuple[int, ...]]:
         """User-space addresses of the last samples of the thread that runs most, innermost
@@ -517,9 +545,9 @@ class LocalFeed:
     async def unwatch(self, key: ProcessKey) -> None:
         if not self._forget_root(key):
             raise AgentError(f"process {key.pid} is not watched")
-        pids = [p.key.pid for p in self.engine.tree.descendants(key) if p.is_alive] + [key.pid]
+        keys = [p.key for p in self.engine.tree.descendants(key) if p.is_alive] + [key]
         self.receive((Unwatched(time.monotonic_ns(), key),))
-        await self._hub.release(pids)
+        await self._hub.release(keys)
 
     async def watch_tag(self, value: str, source: Source, label: str | None) -> None:
         if not _TAG_VALUE.fullmatch(value):

@@ -128,11 +128,14 @@ class BccTracer:
         while new := [p for p in procfs.descendants(pid, ignored) if p not in known]:
             await self._command("watch", new)
             known += new
-        if self._scope is not None:
-            self._scope.update(known)
         now_ns = time.monotonic_ns()
         # Of a zombie the end has been told already, perhaps before anybody here knew of it.
         living = [pid for pid in known if (stat := procfs.read_stat(pid)) and not stat.has_ended]
+        if self._scope is not None:
+            self._scope.update(living)
+        # Who ended before it was put there stays there, and whoever gets that pid is watched.
+        if gone := [pid for pid in known if pid not in living]:
+            await self._command("unwatch", gone)
         seen = (procfs.see(pid, now_ns) for pid in living)
         return tuple(process for process in seen if process is not None)
 

@@ -210,6 +210,32 @@ class TestWatching:
         await second.close()
         assert hub.tracer.unwatched == [key(1).pid, key(2).pid]
 
+    async def test_what_was_born_while_its_tree_was_let_go_is_let_go_when_it_is_told_of(self, hub):
+        feed = await watching(hub, ROOT, seen(key(1)))
+        await feed.close()
+        stays = await watching(hub, ROOT, seen(key(3)))
+        hub.tracer.unwatched.clear()
+        hub.tracer.tell(forked(key(2), parent=key(1)), forked(key(4), parent=key(3)))
+        await until(lambda: hub.tracer.unwatched)
+        assert hub.tracer.unwatched == [key(2).pid]
+        await stays.close()
+
+    async def test_what_one_is_about_to_watch_nobody_else_lets_go(self, hub):
+        leaving = await watching(hub, ROOT, seen(key(1)))
+        coming = hub.open(ROOT)
+        hub.tracer.may_answer.clear()
+        arriving = asyncio.create_task(
+            coming._watch(Watched(1, key(1), "test", is_root_judged=True, is_run=True))
+        )
+        await asyncio.sleep(0)
+        hub.tracer.tell(forked(key(2), parent=key(1)))
+        await leaving.close()
+        hub.tracer.tell(forked(key(2), parent=key(1)))
+        hub.tracer.may_answer.set()
+        await arriving
+        await asyncio.sleep(0)
+        assert hub.tracer.unwatched == []
+
     async def test_what_is_not_watched_cannot_be_let_go(self, hub):
         with pytest.raises(AgentError, match="is not watched"):
             await hub.open(ROOT).unwatch(key(1))

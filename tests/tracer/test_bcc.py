@@ -129,6 +129,21 @@ class TestForks:
         own = procfs.read_stat(os.getpid()).key
         assert await witness.tracer.watch(own._replace(start_ticks=own.start_ticks + 1)) == ()
 
+    async def test_of_what_has_ended_before_it_was_watched_nothing_stays_in_scope(self, witness):
+        """Nobody will tell the kernel that a zombie has ended: it has been told already."""
+        scope = await witness.tracer._current().command("scope")
+        script = "import os, sys\nif not os.fork(): os._exit(0)\n"
+        script += "os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT); print('zombie', flush=True)\n"
+        script += "sys.stdin.read()"
+        with subprocess.Popen(
+            [sys.executable, "-Sc", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdout.readline() == b"zombie\n"
+            assert len(procfs.descendants(process.pid)) == 2
+            await witness.tracer.watch(procfs.read_stat(process.pid).key)
+            grown = await witness.tracer._current().command("scope")
+        assert set(grown) - set(scope) == {process.pid}
+
     async def test_nothing_is_told_any_more_after_unwatch(self, witness):
         async with witness.holding("sh", "-c", "true; true") as held:
             await witness.tracer.unwatch([held.key.pid])
