@@ -1,6 +1,6 @@
 """What is watched: small loads, each a stress of one thing, and two real pieces of work.
 
-The small ones do one thing as often as takes `SMALL_LOAD_S` of CPU time on this machine under nothing.
+The small ones do one thing as often as takes `SMALL_LOAD_S` of CPU time here, under nothing.
 """
 
 from __future__ import annotations
