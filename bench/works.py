@@ -69,7 +69,7 @@ def prepared(work: Work) -> Path:
     return folder
 
 
-def _run(*command: str | Path, cwd: Path | None = None, **environment: str) -> None:
+def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> None:
     """Raises CannotPrepare with what the command said last."""
     ended = subprocess.run(
         command,
@@ -89,23 +89,23 @@ def _run(*command: str | Path, cwd: Path | None = None, **environment: str) -> N
 
 
 def _venv(folder: Path, *requirements: str | Path) -> None:
-    _run(sys.executable, "-m", "venv", folder / "venv")
+    run(sys.executable, "-m", "venv", folder / "venv")
     pip = ("-m", "pip", "install", "-qq", "--disable-pip-version-check")
-    _run(folder / "venv/bin/python", *pip, *requirements)
+    run(folder / "venv/bin/python", *pip, *requirements)
 
 
-def _fetch_sdist(name: str, version: str, folder: Path) -> None:
+def fetch_sdist(name: str, version: str, folder: Path) -> None:
     pip = [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check"]
-    _run(*pip, "--no-deps", "--no-binary", name, "--dest", folder, f"{name}=={version}")
+    run(*pip, "--no-deps", "--no-binary", name, "--dest", folder, f"{name}=={version}")
 
 
-def _python_suite(name: str, version: str, about: str, *options: str) -> Work:
-    """A package's own tests, out of its source distribution."""
+def python_suite(name: str, version: str, about: str, *options: str) -> Work:
+    """A package's own tests, out of its source distribution from PyPI."""
 
     def prepare(folder: Path) -> None:
-        _fetch_sdist(name, version, folder / "sdist")
+        fetch_sdist(name, version, folder / "sdist")
         [archive] = (folder / "sdist").iterdir()
-        _run("tar", "-xf", archive, "-C", folder / "work", "--strip-components=1")
+        run("tar", "-xf", archive, "-C", folder / "work", "--strip-components=1")
         _venv(folder, "pytest", folder / "work")
 
     pytest = ("{prepared}/venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider")
@@ -122,8 +122,8 @@ def _cpython(module: str) -> Work:
                 [PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], text=True
             )
             package = f"libpython{version.strip()}-testsuite"
-            _run("apt-get", "install", "-y", "-qq", package, DEBIAN_FRONTEND="noninteractive")
-            _run(PYTHON, "-c", has_it)
+            run("apt-get", "install", "-y", "-qq", package, DEBIAN_FRONTEND="noninteractive")
+            run(PYTHON, "-c", has_it)
 
     name = module.removeprefix("test_").replace("_", "-")
     return Work(f"cpython-{name}", f"CPython's {module}", prepare, (PYTHON, "-m", "test", module))
@@ -157,7 +157,7 @@ def _prepare_bundle(folder: Path) -> None:
         + f"console.log({' + '.join(f'p{n}.total(p{n}.names)' for n in range(last // 2, last))});\n"
     )
     # Fills the cache, and leaves a lock file that says from where: else npm asks again.
-    _run(
+    run(
         *("npm", "install", "--no-audit", "--no-fund", "--omit-lockfile-registry-resolved=false"),
         cwd=work,
         npm_config_cache=f"{folder}/npm",
@@ -170,7 +170,7 @@ _EXTENSIONS = (("regex", "2026.11.19"), ("markupsafe", "3.0.4"))
 
 def _prepare_extension(folder: Path) -> None:
     for name, version in _EXTENSIONS:
-        _fetch_sdist(name, version, folder / "sdists")
+        fetch_sdist(name, version, folder / "sdists")
     _venv(folder, "setuptools>=77", "wheel")
 
 
@@ -320,9 +320,9 @@ _TRAINING = """\
 
 
 WORKS = (
-    _python_suite("sh", "2.4.0", "the suite of sh: starts hundreds of programs"),
-    _python_suite("more-itertools", "11.2.1", "the suite of more-itertools: computes"),
-    _python_suite("click", "8.5.1", "the suite of click"),
+    python_suite("sh", "2.4.0", "the suite of sh: starts hundreds of programs"),
+    python_suite("more-itertools", "11.2.1", "the suite of more-itertools: computes"),
+    python_suite("click", "8.5.1", "the suite of click"),
     _cpython("test_subprocess"),
     _cpython("test_multiprocessing_fork"),
     _cpython("test_asyncio"),

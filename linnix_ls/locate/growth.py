@@ -16,6 +16,8 @@ import time
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from itertools import compress
+from operator import and_, sub
 
 from linnix_ls.core.examination import MemoryGrowth
 from linnix_ls.locate.memory import MAX_MAPS_BYTES, private_span
@@ -28,7 +30,8 @@ MIN_NEW_PAGES = 1_000
 MAX_PERIOD_WORDS = 64
 # Small numbers are everywhere, and so is -1; text of three letters and more is between.
 MIN_CONTENT = 1 << 16
-_TOPS = (1 << 32, 1 << 64)  # of short and long words; -1 is just below
+# Of short and long words: -1 is just below, and so are other small numbers.
+_TOP_OF_SHORT, _TOP_OF_LONG = 1 << 32, 1 << 64
 MAX_PAGES_READ = 512
 # Longer than one string or number: those may come again in another order.
 SEQUENCE_WORDS = 8
@@ -146,8 +149,7 @@ def _describe(
         return None
     sampled = range(0, len(filled), max(1, len(filled) // MAX_SAMPLED_PAGES))
     addresses = _Addresses(ranges)
-    repeated = sorted(_repeated_share(filled[i], addresses) for i in sampled)
-    share, period = repeated[len(repeated) // 4]
+    share, period = _repeated_by_most([filled[i] for i in sampled], addresses)
     sequences = [_sequences(words, addresses) for words in filled]
     n_pages_with = Counter(sequence for found in sequences for sequence in set(found))
     n_seen_again = sum(n_pages_with[sequence] > 1 for found in sequences for sequence in found)
@@ -167,9 +169,9 @@ def _sequences(words: Sequence[int], addresses: _Addresses) -> list[tuple[int, .
     content = [
         word
         for word in words
-        if word >= MIN_CONTENT
-        and all(not top - MIN_CONTENT <= word < top for top in _TOPS)
-        and word not in addresses
+        if MIN_CONTENT <= word < _TOP_OF_LONG - MIN_CONTENT
+        and not _TOP_OF_SHORT - MIN_CONTENT <= word < _TOP_OF_SHORT
+        and (word >= addresses.end or word not in addresses)
     ]
     return list(zip(*(content[i:] for i in range(SEQUENCE_WORDS)), strict=False))
 
@@ -180,10 +182,22 @@ class _Addresses:
     def __init__(self, ranges: list[_Range]) -> None:
         self._starts = [start for start, _ in ranges]
         self._ends = [end for _, end in ranges]
+        self.end = max(self._ends, default=0)
 
     def __contains__(self, word: int) -> bool:
         at = bisect_right(self._starts, word) - 1
         return at >= 0 and word < self._ends[at]
+
+
+def _repeated_by_most(pages: Sequence[Sequence[int]], addresses: _Addresses) -> tuple[float, int]:
+    """What all but a quarter of the pages have, at least. No more are looked at than it takes to
+    see that it is less than half."""
+    found: list[tuple[float, int]] = []
+    for page in pages:
+        found = sorted([*found, _repeated_share(page, addresses)])
+        if len(found) > len(pages) // 4 and found[len(pages) // 4][0] < 0.5:
+            break
+    return found[len(pages) // 4]
 
 
 def _repeated_share(words: Sequence[int], addresses: _Addresses) -> tuple[float, int]:
@@ -196,14 +210,8 @@ def _repeated_share(words: Sequence[int], addresses: _Addresses) -> tuple[float,
 
 
 def _share_at(words: Sequence[int], is_address: Sequence[bool], period: int) -> float:
-    n = len(words) - period
-    steps = [words[i + period] - words[i] for i in range(n)]
-    of_addresses = Counter(
-        step for i, step in enumerate(steps) if is_address[i] and is_address[i + period]
-    )
-    usual = {step for step, _ in of_addresses.most_common(2)}
-    n_same = sum(
-        step == 0 or (step in usual and is_address[i] and is_address[i + period])
-        for i, step in enumerate(steps)
-    )
-    return n_same / n
+    steps = list(map(sub, words[period:], words))
+    between_addresses = map(and_, is_address[period:], is_address)
+    usual = Counter(compress(steps, between_addresses)).most_common(2)
+    n_same = steps.count(0) + sum(n for step, n in usual if step)
+    return n_same / len(steps)

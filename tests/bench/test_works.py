@@ -31,7 +31,7 @@ def test_what_was_made_before_works_changed_is_thrown_away():
 
 def test_what_cannot_be_had_is_said_and_tried_again():
     def fail(folder):
-        works._run("sh", "-c", "echo no such package; exit 3")
+        works.run("sh", "-c", "echo no such package; exit 3")
 
     for _ in range(2):
         with pytest.raises(CannotPrepare, match=r"sh -c failed \(3\): no such package"):
