@@ -63,8 +63,8 @@ def start_agent(socket: Path, errors: Path) -> tuple[subprocess.Popen[bytes], di
     os.close(tell)
     with open(ready, "rb") as answer:
         line = answer.readline()
-    facts = json.loads(line) if line else {"is_ready": False}
-    return agent, {**facts, "start_s": round(time.monotonic() - began_s, 1)}
+    facts = json.loads(line or "{}")
+    return agent, {"is_ready": False, **facts, "start_s": round(time.monotonic() - began_s, 1)}
 
 
 def end_agent(agent: subprocess.Popen[bytes], before: dict[str, int]) -> dict[str, Any]:
