@@ -28,6 +28,8 @@ AGENT_END_TIMEOUT_S = 60.0
 # The kernel frees what nobody holds a little later.
 FREED_TIMEOUT_S = 20.0
 
+CASE_GRACE_S = 120.0
+
 KINDS = ("prog", "map", "link")
 
 
@@ -92,8 +94,10 @@ def try_case(name: str, socket: Path) -> dict[str, Any]:
             *(str(LINNIX_LS), "run", "--tracer", "bcc", "--agent-socket", str(socket)),
             *("--json", str(output), "--"),
         ]
-        run = run_under(tool, output, folder, case, Path(sys.prefix), is_agent_given=True)
-        document = json.loads(output.read_text()) if output.exists() else None
+        run = run_under(
+            tool, output, folder, case, Path(sys.prefix), is_agent_given=True, grace_s=CASE_GRACE_S
+        )
+        document = json.loads(output.read_text()) if run.is_measured else None
     judged = score(case, run.reports)
     return {
         "case": name,
