@@ -92,6 +92,8 @@ def run_under(
     *,
     workdir: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    is_agent_given: bool = False,
+    grace_s: float = 5.0,
 ) -> CaseRun:
     """Run a case once, started through `tool`, which writes its findings document to `output`.
 
@@ -99,9 +101,12 @@ def run_under(
         venv: what Python cases run in.
         workdir: where the case runs, to stay there; by default in a scratch copy.
         environment: by default our own.
+        is_agent_given: one watches that the tool has not started.
+        grace_s: for the tool, above what the case may take.
     """
     command = [
         *(sys.executable, str(CORPUS / "run_case.py"), str(folder), f"--venv={venv}"),
+        f"--grace={grace_s}",
         *([f"--workdir={workdir}"] if workdir else []),
         f"--wrap={shlex.join(tool)}",
     ]
@@ -128,7 +133,8 @@ def run_under(
         return CaseRun(
             (), None, "; ".join(filter(None, ["no findings document", stopped, last_line]))
         )
-    if document["tracer"] == "bcc" and not any(machine.AGENT_MODULE in s.cmdline for s in seen):
+    is_agent_known = is_agent_given or any(machine.AGENT_MODULE in s.cmdline for s in seen)
+    if document["tracer"] == "bcc" and not is_agent_known:
         return CaseRun((), None, "another run's agent watched, which may be of another version")
     began = datetime.fromisoformat(document["started_at"]).timestamp()
     reports = reports_of(

@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import json
 import os
+import resource
 import signal
 import tempfile
 import time
@@ -327,6 +328,10 @@ async def run_agent(
     with contextlib.suppress(OSError):
         # Who watches a machine that others overload must get a CPU all the same; it needs little.
         os.setpriority(os.PRIO_PROCESS, 0, min(AGENT_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    with contextlib.suppress(ValueError, OSError):
+        # Until 5.11 the kernel counts maps and programs as locked memory, of which one may have
+        # 64 KiB; for who loads them below us, too.
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY,) * 2)
     from linnix_ls.tracer.bcc import BccTracer
 
     tracer = BccTracer(cache_dir())

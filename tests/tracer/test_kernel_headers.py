@@ -1,16 +1,24 @@
 """The header tree that BCC gets: made once for a kernel, and refused with a reason."""
 
 import concurrent.futures
+import os
 import platform
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from linnix_ls.errors import TracerUnavailable
 from linnix_ls.tracer import kernel_headers
-from linnix_ls.tracer.kernel_headers import headers_from_btf, installed_headers
+from linnix_ls.tracer.helper_ids import HELPERS
+from linnix_ls.tracer.kernel_headers import (
+    BTF_PATH,
+    find_bpftool,
+    headers_from_btf,
+    installed_headers,
+)
 
 DUMP = """\
 #ifndef __VMLINUX_H__
@@ -184,3 +192,43 @@ def test_installed_headers_are_those_of_the_running_kernel_only():
     assert installed_headers("0.0.0-none") is None
     found = installed_headers()
     assert found is None or platform.release() in str(found)
+
+
+# -- kernels that know less than BCC ---------------------------------------------------------------
+
+
+def test_helper_functions_that_the_kernel_does_not_know_have_their_number(btf, cache, bpftool):
+    known = ",\n".join(
+        f"\tBPF_FUNC_{name} = {number}" for number, name in enumerate(HELPERS[:-1], 1)
+    )
+    a_bpftool(bpftool, prints=f"{DUMP}enum bpf_func_id {{\n{known},\n}};\n")
+    kconfig = (headers_from_btf(cache, btf) / "include/linux/kconfig.h").read_text()
+    assert "enum linnix_newer_helpers { BPF_FUNC_cgrp_storage_delete = 211 };" in kconfig
+
+
+@pytest.mark.ebpf
+def test_the_kernel_numbers_helper_functions_as_the_list_does(tmp_path):
+    tree = headers_from_btf(tmp_path)
+    found = re.findall(r"\tBPF_FUNC_(\w+) = (\d+)", types(tree))
+    numbers = {name: number for number, name in enumerate(HELPERS, 1)}
+    assert {
+        name: int(number) for name, number in found if name != "unspec"
+    }.items() <= numbers.items()
+
+
+@pytest.mark.ebpf
+def test_bcc_compiles_for_a_kernel_that_knows_fewer_helper_functions(btf, cache, bpftool):
+    dump = subprocess.run(
+        [find_bpftool(), "btf", "dump", "file", str(BTF_PATH), "format", "c"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    older = re.sub(r"\tBPF_FUNC_(timer_init|cgrp_storage_\w+) = \d+,\n", "", dump)
+    a_bpftool(bpftool, prints=older)
+    tree = headers_from_btf(cache, btf)
+    subprocess.run(
+        [sys.executable, "-c", "from bcc import BPF; BPF(text='BPF_HASH(counts);')"],
+        env={**os.environ, "BCC_KERNEL_SOURCE": str(tree)},
+        check=True,
+    )
