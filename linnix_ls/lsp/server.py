@@ -506,7 +506,7 @@ class LinnixServer(LanguageServer):
     async def dismiss(self, *arguments: Any) -> None:
         if finding := self._named_finding(arguments):
             try:
-                await (await self.session.feed()).dismiss(finding.id)
+                await self.session.dismiss(finding.id)
             except LinnixError as error:
                 self._say(f"cannot dismiss it: {error.message}", types.MessageType.Warning)
 
@@ -806,7 +806,7 @@ class LinnixServer(LanguageServer):
             found = await (await self.session.feed()).runs()
         except AgentTooOld:  # the client goes by the tree of processes
             return {"runs": []}
-        return {"runs": [self._run_object(run) for run in found]}
+        return {"runs": [self._run_object(self.session.known.summary(run)) for run in found]}
 
     async def run_detail(self, params: Any) -> dict[str, Any] | None:
         wanted = ext.structure(params, ext.RunParams)
@@ -821,6 +821,7 @@ class LinnixServer(LanguageServer):
                     more = replace(more, spans=detail.spans + more.spans, is_whole=detail.is_whole)
                 detail = more
             if detail:
+                detail = self.session.known.detail(detail)
                 findings = self._shown_of(detail.run.findings)
                 # Thousands of processes take a while to write down.
                 return await asyncio.to_thread(
