@@ -30,6 +30,7 @@ from linnix_ls.core.findings import Finding, Note, Patch, Severity, State
 from linnix_ls.core.history import RunSummary
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.text import visible
+from linnix_ls.core.tree import to_be_stopped
 from linnix_ls.errors import AgentTooOld, LinnixError
 from linnix_ls.feed.base import ProcessView, StackView
 from linnix_ls.fixes.base import Outcome, Trial
@@ -519,9 +520,10 @@ class LinnixServer(LanguageServer):
         finding = self._named_finding(arguments)
         if finding is None:
             return {"outcome": "unknown_finding"}
-        question = to_proto.stop_title(finding), finding.process.argv
+        process = to_be_stopped(finding)
+        question = to_proto.stop_title(finding), process.argv
         tree = asked.tree or to_proto.stops_tree(finding)
-        return await self._stop(finding.process.key, question, tree, asked.confirmed)
+        return await self._stop(process.key, question, tree, asked.confirmed)
 
     async def _stop_watched(self, key: ProcessKey, asked: ext.StopArgument) -> dict[str, str]:
         """A process, whether there is a finding about it or not."""
