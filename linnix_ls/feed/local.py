@@ -269,7 +269,7 @@ class LocalFeed:
         gone = [
             Exited(now_ns, process.key, exit_code=None, term_signal=None)
             for process in self.engine.tree.alive()
-            if (stat := procfs.read_stat(process.key.pid)) is None or stat.key != process.key
+            if procfs.has_gone(process.key)
         ]
         if gone:
             self.receive(gone)
@@ -458,6 +458,8 @@ class LocalFeed:
     ) -> ProcessKey:
         stat = procfs.read_stat(pid)
         if stat is None:
+            if procfs.is_there(pid):
+                raise AgentError(f"process {pid} cannot be looked at now", fix="try again later")
             raise AgentError(f"there is no process {pid}")
         if self.uid not in (0, procfs.read_uid(pid)):
             raise AgentError(f"process {pid} belongs to another user")
@@ -746,6 +748,8 @@ async def _terminate(
         pidfd = os.pidfd_open(key.pid)
     except ProcessLookupError:
         return StopOutcome.ALREADY_GONE
+    except OSError as error:
+        raise AgentError(f"process {key.pid} cannot be stopped now: {error.strerror}") from error
     try:
         # The pidfd stands for whoever has this pid now; from here on it cannot change.
         stat = procfs.read_stat(key.pid)

@@ -423,7 +423,7 @@ class FeedSession:
 
 def _is_alive(key: ProcessKey) -> bool:
     stat = procfs.read_stat(key.pid)
-    return stat is not None and stat.key == key and not stat.has_ended
+    return not (stat.has_ended if stat and stat.key == key else procfs.has_gone(key))
 
 
 def _watched(settings: Settings, workspace: Sequence[str]) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ async def test_three_editors_outlive_their_agents_and_keep_what_they_were_shown(
                 since = [len(editor.notified) for editor in editors]
                 os.kill(agent, signal.SIGKILL)
                 for editor, start in zip(editors, since, strict=True):
-                    await editor.told("window/logMessage", lambda m: "again" in m["message"])
+                    await editor.told("window/logMessage", lambda m: "watching processes again" in m["message"])
                     # Found again by the next agent, whose evidence is another.
                     await until(lambda e=editor, s=start: told_states(e, "f1", s))
                 [agent] = world.running("agent")
@@ -222,3 +222,92 @@ async def test_a_fork_bomb_is_found_and_stopped_with_all_that_it_has_started(wor
 
 def feed_is_raised(feed):
     return [finding for finding in feed.snapshot().findings if finding.state is State.RAISED]
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+@contextlib.contextmanager
+def no_more_descriptors(pid):
+    """It can open nothing, until the end of the block."""
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors(pid), before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+async def test_without_descriptors_nothing_is_made_up_and_with_them_all_goes_on(world):
+    """First the agent has none left, and then the server of an editor."""
+    with Runaway(world.folder) as runaway:
+        async with an_agent(world.socket) as agent, an_editor(world) as editor:
+            watched = {"pid": runaway.root.pid, "label": "t"}
+            await editor.request("linnix/watch", watched)
+            await editor.request("linnix/processTree")
+            world.note()
+            with no_more_descriptors(agent.pid):
+                runaway.begin()
+                with pytest.raises(AgentError, match="does not answer"):
+                    await RemoteFeed.connect(world.socket, hello_timeout_s=1)
+                reply = await editor.reply_to("linnix/watch", {"pid": os.getpid(), "label": "x"})
+                assert "cannot be looked at now" in reply["error"]["message"]
+                tree = await editor.request("linnix/processTree")
+                assert [p["pid"] for p in tree["processes"] if not p["has_ended"]]
+            await editor.told("linnix/didChangeFindings", lambda p: p["findings"])
+            late = await RemoteFeed.connect(world.socket)
+            await late.close()
+            with no_more_descriptors(editor.server.pid):
+                agent.terminate()
+                await agent.wait()
+                await editor.told("window/logMessage", lambda m: "trying again" in m["message"])
+                assert (await editor.request("linnix/status"))["state"] == "off"
+            await editor.told("window/logMessage", lambda m: "watching processes again" in m["message"])
+            assert (await editor.request("linnix/status"))["tracer"] == "bcc"
+    await world.is_clean()
+
+
+async def test_what_is_suspended_goes_on_afterwards_and_keeps_no_editor_waiting(world):
+    with Runaway(world.folder) as runaway:
+        async with an_agent(world.socket) as agent, an_editor(world) as editor:
+            await editor.request("linnix/watch", {"pid": runaway.root.pid, "label": "t"})
+            world.note()
+            position = {"line": 2, "character": 0}
+            where = {"textDocument": {"uri": runaway.source.as_uri()}, "position": position}
+            pids = (agent.pid, world.worker_of(agent.pid), editor.server.pid)
+            for pid in pids[:2]:
+                os.kill(pid, signal.SIGSTOP)
+            runaway.begin()
+            for _ in range(10):
+                assert await editor.request("textDocument/hover", where) is None
+                await asyncio.sleep(0.1)
+            for pid in pids[:2]:
+                os.kill(pid, signal.SIGCONT)
+            os.kill(pids[2], signal.SIGSTOP)
+            await asyncio.sleep(1)
+            os.kill(pids[2], signal.SIGCONT)
+            told = await editor.told("linnix/didChangeFindings", lambda p: p["findings"])
+            assert told["findings"][0]["location"]["path"] == str(runaway.source)
+            assert (await editor.request("linnix/status"))["state"] == "watching"
+    await world.is_clean()
+
+
+async def test_an_agent_that_the_kernel_ends_for_lack_of_memory_is_followed_by_another(world):
+    with a_group("memory", 400 << 20) as (group, limit):
+        limit()
+        async with an_editor(world) as editor:
+            [agent] = world.running("agent")
+            world.note()
+            (group / "cgroup.procs").write_text(str(agent))
+            Path(f"/proc/{agent}/oom_score_adj").write_text("1000")
+            hog = subprocess.Popen(
+                [*within(group), sys.executable, "-c", "x = b'x' * (420 << 20); input()"],
+                stdin=subprocess.PIPE,
+            )
+            await editor.told("window/logMessage", lambda m: "agent has gone" in m["message"])
+            await editor.told("window/logMessage", lambda m: "watching processes again" in m["message"])
+            hog.communicate()
+            assert world.running("agent") != [agent]
+            assert (await editor.request("linnix/status"))["state"] == "watching"
+    await world.is_clean()
