@@ -332,6 +332,10 @@ async def run_agent(
         # Until 5.11 the kernel counts maps and programs as locked memory, of which one may have
         # 64 KiB; for who loads them below us, too.
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY,) * 2)
+    # As many clients and examinations as it allows at once fit into less than it is usually given,
+    # but where there are no descriptors left it could not even tell who has ended.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     from linnix_ls.tracer.bcc import BccTracer
 
     tracer = BccTracer(cache_dir())

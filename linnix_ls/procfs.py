@@ -71,6 +71,18 @@ def read_stat(pid: int) -> Stat | None:
     )
 
 
+def has_gone(key: ProcessKey) -> bool:
+    """Whether it is there no more. That its files cannot be opened is no proof: there may be no
+    file descriptor left for it."""
+    stat = read_stat(key.pid)
+    return stat.key != key if stat else not is_there(key.pid)
+
+
+def is_there(pid: int) -> bool:
+    """Whether some process has that pid; takes no file descriptor."""
+    return os.path.lexists(f"/proc/{pid}")
+
+
 class Thread(NamedTuple):
     """Of /proc/<pid>/task/<tid>/stat, what tells threads apart; `comm` as the kernel has it."""
 

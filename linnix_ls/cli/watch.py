@@ -24,6 +24,7 @@ from linnix_ls.core.events import Event
 from linnix_ls.core.findings import Finding, Kind, State
 from linnix_ls.core.history import Span
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
+from linnix_ls.core.tree import to_be_stopped
 from linnix_ls.errors import AgentError, LinnixError, TracerUnavailable
 from linnix_ls.feed.base import (
     Feed,
@@ -286,11 +287,12 @@ class RunWatch:
 
     async def _stop(self, finding: Finding) -> None:
         assert self._feed is not None
-        who = f"{finding.process.comm}({finding.process.key.pid})"
+        process = to_be_stopped(finding)
+        who = f"{process.comm}({process.key.pid})"
         # One process of a storm is nothing: the others go on.
         is_storm = finding.kind is Kind.FORK_STORM
         try:
-            outcome = await self._feed.stop_process(finding.process.key, tree=is_storm)
+            outcome = await self._feed.stop_process(process.key, tree=is_storm)
         except AgentError as error:
             self._notify(f"{who} was not stopped: {error.message}", error.fix)
         else:

@@ -11,6 +11,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile
 
+from linnix_ls.core.findings import ProcessInfo
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.tree import (
     SHELLS,
@@ -54,7 +55,7 @@ class Run:
     cwd: str | None
 
     @classmethod
-    def of(cls, process: Process) -> Run:
+    def of(cls, process: Process | ProcessInfo) -> Run:
         return cls(
             key=process.key,
             program=program_name(process.argv, process.comm),

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from linnix_ls.core.events import CpuUsed, Execed, Exited, Forked, ProcessSeen, Sampled
-from linnix_ls.core.findings import ProcessInfo
+from linnix_ls.core.findings import Cause, Finding, ProcessInfo
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
 
 # How much of the past is kept: enough for every rate that detectors look at; beyond it, for those
@@ -175,6 +175,24 @@ def program_name(argv: tuple[str, ...], comm: str = "") -> str:
     if script:
         return script.rsplit("/", 1)[-1]
     return argv[0].rsplit("/", 1)[-1].removeprefix("-") if argv else comm
+
+
+_OF_COPIES = frozenset(
+    {Cause.PROCESS_RECURSION, Cause.RECURSIVE_MAKE, Cause.WORKER_OVERSUBSCRIPTION}
+)
+
+
+def to_be_stopped(finding: Finding) -> ProcessInfo:
+    """The process that has to end for it to be over. Of a program that starts itself that is the
+    outermost copy, for all others would go on."""
+    outermost = finding.process
+    name = program_name(outermost.argv, outermost.comm)
+    for above in finding.ancestry if finding.cause in _OF_COPIES else ():
+        if program_name(above.argv, above.comm) == name:
+            outermost = above
+        elif finding.cause is Cause.WORKER_OVERSUBSCRIPTION:
+            break  # a tool that a test of itself starts, say: the test goes on
+    return outermost
 
 
 def is_interactive_shell(argv: tuple[str, ...], comm: str) -> bool:

@@ -173,6 +173,11 @@ class Hub:
     def _is_known(self, key: ProcessKey) -> bool:
         return any(feed.engine.tree.get(key) is not None for feed in self._feeds)
 
+    async def catch_up(self) -> None:
+        """Until what has happened before this has been told."""
+        with contextlib.suppress(TracerUnavailable):
+            await self.tracer.unwatch(())  # an answer comes after all that was there to tell
+
     async def update_users(self) -> None:
         """Tell the tracer whose new processes may be somebody's business."""
         uids = {feed.uid for feed in self._feeds if feed.wants_strangers}
@@ -323,7 +328,7 @@ class LocalFeed:
         missed = {
             process.key
             for process in self.engine.tree.alive()
-            if (stat := living.get(process.key)) is None or stat.has_ended
+            if (stat.has_ended if (stat := living.get(process.key)) else procfs.has_gone(process.key))
         }
         gone = self._missed & missed
         self._missed = missed - gone if self._n_searches_left else set()
@@ -518,6 +523,8 @@ class LocalFeed:
     ) -> ProcessKey:
         stat = procfs.read_stat(pid)
         if stat is None:
+            if procfs.is_there(pid):
+                raise AgentError(f"process {pid} cannot be looked at now", fix="try again later")
             raise AgentError(f"there is no process {pid}")
         if self.uid not in (0, procfs.read_uid(pid)):
             raise AgentError(f"process {pid} belongs to another user")
@@ -668,17 +675,33 @@ class LocalFeed:
         if not tree:
             return await _terminate(key, self.uid)
         # Parents first: a parent that lives on could start its children anew.
-        outcome, *_ = await self._terminate_all([key, *self._living_below(key)])
+        outcomes = await self._terminate_all([key, *self._living_below(key)])
         # What is born while the others end may be clearing up after them; not for long.
         began_s = time.monotonic()
-        while left := self._living_below(key):
+        while left := await self._left_below(key):
             waited_s = time.monotonic() - began_s
             if waited_s > 3 * KILL_AFTER_S:
                 raise AgentError(f"below process {key.pid} new ones are born all the time")
             if waited_s > KILL_AFTER_S:
-                await self._terminate_all(left, (signal.SIGKILL,))
-            await asyncio.sleep(TICK_INTERVAL_S)
-        return outcome
+                await self._kill_together(key, left)
+        is_stopped = StopOutcome.STOPPED in outcomes
+        return StopOutcome.STOPPED if is_stopped else StopOutcome.ALREADY_GONE
+
+    async def _kill_together(self, key: ProcessKey, left: Sequence[ProcessKey]) -> None:
+        """Where each that ends makes room for another one: none goes on before all are ended."""
+        held: dict[ProcessKey, None] = {}
+        while new := [each for each in left if each not in held]:
+            for each in new:
+                _suspend(each, self.uid)
+            held |= dict.fromkeys(new)
+            left = await self._left_below(key)
+        await self._terminate_all([*held], (signal.SIGKILL,))
+
+    async def _left_below(self, key: ProcessKey) -> list[ProcessKey]:
+        """Who lives there, when all births until now have been told."""
+        await asyncio.sleep(TICK_INTERVAL_S)
+        await self._hub.catch_up()
+        return self._living_below(key)
 
     def _living_below(self, key: ProcessKey) -> list[ProcessKey]:
         """Parents first. By /proc's word: the end of a process may be among the events lost."""
@@ -771,6 +794,18 @@ def _state(process: Process, stat: procfs.Stat | None) -> ProcessState:
     return _STATES.get(stat.state, ProcessState.UNKNOWN) if stat else ProcessState.UNKNOWN
 
 
+def _suspend(key: ProcessKey, uid: int) -> None:
+    """This very process and no other, if that is possible."""
+    with contextlib.suppress(OSError):
+        pidfd = os.pidfd_open(key.pid)
+        try:
+            stat = procfs.read_stat(key.pid)
+            if stat is not None and stat.key == key and procfs.may_signal(uid, key.pid):
+                signal.pidfd_send_signal(pidfd, signal.SIGSTOP)
+        finally:
+            os.close(pidfd)
+
+
 async def _terminate(
     key: ProcessKey, uid: int, signals: Sequence[signal.Signals] = STOP_SIGNALS
 ) -> StopOutcome:
@@ -779,6 +814,8 @@ async def _terminate(
         pidfd = os.pidfd_open(key.pid)
     except ProcessLookupError:
         return StopOutcome.ALREADY_GONE
+    except OSError as error:
+        raise AgentError(f"process {key.pid} cannot be stopped now: {error.strerror}") from error
     try:
         # The pidfd stands for whoever has this pid now; from here on it cannot change.
         stat = procfs.read_stat(key.pid)

@@ -30,6 +30,7 @@ from linnix_ls.core.findings import Finding, Note, Patch, Severity, State
 from linnix_ls.core.history import RunSummary
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.core.text import visible
+from linnix_ls.core.tree import to_be_stopped
 from linnix_ls.errors import AgentTooOld, LinnixError
 from linnix_ls.feed.base import ProcessView, StackView
 from linnix_ls.fixes.base import Outcome, Trial
@@ -506,7 +507,7 @@ class LinnixServer(LanguageServer):
     async def dismiss(self, *arguments: Any) -> None:
         if finding := self._named_finding(arguments):
             try:
-                await (await self.session.feed()).dismiss(finding.id)
+                await self.session.dismiss(finding.id)
             except LinnixError as error:
                 self._say(f"cannot dismiss it: {error.message}", types.MessageType.Warning)
 
@@ -519,9 +520,10 @@ class LinnixServer(LanguageServer):
         finding = self._named_finding(arguments)
         if finding is None:
             return {"outcome": "unknown_finding"}
-        question = to_proto.stop_title(finding), finding.process.argv
+        process = to_be_stopped(finding)
+        question = to_proto.stop_title(finding), process.argv
         tree = asked.tree or to_proto.stops_tree(finding)
-        return await self._stop(finding.process.key, question, tree, asked.confirmed)
+        return await self._stop(process.key, question, tree, asked.confirmed)
 
     async def _stop_watched(self, key: ProcessKey, asked: ext.StopArgument) -> dict[str, str]:
         """A process, whether there is a finding about it or not."""
@@ -806,7 +808,7 @@ class LinnixServer(LanguageServer):
             found = await (await self.session.feed()).runs()
         except AgentTooOld:  # the client goes by the tree of processes
             return {"runs": []}
-        return {"runs": [self._run_object(run) for run in found]}
+        return {"runs": [self._run_object(self.session.known.summary(run)) for run in found]}
 
     async def run_detail(self, params: Any) -> dict[str, Any] | None:
         wanted = ext.structure(params, ext.RunParams)
@@ -821,6 +823,7 @@ class LinnixServer(LanguageServer):
                     more = replace(more, spans=detail.spans + more.spans, is_whole=detail.is_whole)
                 detail = more
             if detail:
+                detail = self.session.known.detail(detail)
                 findings = self._shown_of(detail.run.findings)
                 # Thousands of processes take a while to write down.
                 return await asyncio.to_thread(

@@ -9,18 +9,20 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Protocol
 
 from linnix_ls import procfs
-from linnix_ls.core.changes import FindingChanged
+from linnix_ls.core.changes import FindingChanged, RunBegan
 from linnix_ls.core.events import Source
-from linnix_ls.core.findings import Finding, State
+from linnix_ls.core.findings import Finding
 from linnix_ls.core.ids import ProcessKey
 from linnix_ls.errors import AgentError, AgentTooOld, LinnixError
 from linnix_ls.feed.base import Feed, FeedChange, FeedState, FeedStatus, StatusChanged
+from linnix_ls.lsp.known import KnownFindings
 from linnix_ls.lsp.text import with_fix
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ RETRY_DELAYS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 LOOK_DELAYS_S = (2.0, 2.0, 2.0, 2.0, 5.0)
 # So many may have ended unnoticed.
 MAX_UNLOOKED_WATCHES = 32
+# Whether what an agent that has gone had found is over.
+_LOOK_AFTER_S = 1.0
 _STABLE_AFTER_S = 10.0
 _CLOSE_LIMIT_S = 0.5
 _STATUS_LIMIT_S = 2.0
@@ -78,7 +82,7 @@ class FeedSession:
     """See the module.
 
     Attributes:
-        findings: all that are not cleared, by id.
+        known: the findings, under ids that stay theirs whichever feed tells of them.
         status: of the feed, or why there is none.
     """
 
@@ -89,7 +93,7 @@ class FeedSession:
         retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
         look_delays_s: Sequence[float] = LOOK_DELAYS_S,
     ) -> None:
-        self.findings: dict[str, Finding] = {}
+        self.known = KnownFindings()
         self.status = FeedStatus(FeedState.LOADING)
         self._open_feed = open_feed
         self._settings: Settings
@@ -107,6 +111,12 @@ class FeedSession:
         self._told_degraded: str | None = None
         self._told_hint: str | None = None
         self._task: asyncio.Task[None] | None = None
+        self._looking_after: asyncio.Task[None] | None = None
+
+    @property
+    def findings(self) -> dict[str, Finding]:
+        """All that are not cleared, by id."""
+        return self.known.by_id
 
     def start(self, settings: Settings) -> None:
         self._settings = settings
@@ -116,6 +126,8 @@ class FeedSession:
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
+        if self._looking_after:
+            self._looking_after.cancel()
 
     async def set_settings(self, settings: Settings) -> None:
         """Open another feed if these settings ask for that; thresholds the open one takes at once.
@@ -160,6 +172,17 @@ class FeedSession:
     def watch_when_open(self, pid: int, label: str) -> None:
         """Watch an editor's process: what it starts, not itself. To be called before `start`."""
         self._watches[pid] = _Watch(label, is_root_judged=False, source=Source.EDITOR)
+
+    async def dismiss(self, finding_id: str) -> None:
+        """By our id.
+
+        Raises:
+            AgentError: there is no feed, or it knows no such finding.
+        """
+        if dismissed := self.known.dismiss(finding_id):
+            self._tell_of(dismissed)
+        else:
+            await (await self.feed()).dismiss(self.known.feed_id(finding_id))
 
     async def unwatch(self, pid: int) -> None:
         watch = self._watches.pop(pid, None)
@@ -214,7 +237,8 @@ class FeedSession:
         while True:
             self._reopen.clear()
             if not self._settings.enable:
-                self._set_findings({})
+                self.known.forget()
+                self._listener.findings_changed([])
                 self._settle(FeedStatus(FeedState.OFF, degraded="switched off: linnix.enable"))
                 await self._reopen.wait()
                 continue
@@ -263,7 +287,9 @@ class FeedSession:
 
         def on_change(change: FeedChange) -> None:
             if isinstance(change.change, FindingChanged):
-                self._take_in(change.change.finding)
+                self._listener.findings_changed([self.known.take(change.change.finding)])
+            elif isinstance(change.change, RunBegan):
+                self._tell_of(self.known.run_began(change.change))
             elif isinstance(change.change, StatusChanged):
                 if change.change.status.state is FeedState.OFF:
                     lost.set()
@@ -273,7 +299,7 @@ class FeedSession:
         unsubscribe = feed.subscribe(on_change)
         snapshot = feed.snapshot()
         try:
-            self._set_findings({finding.id: finding for finding in snapshot.findings})
+            self._tell_of(self.known.begin(snapshot.findings, time.monotonic_ns()))
             # First of all: whoever watches our editor would find ourselves below it.
             await feed.ignore(os.getpid())
             self._feed = feed
@@ -295,6 +321,9 @@ class FeedSession:
             await _first_of(*ends)
         finally:
             unsubscribe()
+            self.known.leave()
+            if self._looking_after is None or self._looking_after.done():
+                self._looking_after = asyncio.create_task(self._look_after())
         if not lost.is_set():
             return None
         return AgentError(
@@ -355,16 +384,15 @@ class FeedSession:
         except AgentError as error:
             self._listener.tell(f"cannot use other thresholds: {error.message}", is_problem=True)
 
-    def _take_in(self, finding: Finding) -> None:
-        if finding.state is State.CLEARED:
-            self.findings.pop(finding.id, None)
-        else:
-            self.findings[finding.id] = finding
-        self._listener.findings_changed([finding])
+    def _tell_of(self, changed: Sequence[Finding]) -> None:
+        if changed:
+            self._listener.findings_changed(changed)
 
-    def _set_findings(self, findings: dict[str, Finding]) -> None:
-        self.findings = findings
-        self._listener.findings_changed(list(findings.values()))
+    async def _look_after(self) -> None:
+        """Findings of a feed that has gone: until each of them is over, or found again."""
+        while self.known.are_left:
+            self._tell_of(self.known.look(time.monotonic_ns(), _is_alive))
+            await asyncio.sleep(_LOOK_AFTER_S)
 
     def _set_status(self, status: FeedStatus) -> None:
         self.status = status
@@ -391,6 +419,11 @@ class FeedSession:
         if status.hint and status.hint != self._told_hint:
             self._listener.tell(status.hint, is_problem=False)
         self._told_hint = status.hint
+
+
+def _is_alive(key: ProcessKey) -> bool:
+    stat = procfs.read_stat(key.pid)
+    return not (stat.has_ended if stat and stat.key == key else procfs.has_gone(key))
 
 
 def _watched(settings: Settings, workspace: Sequence[str]) -> tuple[str, ...]:

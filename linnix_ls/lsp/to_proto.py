@@ -14,8 +14,9 @@ from functools import lru_cache
 from lsprotocol import types
 from pygls.workspace import PositionCodec
 
-from linnix_ls.core.findings import Finding, Kind, ProcessInfo, Severity, State
+from linnix_ls.core.findings import Finding, Kind, Severity, State
 from linnix_ls.core.text import visible
+from linnix_ls.core.tree import to_be_stopped
 from linnix_ls.lsp import wording
 from linnix_ls.lsp.documents import uri_of_path
 from linnix_ls.lsp.probe_lenses import OPEN_PROBE
@@ -232,7 +233,7 @@ def stops_tree(finding: Finding) -> bool:
 
 
 def stop_title(finding: Finding) -> str:
-    info: ProcessInfo = finding.process
+    info = to_be_stopped(finding)
     title = f"Stop process {info.key.pid} ({visible(info.comm)})"
     return f"{title} and its children" if stops_tree(finding) else title
 

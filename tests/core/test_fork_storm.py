@@ -1,10 +1,14 @@
 """Which starts of processes are a storm, and which are work."""
 
+import random
+
 import pytest
 
-from linnix_ls.core.findings import State
+from linnix_ls.core.examination import Depth
+from linnix_ls.core.findings import Cause, State
+from linnix_ls.core.ids import NS_PER_S
 from tests.core.runaways import dive, retries, rounds_of_two, slow_retries
-from tests.core.scenes import Scene, frame, look
+from tests.core.scenes import ANSWER_NS, Scene, frame, look
 
 
 @pytest.fixture
@@ -544,6 +548,44 @@ def test_workers_of_workers_are_too_many_sooner(scene):
     scene.passes(5)
     storms = [cause for kind, cause, _ in scene.verdicts if kind == "fork_storm"]
     assert storms == ["worker_oversubscription"]
+
+
+def explode(scene, n=60):
+    """A fork bomb, up to the number of processes that it may have."""
+    bombs = [scene.start(scene.run("sh run.sh"), "python3 bomb.py")]
+    while len(bombs) < n:
+        bombs += [scene.fork(bomb) for bomb in bombs]
+    return bombs
+
+
+def test_a_bomb_at_its_limit_is_found_though_each_look_takes_long(monkeypatch):
+    """Of so many each gets a CPU now and then, and so does whoever looks at one of them."""
+    monkeypatch.setitem(ANSWER_NS, Depth.GLANCE, 3 * NS_PER_S)
+    scene = Scene(n_cpus=1)
+    bombs = explode(scene)
+    chance = random.Random(7)
+    for _ in range(10):
+        for bomb in bombs:
+            scene.is_idle(bomb)
+        for bomb in chance.sample(bombs, 15):
+            scene.is_busy(bomb, share=0.05)
+        scene.passes(0.5)
+    [finding] = scene.findings
+    assert finding.cause is Cause.WORKER_OVERSUBSCRIPTION
+    assert finding.process.key in bombs
+
+
+def test_a_bomb_at_its_limit_is_not_over_while_it_tries():
+    scene = Scene(n_cpus=1)
+    bombs = explode(scene)
+    for bomb in bombs[::2]:
+        scene.is_busy(bomb, share=0.05)
+    scene.passes(7)
+    assert [finding.state for finding in scene.findings] == [State.RAISED]
+    for bomb in bombs:
+        scene.exit(bomb, signal=9)
+    scene.passes(4)
+    assert [finding.state for finding in scene.findings] == [State.ENDED]
 
 
 def test_a_build_of_many_programs_is_no_crowd(scene):

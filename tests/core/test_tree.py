@@ -1,11 +1,15 @@
 """The process tree by itself: what it holds after which events."""
 
+from dataclasses import replace
+
 import pytest
 
 from linnix_ls.core import tree as tree_module
 from linnix_ls.core.events import CpuUsed, Execed, Exited, Forked, ProcessSeen, Sampled
+from linnix_ls.core.findings import Cause, ProcessInfo
 from linnix_ls.core.ids import NS_PER_S, ProcessKey, start_ticks_from_boottime
-from linnix_ls.core.tree import ProcessTree
+from linnix_ls.core.tree import ProcessTree, to_be_stopped
+from tests.lsp.memory_feed import a_finding
 
 ROOT = ProcessKey(10, 1)
 NOTHING_KEPT = frozenset()
@@ -246,3 +250,20 @@ def test_a_tree_is_removed_whole_and_its_neighbours_stay(tree):
     assert tree.remove_tree(key(11)) == []
     tree.forget_old(NOW, NOTHING_KEPT)  # the dead one of it is still in line
     assert pids(tree) == [10, 20]
+
+
+@pytest.mark.parametrize(
+    ("cause", "stopped"),
+    [("process_recursion", 2), ("worker_oversubscription", 4), ("retry_loop", 5)],
+)
+def test_of_a_program_that_starts_itself_the_outermost_copy_has_to_end(cause, stopped):
+    lines = ("sh run.sh", "python3 bomb.py", "sh -c x", "python3 bomb.py", "python3 bomb.py")
+    infos = [
+        ProcessInfo(ProcessKey(pid, pid), pid - 1, 0, "x", None, tuple(line.split()), "/")
+        for pid, line in enumerate(lines, 1)
+    ]
+    *above, process = infos
+    finding = replace(
+        a_finding(), cause=Cause(cause), process=process, ancestry=tuple(reversed(above))
+    )
+    assert to_be_stopped(finding).key.pid == stopped

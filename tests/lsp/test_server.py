@@ -396,8 +396,21 @@ class TestLosingTheFeed:
             assert [text for text in logged if "killed" in text] == ["linnix: killed; trying again"]
             assert len(logged) == 2
             assert not [m for m, _ in client.notified if m == "window/showMessage"]
-            # A new agent knows nothing of the old finding.
-            await client.until(lambda: client.diagnostics(uri(pump)) == [])
+            # A new agent knows nothing of the old finding; its process has ended meanwhile.
+            await client.told(
+                "linnix/didChangeFindings",
+                lambda p: [(f["id"], f["state"]) for f in p["findings"]] == [("f1", "ended")],
+            )
+            assert client.diagnostics(uri(pump))
+            # What the new one calls f1 is another.
+            feeds[1].raises(a_finding(pump, process=a_process(4413, "python3", "python3", "x.py")))
+            told = await client.told(
+                "linnix/didChangeFindings", lambda p: [f["id"] for f in p["findings"]] == ["f2"]
+            )
+            assert told["findings"][0]["process"]["pid"] == 4413
+            await client.until(lambda: len(client.diagnostics(uri(pump))) == 2)
+            await run_command(client, "linnix.dismiss", {"finding_id": "f2"})
+            assert ("dismiss", "f1") in feeds[1].calls
 
     async def test_leaves_the_status_with_the_reason_and_the_fix(self):
         async def open_feed(settings, *, on_progress):

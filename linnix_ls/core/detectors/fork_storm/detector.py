@@ -30,6 +30,7 @@ AT_ONCE_NS = 50_000_000
 PAUSE_NS = 20_000_000
 BUSY_SHARE = 0.5  # of so many copies as too many are
 _MAKES = frozenset({"make", "gmake", "ninja"})
+_OF_A_CROWD = frozenset({Cause.PROCESS_RECURSION, Cause.WORKER_OVERSUBSCRIPTION})
 
 
 class ForkStormDetector:
@@ -67,6 +68,10 @@ class ForkStormDetector:
 
     def is_over(self, scene: Scene, finding: Finding) -> bool:
         since_ns = scene.now_ns - int(scene.policy.calm_s * NS_PER_S)
+        if finding.cause in _OF_A_CROWD and _is_crowded(scene):
+            crowd = _crowds(scene).get(finding.run)
+            if crowd is not None and _oversubscription(scene, crowd) is not None:
+                return False  # it cannot start more of them, and tries
         accused = scene.tree.get(finding.process.key)
         if accused is None or not accused.is_alive:
             run = scene.tree.get(finding.run)
@@ -106,7 +111,7 @@ def _storms(scene: Scene) -> Iterable[_Storm]:
         run = scene.run_of(key)
         if run is not None and not scene.is_found(Kind.FORK_STORM, run.key):
             by_run.setdefault(run.key, {})[key] = children
-    crowds = _crowds(scene)
+    crowds = _crowds(scene) if _is_crowded(scene) else {}
     for run_key in {**by_run, **crowds}:
         families = by_run.get(run_key, {})
         # Each of these explains every rate, and of a recursion the crowd is the consequence.
@@ -157,12 +162,16 @@ def _is_without_a_pause(children: list[Process]) -> bool:
 
 
 def _has_moved_on(scene: Scene, storm: _Storm, key: ProcessKey) -> bool:
-    """Whether `key` was the newest copy in a recursion that has gone deeper meanwhile. It still
-    stands at the line that starts the next one."""
+    """Whether `key` was the newest copy in a recursion that has gone deeper meanwhile, or is one
+    of many that start copies of themselves. It still stands at the line that starts the next
+    one."""
     process, run = scene.tree.get(key), scene.run_of(key)
     return (
-        storm.cause in (Cause.PROCESS_RECURSION, Cause.RECURSIVE_MAKE)
-        and process is not None
+        process is not None
+        and (
+            storm.cause in (Cause.PROCESS_RECURSION, Cause.RECURSIVE_MAKE)
+            or (storm.cause is Cause.WORKER_OVERSUBSCRIPTION and process.argv == storm.child_argv)
+        )
         and process.is_alive
         and run is not None
         and run is scene.run_of(storm.spawner.key)
@@ -230,6 +239,11 @@ def _goes_in_circles(scene: Scene, process: Process) -> bool:
     commands = [(p.argv, p.cwd) for p in lineage if not p.is_forked_copy]
     period = next((i for i, c in enumerate(commands) if i and c == commands[0]), 0)
     return period > 1 and commands[:period] == commands[period : 2 * period]
+
+
+def _is_crowded(scene: Scene) -> bool:
+    """Whether there can be a crowd at all."""
+    return scene.tree.n_alive >= scene.policy.storm.busy_nested_copies_per_cpu * scene.n_cpus
 
 
 def _crowds(scene: Scene) -> dict[ProcessKey, list[Process]]:

@@ -1,0 +1,313 @@
+"""What happens when something breaks: each fault is done to the real thing, which recovers from it.
+
+After each nothing is left attached, running, or lying about, by the word of the kernel. What is
+killed in other ways has its tests beside it: see docs/faults.md.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from linnix_ls import procfs
+from linnix_ls.core.findings import Kind, State
+from linnix_ls.core.tree import to_be_stopped
+from linnix_ls.errors import AgentError
+from linnix_ls.feed.base import FeedState
+from linnix_ls.feed.remote import RemoteFeed
+from tests.e2e.faulty import (
+    LINNIX_LS,
+    Runaway,
+    World,
+    an_agent,
+    an_editor,
+    temporary_folder,
+    told_states,
+    until,
+)
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.ebpf,
+    pytest.mark.asyncio,
+    pytest.mark.timeout(180),
+]
+
+
+@pytest.fixture
+def world(monkeypatch):
+    with temporary_folder() as folder:
+        world = World(Path(folder), monkeypatch)
+        try:
+            yield world
+        finally:
+            world.end()
+
+
+async def test_three_editors_outlive_their_agents_and_keep_what_they_were_shown(world):
+    """Its agent is killed, and then the process that holds the probes of the next one, and one of
+    the editors and a server go, too."""
+    with Runaway(world.folder) as runaway:
+        uri = runaway.source.as_uri()
+        async with an_editor(world) as one, an_editor(world) as two:
+            async with an_editor(world) as three:
+                editors = (one, two, three)
+                for editor in editors:
+                    await editor.request("linnix/watch", {"pid": runaway.root.pid, "label": "t"})
+                runaway.begin()
+                for editor in editors:
+                    told = await editor.told("linnix/didChangeFindings", lambda p: p["findings"])
+                    assert [(f["id"], f["state"]) for f in told["findings"]] == [("f1", "raised")]
+                [agent] = world.running("agent")
+                assert world.note() > 5
+                since = [len(editor.notified) for editor in editors]
+                os.kill(agent, signal.SIGKILL)
+                for editor, start in zip(editors, since, strict=True):
+                    await editor.told("window/logMessage", lambda m: "watching processes again" in m["message"])
+                    # Found again by the next agent, whose evidence is another.
+                    await until(lambda e=editor, s=start: told_states(e, "f1", s))
+                [agent] = world.running("agent")
+                world.note()
+                three.server.kill()
+                since = [len(editor.notified) for editor in editors]
+                os.kill(world.worker_of(agent), signal.SIGKILL)
+                for editor, start in zip(editors[:2], since, strict=False):
+                    await until(lambda e=editor, s=start: told_states(e, "f1", s))
+            world.note()
+            stop = {"finding_id": "f1", "confirmed": True}
+            outcome = await two.request(
+                "workspace/executeCommand",
+                {"command": "linnix.stopProcess", "arguments": [stop]},
+            )
+            assert outcome == {"outcome": "stopped"}
+            for editor in (one, two):
+                await editor.told(
+                    "linnix/didChangeFindings",
+                    lambda p: [f["state"] for f in p["findings"]] == ["ended"],
+                )
+                # Shown from then on without a gap, once, and as the same.
+                assert set(told_states(editor, "f1")[:-1]) == {"raised"}
+                findings = [
+                    finding
+                    for method, params in editor.notified
+                    if method == "linnix/didChangeFindings"
+                    for finding in params["findings"]
+                ]
+                assert {f["id"] for f in findings} == {"f1"}
+                assert len({f["flagged_at"] for f in findings}) == 1
+                counts = [
+                    len(params["diagnostics"])
+                    for method, params in editor.notified
+                    if method == "textDocument/publishDiagnostics" and params["uri"] == uri
+                ]
+                assert set(counts) == {1}
+    await world.is_clean()
+
+
+async def found(feed, kind=Kind.CPU_SPIN):
+    """The first finding of that kind."""
+    return await until(lambda: next((f for f in feed.snapshot().findings if f.kind is kind), None))
+
+
+async def test_two_agents_see_the_same_and_the_readers_of_stacks_may_be_killed(world):
+    """Each has its probes and its findings, and goes without a word from the other."""
+    other = world.folder / "other.sock"
+    with Runaway(world.folder) as runaway:
+        async with an_agent(world.socket) as agent, an_agent(other):
+            feeds = [await RemoteFeed.connect(path) for path in (world.socket, other)]
+            for feed in feeds:
+                await feed.watch(runaway.root.pid, "t", is_run=True)
+            world.note()
+            runaway.begin()
+            n_killed = 0
+            # Whoever looks at it is killed, until it has been looked at all the same.
+            while not all(feed.snapshot().findings for feed in feeds):
+                for reader in world.running("dump") if n_killed < 3 else ():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(reader, signal.SIGKILL)
+                        n_killed += 1
+                await asyncio.sleep(0.002 if n_killed < 3 else 0.05)
+            places = [(await found(feed)).location for feed in feeds]
+            assert {place.path for place in places} == {str(runaway.source)}
+            agent.terminate()
+            await agent.wait()
+            assert (await feeds[1].status()).state is FeedState.WATCHING
+            assert await feeds[1].stop_process((await found(feeds[1])).process.key) == "stopped"
+            for feed in feeds:
+                await feed.close()
+    await world.is_clean()
+
+
+@contextlib.contextmanager
+def a_group(controller, limit):
+    """A control group with one limit. Whoever is left in it is killed."""
+    base = Path("/sys/fs/cgroup")
+    is_unified = (base / "cgroup.controllers").exists()
+    group = (base if is_unified else base / controller) / f"linnix-faults-{os.getpid()}"
+    group.mkdir()
+    if is_unified:
+        (base / "cgroup.subtree_control").write_text(f"+{controller}")
+    names = {"memory": ("memory.max", "memory.limit_in_bytes"), "pids": ("pids.max",) * 2}
+    file = group / names[controller][0 if is_unified else 1]
+    try:
+        yield group, lambda value=limit: file.write_text(str(value))
+    finally:
+        while pids := (group / "cgroup.procs").read_text().split():
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+        for _ in range(100):
+            with contextlib.suppress(OSError):
+                group.rmdir()
+                break
+
+
+def within(group):
+    """The words that start a command in a group."""
+    return ("sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "in")
+
+
+BOMB = """\
+import os
+import signal
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass
+"""
+
+
+async def test_a_fork_bomb_is_found_and_stopped_with_all_that_it_has_started(world):
+    """At its limit of processes, none of which listens to SIGTERM."""
+    (world.folder / "bomb.py").write_text(BOMB)
+    async with an_agent(world.socket):
+        feed = await RemoteFeed.connect(world.socket)
+        with a_group("pids", 80) as (group, limit):
+            limit()
+            command = f"read go; nice -n 10 {sys.executable} -S bomb.py"
+            root = subprocess.Popen(
+                [*within(group), "sh", "-c", command], stdin=subprocess.PIPE, cwd=world.folder
+            )
+            try:
+                await feed.watch(root.pid, "t", is_run=True, is_root_judged=True)
+                world.note()
+                root.stdin.write(b"go\n")
+                root.stdin.close()
+                finding = await found(feed, Kind.FORK_STORM)
+                assert finding.location.path == str(world.folder / "bomb.py")
+                assert await feed.stop_process(to_be_stopped(finding).key, tree=True) == "stopped"
+                await asyncio.to_thread(root.wait)
+                assert (group / "cgroup.procs").read_text() == ""
+                await until(lambda: not feed_is_raised(feed))
+                assert (await feed.status()).n_lost == 0
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    root.kill()
+        await feed.close()
+    await world.is_clean()
+
+
+def feed_is_raised(feed):
+    return [finding for finding in feed.snapshot().findings if finding.state is State.RAISED]
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+@contextlib.contextmanager
+def no_more_descriptors(pid):
+    """It can open nothing, until the end of the block."""
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors(pid), before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+async def test_without_descriptors_nothing_is_made_up_and_with_them_all_goes_on(world):
+    """First the agent has none left, and then the server of an editor."""
+    with Runaway(world.folder) as runaway:
+        async with an_agent(world.socket) as agent, an_editor(world) as editor:
+            watched = {"pid": runaway.root.pid, "label": "t"}
+            await editor.request("linnix/watch", watched)
+            await editor.request("linnix/processTree")
+            world.note()
+            with no_more_descriptors(agent.pid):
+                runaway.begin()
+                with pytest.raises(AgentError, match="does not answer"):
+                    await RemoteFeed.connect(world.socket, hello_timeout_s=1)
+                reply = await editor.reply_to("linnix/watch", {"pid": os.getpid(), "label": "x"})
+                assert "cannot be looked at now" in reply["error"]["message"]
+                tree = await editor.request("linnix/processTree")
+                assert [p["pid"] for p in tree["processes"] if not p["has_ended"]]
+            await editor.told("linnix/didChangeFindings", lambda p: p["findings"])
+            late = await RemoteFeed.connect(world.socket)
+            await late.close()
+            with no_more_descriptors(editor.server.pid):
+                agent.terminate()
+                await agent.wait()
+                await editor.told("window/logMessage", lambda m: "trying again" in m["message"])
+                assert (await editor.request("linnix/status"))["state"] == "off"
+            await editor.told("window/logMessage", lambda m: "watching processes again" in m["message"])
+            assert (await editor.request("linnix/status"))["tracer"] == "bcc"
+    await world.is_clean()
+
+
+async def test_what_is_suspended_goes_on_afterwards_and_keeps_no_editor_waiting(world):
+    with Runaway(world.folder) as runaway:
+        async with an_agent(world.socket) as agent, an_editor(world) as editor:
+            await editor.request("linnix/watch", {"pid": runaway.root.pid, "label": "t"})
+            world.note()
+            position = {"line": 2, "character": 0}
+            where = {"textDocument": {"uri": runaway.source.as_uri()}, "position": position}
+            pids = (agent.pid, world.worker_of(agent.pid), editor.server.pid)
+            for pid in pids[:2]:
+                os.kill(pid, signal.SIGSTOP)
+            runaway.begin()
+            for _ in range(10):
+                assert await editor.request("textDocument/hover", where) is None
+                await asyncio.sleep(0.1)
+            for pid in pids[:2]:
+                os.kill(pid, signal.SIGCONT)
+            os.kill(pids[2], signal.SIGSTOP)
+            await asyncio.sleep(1)
+            os.kill(pids[2], signal.SIGCONT)
+            told = await editor.told("linnix/didChangeFindings", lambda p: p["findings"])
+            assert told["findings"][0]["location"]["path"] == str(runaway.source)
+            assert (await editor.request("linnix/status"))["state"] == "watching"
+    await world.is_clean()
+
+
+async def test_an_agent_that_the_kernel_ends_for_lack_of_memory_is_followed_by_another(world):
+    with a_group("memory", 400 << 20) as (group, limit):
+        limit()
+        async with an_editor(world) as editor:
+            [agent] = world.running("agent")
+            world.note()
+            (group / "cgroup.procs").write_text(str(agent))
+            Path(f"/proc/{agent}/oom_score_adj").write_text("1000")
+            hog = subprocess.Popen(
+                [*within(group), sys.executable, "-c", "x = b'x' * (420 << 20); input()"],
+                stdin=subprocess.PIPE,
+            )
+            await editor.told("window/logMessage", lambda m: "agent has gone" in m["message"])
+            await editor.told("window/logMessage", lambda m: "watching processes again" in m["message"])
+            hog.communicate()
+            assert world.running("agent") != [agent]
+            assert (await editor.request("linnix/status"))["state"] == "watching"
+    await world.is_clean()
