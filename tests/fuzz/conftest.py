@@ -17,5 +17,5 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-settings.register_profile("long", settings.get_profile("ci"), derandomize=False, max_examples=2_000)
+settings.register_profile("long", settings.get_profile("ci"), derandomize=False, max_examples=400)
 settings.load_profile(os.environ.get("LINNIX_FUZZ", "ci"))

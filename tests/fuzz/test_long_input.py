@@ -66,8 +66,8 @@ HOSTILE = [
 @pytest.mark.parametrize(
     ("reader", "before", "again", "after"),
     HOSTILE,
-    ids=[f"{name}: {before}{again}…{after}".encode("unicode_escape") for name, before, again, after in HOSTILE],
-)  # fmt: skip
+    ids=[f"{each[0]} {number}" for number, each in enumerate(HOSTILE)],
+)
 def test_text_is_read_in_proportion_to_its_length(reader, before, again, after):
     READERS[reader](before + again * (N // len(again)) + after)
 
@@ -75,7 +75,8 @@ def test_text_is_read_in_proportion_to_its_length(reader, before, again, after):
 @pytest.mark.parametrize(
     ("name", "again"),
     [("a.js", "_"), ("a.js", "A1."), ("a.c", "a:"), ("a.sh", ")"), ("a.java", "a<"),
-     ("a.js", "f("), ("a.rs", '"'), ("a.js", '"'), ("a.sh", "{"), ("a.java", "a<\n"), ("a.c", "if (")],
+     ("a.js", "f("), ("a.rs", '"'), ("a.js", '"'), ("a.sh", "{"), ("a.java", "a<\n"),
+     ("a.c", "if (")],
 )  # fmt: skip
 def test_a_source_that_is_made_to_be_slow_is_given_up(tmp_path, monkeypatch, name, again):
     monkeypatch.setattr(sources, "MAX_PARSING_S", 0.1)

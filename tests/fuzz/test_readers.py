@@ -156,8 +156,10 @@ class Memory(ProcessMemory):
 
 
 words = st.lists(
-    st.sampled_from([0, 1, 8, 64, 1 << 20, 2**64 - 1]) | st.integers(0, 2**64 - 1), min_size=8, max_size=64
-).map(lambda numbers: struct.pack(f"<{len(numbers)}Q", *numbers))  # fmt: skip
+    st.sampled_from([0, 1, 8, 64, 1 << 20, 2**64 - 1]) | st.integers(0, 2**64 - 1),
+    min_size=8,
+    max_size=64,
+).map(lambda numbers: struct.pack(f"<{len(numbers)}Q", *numbers))
 
 
 @given(words, st.lists(st.integers(1, 1 << 20), min_size=40, max_size=40))
@@ -253,7 +255,12 @@ def test_what_a_compiler_prints(out):
         assert problem.span.line >= 1
 
 
-PROBE = '#include <bpf/bpf_helpers.h>\nBPF_HASH(m, u32);\nSEC("tp/x/y")\nint f(void *c) { m.lookup(&k); }\n'
+PROBE = """\
+#include <bpf/bpf_helpers.h>
+BPF_HASH(m, u32);
+SEC("tp/x/y")
+int f(void *c) { m.lookup(&k); }
+"""
 probe_like = damaged(PROBE, ("BPF_", "/*", "*/", "struct {", '"', "#define a(", "SEC(", "\\\n"))
 
 
@@ -267,7 +274,8 @@ def test_probe_source(text):
 
 @given(
     damaged(
-        'name: x\nID: 1\nformat:\n\tfield:int pid;\toffset:8;\tsize:4;\tsigned:1;\n\nprint fmt: ""\n'
+        "name: x\nID: 1\nformat:\n\tfield:int pid;\toffset:8;\tsize:4;\tsigned:1;\n\n"
+        'print fmt: ""\n'
     )
 )
 def test_the_format_of_a_tracepoint(text):
@@ -275,12 +283,13 @@ def test_the_format_of_a_tracepoint(text):
         parse_format("sched", "x", text)
 
 
-# -- sources of the processes' users, and what is written about tests -------------------------------
+# -- sources of the processes' users, and what is written about tests ----------------------------
 
 sources = pieces(
     "def f(", "while True:\n", "test(", "'a', () => {", "}\n", "subtest '", "#[test]\nfn a() {",
     "TEST(a, b)", "@Test ", '@test "', "add_test([=[", 'add_test(a "/b" "', "subdirs(", ")\n",
-    "set_tests_properties(", '_BACKTRACE_TRIPLES "/a.txt;', "all:\n\t", "$(", "for (;;) ", "sub a {",
+    "set_tests_properties(",
+    '_BACKTRACE_TRIPLES "/a.txt;', "all:\n\t", "$(", "for (;;) ", "sub a {",
 )  # fmt: skip
 SUFFIXES = ("py", "js", "ts", "sh", "c", "java", "rs", "pl", "t", "bats", "mk")
 
