@@ -10,13 +10,18 @@ import functools
 import os
 import re
 import stat
+import time
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tree_sitter import Language
+    from tree_sitter import Language, Tree
 
 MAX_FILE_BYTES = 8 << 20
+# Of CPU time for one file: 100 kB take 0.07 s. Some grammars need hours for a few hundred kilobytes
+# that are made for it, and all threads of this process wait meanwhile.
+MAX_PARSING_S = 1.0
+MAX_NESTING = 400
 
 # The package of each grammar, and its function.
 _GRAMMARS = {
@@ -93,6 +98,48 @@ def language_of(path: str, first_line: str) -> str | None:
             if shebang[1].startswith(start):
                 return language
     return None
+
+
+def parsed(text: bytes, language: str) -> Tree | None:
+    """The syntax tree of a text; None where there is no grammar, or it would take too long."""
+    loaded = grammar(language)
+    if loaded is None or _is_nested_deeply(text):
+        return None
+    from tree_sitter import Parser
+
+    began_s = time.thread_time()
+    try:
+        return Parser(loaded).parse(
+            lambda offset, _: text[offset : offset + _CHUNK_BYTES],
+            progress_callback=lambda _offset, _error: time.thread_time() - began_s > MAX_PARSING_S,
+        )
+    except ValueError:  # given up
+        return None
+
+
+_CHUNK_BYTES = 1 << 16
+_NESTING = re.compile(rb"[][(){}<>;]")
+
+
+def _is_nested_deeply(text: bytes) -> bool:
+    """Whether brackets are in one another by the hundred. No parser can be stopped where it
+    compares all that such may mean. A < opens nothing beyond its statement."""
+    depth = n_angles = 0
+    for bracket in _NESTING.findall(text):
+        match bracket:
+            case b"(" | b"[" | b"{":
+                depth += 1
+            case b"<":
+                n_angles += 1
+            case b">":
+                n_angles = max(0, n_angles - 1)
+            case b")" | b"]" | b"}":
+                depth = max(0, depth - 1)
+        if bracket in b"{};":
+            n_angles = 0
+        if depth + n_angles > MAX_NESTING:
+            return True
+    return False
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from linnix_ls.core.findings import Finding
 from linnix_ls.explain.base import Excerpt, RefusedProbe, ToldFunction
-from linnix_ls.sources import grammar, language_of, read_source
+from linnix_ls.sources import language_of, parsed, read_source
 
 MAX_LINES = 40
 MAX_CHARS = 4_000
@@ -93,12 +93,10 @@ def _python(text: str) -> Iterator[Span]:
 
 
 def _others(text: str, line: int, language: str | None) -> Iterator[Span]:
-    if language is None or (loaded := grammar(language)) is None:
+    tree = parsed(text.encode("utf-8", "replace"), language) if language else None
+    if tree is None:
         return
-    from tree_sitter import Parser
-
-    root = Parser(loaded).parse(text.encode("utf-8", "replace")).root_node
-    node = root.descendant_for_point_range((line - 1, 0), (line - 1, MAX_LINE_CHARS))
+    node = tree.root_node.descendant_for_point_range((line - 1, 0), (line - 1, MAX_LINE_CHARS))
     while node is not None:
         ends_before = node.end_point[1] == 0 and node.end_point[0] > node.start_point[0]
         yield node.start_point[0] + 1, node.end_point[0] + (0 if ends_before else 1)

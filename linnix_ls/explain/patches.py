@@ -16,6 +16,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from linnix_ls.core.findings import Edit, Finding, Patch
 from linnix_ls.core.text import visible
@@ -23,7 +24,10 @@ from linnix_ls.explain.base import Excerpt, RefusedProbe
 from linnix_ls.explain.prompt import told_lines
 from linnix_ls.explain.redaction import HIDDEN
 from linnix_ls.explain.vocabulary import API_WORDS, KEYWORDS, LOCAL_NAME, SAFE_CALLS, SAFE_IMPORTS
-from linnix_ls.sources import grammar
+from linnix_ls.sources import parsed
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
 
 MAX_LINES = 20
 MIN_PART_CHARS = 8
@@ -356,14 +360,11 @@ class _Change:
 
     def _check_syntax(self, before: str, after: str) -> None:
         language = self.excerpt.language or ""
-        loaded = grammar(language)
-        if loaded is None:
+        old_tree = parsed(before.encode("utf-8", "replace"), language)
+        new_tree = parsed(after.encode("utf-8", "replace"), language)
+        if old_tree is None or new_tree is None:
             raise BadPatch("nobody knows this language's syntax")
-        from tree_sitter import Node, Parser
-
-        parser = Parser(loaded)
-        old_root = parser.parse(before.encode("utf-8", "replace")).root_node
-        new_root = parser.parse(after.encode("utf-8", "replace")).root_node
+        old_root, new_root = old_tree.root_node, new_tree.root_node
 
         def walk(root: Node) -> Iterator[Node]:
             todo = [root]

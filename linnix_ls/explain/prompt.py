@@ -29,6 +29,7 @@ MAX_PROSE_TOKENS = 600
 MAX_NOTE_CHARS = 250
 MIN_SOURCE_LINES = 5
 N_REDACTED_AROUND = 100
+MAX_TOLD_CHARS = 2_000
 MAX_LINE_CHARS = 400
 
 FIRST_OF_CHANGE, MIDDLE_OF_CHANGE, LAST_OF_CHANGE = "<<<<<<< SEARCH", "=======", ">>>>>>> REPLACE"
@@ -247,7 +248,8 @@ def _measured(piece: Evidence, places: _Places) -> str:
 
 
 def _behind_margin(lines: Iterable[str]) -> list[str]:
-    return [f"| {line}" for line in lines]
+    """A line each, also where a findings document has more in a name of ours."""
+    return [f"| {_one_line(line, MAX_TOLD_CHARS)}" for line in lines]
 
 
 def _one_line(text: str, max_chars: int) -> str:

@@ -77,11 +77,17 @@ def reproduction(finding: Finding) -> str:
 
 def quoted(word: str) -> str:
     """One word of a shell's line. What would act on the terminal that it is pasted into, or look
-    like another text there, is written as an escape."""
+    like another text there, is written as an escape: byte by byte, whatever the locale."""
     if visible(word, len(word)) == word:
         return shlex.quote(word)
     escaped = word.replace("\\", r"\\").replace("'", r"\'")
-    return f"$'{visible(escaped, len(escaped))}'"
+    return f"$'{''.join(map(_as_bytes, escaped))}'"
+
+
+def _as_bytes(character: str) -> str:
+    if visible(character) == character:
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
 
 
 def command_for(finding: Finding) -> Command:

@@ -42,10 +42,13 @@ MAX_FOLDERS = 4_000
 MAX_DEPTH = 14
 INDEX_KEPT_S = 30
 
+# What follows a thread's name. That is the program's to choose, and may hold all of this, too: the
+# few words between the two are counted, or a long one would be looked at from each of its places.
 _THREAD = re.compile(
-    r'^".*" .*?\bcpu=(?P<cpu_ms>[\d.]+)ms .*?\bnid=(?P<tid>0x[0-9a-f]+|\d+) (?P<doing>.*)$'
+    r"\bcpu=(?P<cpu_ms>[0-9]{1,15}(?:\.[0-9]{1,9})?)ms (?:\S{1,200} ){0,8}?"
+    r"nid=(?:0x(?P<hex_tid>[0-9a-f]{1,8})|(?P<tid>[0-9]{1,10})) (?P<doing>.*)$"
 )
-_FRAME = re.compile(r"^\tat (?:[^/(]*/)?(?P<name>[^(]+)\((?P<file>[^:)]+):(?P<line>\d+)\)$")
+_FRAME = re.compile(r"^\tat (?:[^/(]*/)?(?P<name>[^(]+)\((?P<file>[^:)]+):(?P<line>[0-9]{1,9})\)$")
 _FRAME_WITHOUT_LINE = re.compile(r"^\tat (?:[^/(]*/)?(?P<name>[^(]+)\(")
 # What the JVM itself says of threads that wait for each other's monitors, one after the other.
 _DEADLOCK = re.compile(
@@ -213,7 +216,7 @@ def _is_socket(path: str) -> bool:
 def _parse(dump: str) -> Iterator[_Thread]:
     for block in dump.split("\n\n"):
         lines = block.lstrip("\n").splitlines()
-        head = _THREAD.match(lines[0]) if lines else None
+        head = _head(lines[0]) if lines else None
         if head is None:
             continue
         frames: list[tuple[str, str | None, int | None]] = []
@@ -224,11 +227,17 @@ def _parse(dump: str) -> Iterator[_Thread]:
                 frames.append((match["name"], None, None))
         if frames:
             yield _Thread(
-                int(head["tid"], 0),
+                int(head["hex_tid"], 16) if head["hex_tid"] else int(head["tid"]),
                 float(head["cpu_ms"]),
                 head["doing"],
                 tuple(frames[:MAX_FRAMES]),
             )
+
+
+def _head(line: str) -> re.Match[str] | None:
+    if not line.startswith('"'):
+        return None
+    return _THREAD.search(line, line.rfind('" '))
 
 
 def _deadlock(dump: str) -> tuple[tuple[str, str], ...]:

@@ -24,6 +24,7 @@ from typing import Any
 
 from linnix_ls import procfs
 from linnix_ls.core.examination import ProcessFacts, StackFrame, StackSnapshot
+from linnix_ls.core.text import without_surrogates
 from linnix_ls.locate.base import Reading
 from linnix_ls.locate.memory import mappings, symbol_spans
 from linnix_ls.locate.source import is_user_file, python_source, resolve
@@ -177,7 +178,7 @@ def _snapshots(
     try:
         threads = sorted(json.loads(out), key=lambda thread: not thread.get("owns_gil"))
         return [_snapshot(thread, facts, known) for thread in threads], None
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         reason = err.decode(errors="replace").strip().splitlines()
         return [], f"py-spy: {reason[-1].strip() if reason else 'no answer'}"
 
@@ -260,18 +261,20 @@ def _frame(
     raw: dict[str, Any], facts: ProcessFacts, known: dict[tuple[str, str, int], StackFrame]
 ) -> StackFrame:
     place = (raw["filename"], raw["name"], raw["line"])
+    if not all(map(isinstance, place, (str, str, int))):
+        raise TypeError("no frame")
     if place not in known:
         known[place] = _new_frame(raw, facts)
     return known[place]
 
 
 def _new_frame(raw: dict[str, Any], facts: ProcessFacts) -> StackFrame:
-    path = resolve(raw["filename"], facts.cwd)
+    path = resolve(without_surrogates(raw["filename"]), facts.cwd)
     line = raw["line"] or None
     is_user = is_user_file(path)
     source = python_source(path) if is_user and path else None
     return StackFrame(
-        function=raw["name"],
+        function=without_surrogates(raw["name"]),
         path=path,
         line=line,
         is_user_code=is_user,

@@ -28,13 +28,13 @@ MAX_NAMES = 32
 _SUFFIXES = tuple(".py .js .mjs .cjs .ts .rs .java .c .cc .cpp .cxx .sh".split())
 _NOT_SOURCE = frozenset({"node_modules", "venv", "target", "build", "dist", "__pycache__"})
 _TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*[._-]test\.\w+|tests?/[^/]*|[^/]*Test\.java)$")
-# Calls that start a program: Node's, Rust's, Java's, C's.
-_STARTING = re.compile(
-    r"(?:[\w$.]*\.)?(?:spawn|spawnSync|exec|execSync|execFile|execFileSync|fork|execa)\s*\("
-    r"|(?:[\w:]*::)?Command::new\s*\(|new\s+ProcessBuilder\s*\("
-    r"|(?:system|popen|exec[lv]p?e?|execvpe|posix_spawnp?)\s*\("
-)
-_COMMAND = re.compile(r"")
+# Calls that start a program: Node's, Rust's, Java's and C's.
+_OF_NODE = r"(?:spawn|spawnSync|exec|execSync|execFile|execFileSync|fork|execa)\s*\("
+_OF_RUST = r"Command::new\s*\("
+_OF_OTHERS = r"new\s+ProcessBuilder\s*\(|(?:system|popen|exec[lv]p?e?|execvpe|posix_spawnp?)\s*\("
+_STARTING = re.compile(f"{_OF_NODE}|{_OF_RUST}|{_OF_OTHERS}")
+# With what stands before the name. To search for that, a long word would be read from each letter.
+_STARTING_CALL = re.compile(rf"(?:[\w$.]*\.)?{_OF_NODE}|(?:[\w:]*::)?{_OF_RUST}|{_OF_OTHERS}")
 _STARTERS = frozenset(
     {
         *("Popen", "run", "call", "check_call", "check_output", "create_subprocess_exec"),
@@ -115,8 +115,7 @@ def _sites(path: str, tokens: list[str]) -> Iterator[_Site]:
     lines = read_lines(path)
     text = "\n".join(lines)
     is_shell = path.endswith(".sh")
-    starting = _COMMAND if is_shell else _STARTING
-    source = syntax_of(path) if starting.search(text) else None
+    source = syntax_of(path) if is_shell or _STARTING.search(text) else None
     if source is None:
         return
     words = [re.escape(token) for token in tokens]
@@ -129,7 +128,8 @@ def _sites(path: str, tokens: list[str]) -> Iterator[_Site]:
     seen = set()
     for call, (line, _) in source.calls(1, len(lines)):
         is_named = named.search(call) is not None
-        if line not in seen and starting.match(call) and (is_named or not is_shell):
+        is_starting = is_named if is_shell else _STARTING_CALL.match(call)
+        if line not in seen and is_starting:
             seen.add(line)
             yield _Site(path, line, None, is_named)
 

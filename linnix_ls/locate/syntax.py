@@ -12,13 +12,14 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from linnix_ls.sources import grammar, language_by_suffix
+from linnix_ls.sources import language_by_suffix, parsed
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node, Query, Tree
 
 MAX_PARSED_BYTES = 512 << 10
 MAX_CALLS = 6
+MAX_TEXT_BYTES = 16 << 20  # of calls in one another, each with the text of those within
 _CALLEES = ("function", "name", "constructor", "macro", "type")
 
 
@@ -71,9 +72,9 @@ Lines = tuple[int, int]
 class Syntax:
     """One parsed file. Lines are 1-based, spans inclusive."""
 
-    def __init__(self, grammar: _Grammar, language: Language, tree: Tree) -> None:
+    def __init__(self, grammar: _Grammar, tree: Tree) -> None:
         self._grammar = grammar
-        self._language = language
+        self._language = tree.language
         self._root = tree.root_node
 
     def loops_around(self, line: int) -> tuple[Lines, ...]:
@@ -99,10 +100,14 @@ class Syntax:
 
     def calls(self, first: int, last: int) -> list[tuple[str, Lines]]:
         """The source text and lines of the calls that touch those lines, in their order."""
-        return [
-            ((node.text or b"").decode("utf-8", "replace"), _lines(node))
-            for node in self._nodes(self._grammar.calls, first, last)
-        ]
+        found = []
+        n_bytes = 0
+        for node in self._nodes(self._grammar.calls, first, last):
+            n_bytes += node.end_byte - node.start_byte
+            if n_bytes > MAX_TEXT_BYTES:
+                break
+            found.append(((node.text or b"").decode("utf-8", "replace"), _lines(node)))
+        return found
 
     def has_call(self, line: int) -> bool:
         """Whether anything is called there. A line without calls cannot be stuck in one."""
@@ -138,7 +143,8 @@ class Syntax:
 
 
 def syntax_of(path: str, language: str | None = None) -> Syntax | None:
-    """A file's syntax; None when it cannot be read, is too large, or its language is unknown.
+    """A file's syntax; None when it cannot be read, is too large or made to be slow to read, or
+    its language is unknown.
 
     Args:
         language: a name of ours ("shell", "javascript", …) where the file's name does not tell.
@@ -157,27 +163,19 @@ def syntax_of(path: str, language: str | None = None) -> Syntax | None:
 
 def tree_of(text: bytes, language: str) -> Tree | None:
     """The syntax tree of a text that need not be in a file; None where there is no grammar."""
-    loaded = grammar(language) if language in _GRAMMARS else None
-    if loaded is None or len(text) > MAX_PARSED_BYTES:
+    if language not in _GRAMMARS or len(text) > MAX_PARSED_BYTES:
         return None
-    from tree_sitter import Parser
-
-    return Parser(loaded).parse(text)
+    return parsed(text, language)
 
 
 @functools.lru_cache(maxsize=64)
 def _parse(path: str, language: str, _mtime_ns: int) -> Syntax | None:
-    loaded = grammar(language)
-    if loaded is None:
-        return None
-    from tree_sitter import Parser
-
     try:
         with open(path, "rb") as file:
-            source = file.read(MAX_PARSED_BYTES)
+            tree = tree_of(file.read(MAX_PARSED_BYTES), language)
     except OSError:
         return None
-    return Syntax(_GRAMMARS[language], loaded, Parser(loaded).parse(source))
+    return Syntax(_GRAMMARS[language], tree) if tree else None
 
 
 @functools.cache

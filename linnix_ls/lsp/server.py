@@ -54,7 +54,7 @@ from linnix_ls.lsp.progress import cancellable_progress
 from linnix_ls.lsp.protocol import LinnixProtocol
 from linnix_ls.lsp.session import RETRY_DELAYS_S, FeedSession, OpenFeed
 from linnix_ls.lsp.stdio import call_when_process_ends
-from linnix_ls.lsp.text import with_fix
+from linnix_ls.lsp.text import message, with_fix
 from linnix_ls.playground.base import Part, Playground
 
 if TYPE_CHECKING:
@@ -1094,7 +1094,7 @@ class LinnixServer(LanguageServer):
             chosen = await self.window_show_message_request_async(
                 types.ShowMessageRequestParams(
                     type=types.MessageType.Warning,
-                    message=f"{stop.title}? It runs: {command_line}",
+                    message=message(f"{stop.title}? It runs: {command_line}"),
                     actions=[stop, leave],
                 )
             )
@@ -1115,7 +1115,7 @@ class LinnixServer(LanguageServer):
             chosen = await self.window_show_message_request_async(
                 types.ShowMessageRequestParams(
                     type=types.MessageType.Warning,
-                    message=ext.clean(
+                    message=message(
                         f"{visible(patch.by, 60)} wrote this change, and nobody has checked it. "
                         f"Run the test with it in a copy of the workspace?\n{as_diff(patch)}"
                     ),
@@ -1172,7 +1172,7 @@ class LinnixServer(LanguageServer):
             chosen = await self.window_show_message_request_async(
                 types.ShowMessageRequestParams(
                     type=types.MessageType.Warning,
-                    message=f"linnix: {ext.clean(text)}",
+                    message=message(f"linnix: {text}"),
                     actions=[types.MessageActionItem(title=title) for title in acts],
                 )
             )
@@ -1186,7 +1186,7 @@ class LinnixServer(LanguageServer):
         """Where the user sees it: as the outcome of what they just asked for, or because they
         want notifications."""
         self.window_show_message(
-            types.ShowMessageParams(type=kind, message=f"linnix: {ext.clean(text)}")
+            types.ShowMessageParams(type=kind, message=message(f"linnix: {text}"))
         )
 
     async def _show_progress(self, texts: asyncio.Queue[str | None]) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
-from linnix_ls.core.text import visible
+from linnix_ls.core.text import visible, without_surrogates
 
-_MARKDOWN = re.compile(r"([\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w)|^[#+\-=]|^\d+(?=[.)] )|www\b)")
+_MARKDOWN = re.compile(r"([\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])|^[#+\-=]|^\d+(?=[.)] )|www\b)")
 
 
 def markdown(text: str) -> str:
@@ -35,6 +35,12 @@ def code_span(text: str, max_chars: int = 120) -> str:
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def message(text: str) -> str:
+    """For a message box. Not markdown; yet VS Code makes links of ``[label](target)``, and runs
+    commands by them."""
+    return without_surrogates(text).replace("](", "] (")
 
 
 def with_fix(problem: str, fix: str | None) -> str:

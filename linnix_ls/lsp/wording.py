@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from linnix_ls.core.detectors.wording import label_of, value_of
 from linnix_ls.core.findings import Edit, Evidence, Finding, Kind, Note, ProcessInfo, State
 from linnix_ls.core.text import visible
-from linnix_ls.lsp.text import code_span, markdown, prose
+from linnix_ls.lsp.text import code_span, markdown, message, prose
 
 _WHAT_IT_DOES = {
     Kind.CPU_SPIN: "spins on a CPU",
@@ -65,6 +65,8 @@ def reproduction(line: str) -> str:
     """How it is run again. Never a part of the line: it would do something else."""
     if len(line) > _MAX_COMMAND_CHARS:
         return "the command that runs it again is long; it is in the log"
+    if message(line) != line:
+        return "the command that runs it again would look like a link here; it is in the log"
     return f"to run it again: {line}"
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from linnix_ls.playground.base import Span
 from linnix_ls.playground.dialect import without_comments
-from linnix_ls.sources import grammar
+from linnix_ls.sources import parsed
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -74,12 +74,8 @@ class CSource:
 
     @cached_property
     def _root(self) -> Node | None:
-        language = grammar("c")
-        if language is None:
-            return None
-        from tree_sitter import Parser
-
-        return Parser(language).parse(self.text.encode(errors="surrogateescape")).root_node
+        tree = parsed(self.text.encode(errors="surrogateescape"), "c")
+        return tree.root_node if tree else None
 
     @cached_property
     def _code(self) -> list[str]:
@@ -87,7 +83,7 @@ class CSource:
 
     @property
     def root(self) -> Node | None:
-        """As tree-sitter has it, in bytes; None without its grammar."""
+        """As tree-sitter has it, in bytes; None without its grammar, or where that gives up."""
         return self._root
 
     def code(self, line: int) -> str:

@@ -25,7 +25,8 @@ _TOKEN = re.compile(
     r"""
     (?P<comment>//[^\n]*(?:\\\n[^\n]*)*|/\*.*?(?:\*/|\Z))
     |(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')
-    |(?P<directive>^[ \t]*\#(?:/\*.*?\*/|\\\n|[^\n])*)
+    |(?P<unclosed>"(?:\\.|[^"\\\n])*+|'(?:\\.|[^'\\\n])*+)
+    |(?P<directive>^[ \t]*\#(?:/\*.*?(?:\*/|\Z)|\\\n|[^\n])*+)
     |(?P<brace>[{}])
     """,
     re.VERBOSE | re.DOTALL | re.MULTILINE,
@@ -59,6 +60,7 @@ def numbered(source: str) -> str:
     """
     parts = [f'#line 1 "{VIRTUAL_FILE}"\n']
     depth = done = 0
+    line = 1
     for match in _TOKEN.finditer(source):
         if not match["brace"]:
             continue
@@ -66,7 +68,7 @@ def numbered(source: str) -> str:
         depth = depth + 1 if is_opening else max(0, depth - 1)
         if depth == (1 if is_opening else 0):
             end = match.end()
-            line = source.count("\n", 0, end) + 1
+            line += source.count("\n", done, end)
             parts.append(f'{source[done:end]}\n#line {line} "{VIRTUAL_FILE}"\n')
             done = end
     parts.append(source[done:])

@@ -98,14 +98,14 @@ class LocationEntry(_Model):
 class OtherLocationEntry(_Model):
     path: Text
     line: int
-    role: str
+    role: Text
 
 
 class EvidenceEntry(_Model):
-    id: str
-    name: str
+    id: Text
+    name: Text
     value: float | int | Text
-    unit: str
+    unit: Text
     window_s: float | None
     source: Text
 
@@ -131,7 +131,7 @@ class NoteEntry(_Model):
 
 
 class ExplanationEntry(_Model):
-    by: str
+    by: Text
     summary: Text
     why: Text
     fix: tuple[Text, ...]

@@ -94,7 +94,7 @@ def _invocation(document: Document) -> dict[str, Any]:
     }
     if document.degraded:
         invocation["toolExecutionNotifications"] = [
-            {"level": "warning", "message": {"text": document.degraded}}
+            {"level": "warning", "message": {"text": _plain(document.degraded)}}
         ]
     return invocation
 
@@ -108,7 +108,7 @@ def _result(finding: FindingEntry, cwd: str) -> dict[str, Any]:
         "ruleId": str(finding.kind),
         "ruleIndex": list(Kind).index(finding.kind),
         "level": _LEVELS[finding.severity],
-        "message": {"text": "\n".join(word for word in words if word)},
+        "message": {"text": _plain("\n".join(word for word in words if word))},
         "partialFingerprints": {FINGERPRINT: _fingerprint(finding, cwd)},
         "rank": round(finding.confidence * 100, 1),
         "properties": finding.model_dump(
@@ -129,12 +129,17 @@ def _result(finding: FindingEntry, cwd: str) -> dict[str, Any]:
         result["relatedLocations"] = [
             {
                 "id": number,
-                "message": {"text": other.role.replace("_", " ")},
+                "message": {"text": _plain(other.role.replace("_", " "))},
                 "physicalLocation": _physical(other.path, {"startLine": other.line}, cwd),
             }
             for number, other in enumerate(finding.other_locations, 1)
         ]
     return result
+
+
+def _plain(text: str) -> str:
+    """3.11.6: ``[label](target)`` would be a link."""
+    return text.replace("](", r"\](")
 
 
 def _physical(path: str, region: dict[str, int], cwd: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from linnix_ls.locate.runners.base import (
 )
 from linnix_ls.locate.source import is_user_file, read_lines, resolve
 
-_SUBTEST = re.compile(r"^\s*subtest\s*\(?\s*(?P<quote>['\"])(?P<title>.*?)(?P=quote)")
+_SUBTEST = re.compile(r"^\s*subtest\s*+(?:\(\s*)?(?P<quote>['\"])(?P<title>.*?)(?P=quote)")
 
 
 class ProveRunner:

@@ -14,16 +14,19 @@ from dataclasses import dataclass
 
 # libbpf puts words of its own in the place of an instruction that it could not relocate.
 # A jump that is taken has the state at where it leads behind it: "goto pc+3 12: R0=0".
+_THERE = r"\d+: (?=(?:frame\d+: )?R\d+(?:_w)?=)"
 _STEP = re.compile(
-    r"^(?P<at>\d+): (?:\([0-9a-f]{2}\) |(?=<invalid ))(?P<text>[^;]*?)\s*"
-    r"(?:;\s?(?P<state>.*)|\s\d+: (?P<there>(?:frame\d+: )?R\d+(?:_w)?=.*))?$"
+    r"^(?P<at>\d{1,9}): (?:\([0-9a-f]{2}\) |(?=<invalid ))"
+    rf"(?P<text>(?:[^;\s]|\s++(?!{_THERE})(?=[^;\s]))*+)\s*"
+    rf"(?:;\s?(?P<state>.*)|(?<=\s){_THERE}(?P<there>.*))?$"
 )
 # Of a jump without anything new about registers the kernel ends no line: its message follows.
 _STEP_THAT_SAYS = re.compile(
-    r"^(?P<step>\d+: \([0-9a-f]{2}\) [^;]*?(?:\bgotol? pc[+-]\d+|exit)) (?P<said>[A-Za-z][^;]*)$"
+    r"^(?P<step>\d{1,9}: \([0-9a-f]{2}\) [^;]*?(?:\bgotol? pc[+-]\d+|exit))"
+    r" (?P<said>[A-Za-z][^;]*)$"
 )
 _STATE = re.compile(r"^(?:from )?\d+(?: to \d+)?(?: \(speculative execution\))?: (?P<state>.*)$")
-_SOURCE = re.compile(r"^; (?P<text>.*?)(?: @ (?P<file>[^ ]+):(?P<line>\d+))?$")
+_SOURCE = re.compile(r"^; (?P<text>.*?)(?: @ (?P<file>[^ ]+):(?P<line>\d{1,9}))?$")
 _FIRST_STATE = re.compile(r"^func#\d+ @\d+$|^(?:frame\d+: )?R\d+(?:_w)?=")
 # What stands among the messages and says nothing about the refusal.
 _NOISE = re.compile(
@@ -43,7 +46,9 @@ _VALIDATING = re.compile(r"^Validating (?P<name>\w+)\(\) func#\d+\.\.\.$")
 _REGISTER = re.compile(r"\b(R\d+)(?:_[a-z]+)?=((?:[^ (]|\((?:[^()]|\([^()]*\))*\))+)")
 _HEADLINE = re.compile(r"^Verification failed: (?P<category>[^:]+): (?P<problem>.+)$")
 _SECTION = re.compile(r"^(?P<name>Reason|At|Causal path|Suggestion):\s*(?P<text>.*)$")
-_POSITION = re.compile(r"(?P<function>\w+) @ (?P<file>[^:\s]+):(?P<line>\d+)(?::(?P<column>\d+))?")
+_POSITION = re.compile(
+    r"(?P<function>\w+) @ (?P<file>[^:\s]+):(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?"
+)
 
 MAX_LINES = 200_000
 

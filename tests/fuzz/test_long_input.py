@@ -1,0 +1,87 @@
+"""Inputs that are read in no time by what looks at each character once, and would take hours if it
+looked at each from every other: what is too slow here is ended by pytest's timeout.
+
+In most of these Python holds its lock: a user's file could stop an agent for all users.
+"""
+
+import pytest
+
+from linnix_ls import sources
+from linnix_ls.locate import java, make, native, perl, spawn
+from linnix_ls.locate.runners import java as junit
+from linnix_ls.locate.runners.base import blocks_around
+from linnix_ls.locate.runners.perl import _SUBTEST
+from linnix_ls.locate.syntax import syntax_of
+from linnix_ls.playground import clang_output, own_names, policy
+from linnix_ls.playground.c_source import CSource
+from linnix_ls.playground.dialect import dialect_of, numbered, without_comments
+from linnix_ls.playground.probe_text import probe_text
+from linnix_ls.playground.verifier.log import read_log
+
+N = 400_000
+
+READERS = {
+    "jvm thread": lambda text: list(java._parse(text)),
+    "jvm deadlock": lambda text: java._deadlock(f"Java-level deadlock\n{text}"),
+    "addr2line": lambda text: native._parse_addr2line(f"0x1\nf\n{text}"),
+    "native name": native.short_name,
+    "junit": junit._test_method,
+    "subtest": lambda text: blocks_around(text.splitlines(), 1, _SUBTEST),
+    "perl": lambda text: perl._function_at(text.splitlines(), len(text.splitlines())),
+    "make": lambda text: make._rule_of(text.splitlines(), ["all"]),
+    "verifier": read_log,
+    "clang": lambda text: clang_output.problems(text, CSource(""), "x.bpf.c", is_bcc=False),
+    "comments": without_comments,
+    "dialect": dialect_of,
+    "numbered": numbered,
+    "policy": lambda text: policy.source_problems(CSource(text)),
+    "probe": probe_text,
+    "own names": lambda text: own_names.renamed(text, text),
+}
+
+HOSTILE = [
+    ("jvm thread", '"a', '" cpu=1ms nid=', ""),
+    ("jvm thread", '"a" ', "cpu=1ms ", ""),
+    ("jvm thread", '"a" cpu=1ms nid=1 x\n\tat ', "a/", "("),
+    ("jvm deadlock", "", '"a":\n  waiting \n', ""),
+    ("addr2line", "", ":1 (discriminator 1", "x"),
+    ("native name", "", " [clone a", ""),
+    ("native name", "", "operator<", ")"),
+    ("junit", "", "@a(", ""),
+    ("junit", "@a(", "()", ""),
+    ("subtest", "subtest", " ", "x"),
+    ("perl", "", "sub a {\n", ""),
+    ("make", "", "a:\n", ""),
+    ("verifier", "0: (aa) a", " ", "x"),
+    ("verifier", "", "0: (aa) a", "\n"),
+    ("verifier", "; a", " @ a:", "x"),
+    ("comments", "", '"\\', ""),
+    ("comments", "", "/*/", ""),
+    ("numbered", "", "{}", ""),
+    ("numbered", "", "}", ""),
+    ("probe", "", '"\\', ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("reader", "before", "again", "after"),
+    HOSTILE,
+    ids=[f"{each[0]} {number}" for number, each in enumerate(HOSTILE)],
+)
+def test_text_is_read_in_proportion_to_its_length(reader, before, again, after):
+    READERS[reader](before + again * (N // len(again)) + after)
+
+
+@pytest.mark.parametrize(
+    ("name", "again"),
+    [("a.js", "_"), ("a.js", "A1."), ("a.c", "a:"), ("a.sh", ")"), ("a.java", "a<"),
+     ("a.js", "f("), ("a.rs", '"'), ("a.js", '"'), ("a.sh", "{"), ("a.java", "a<\n"),
+     ("a.c", "if (")],
+)  # fmt: skip
+def test_a_source_that_is_made_to_be_slow_is_given_up(tmp_path, monkeypatch, name, again):
+    monkeypatch.setattr(sources, "MAX_PARSING_S", 0.1)
+    path = tmp_path / name
+    path.write_text(again * (N // len(again)))
+    list(spawn._sites(str(path), ["worker"]))
+    if source := syntax_of(str(path)):
+        source.calls(1, 9), source.loops_around(1), source.functions(1, 9)
