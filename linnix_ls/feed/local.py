@@ -59,6 +59,8 @@ from linnix_ls.feed.base import (
     hand_out,
 )
 from linnix_ls.locate.base import Examiner, Reading
+from linnix_ls.rights import Rights, on_behalf_of
+from linnix_ls.sources import real_path
 from linnix_ls.tracer.base import Tracer
 
 TICK_INTERVAL_S = 0.1
@@ -134,9 +136,12 @@ class Hub:
         )
         self._ticker = asyncio.create_task(self._tick_for_ever())
 
-    def open(self, uid: int, policy: Policy | None = None) -> LocalFeed:
-        """A feed for one client, which sees processes of `uid` only; of all for root."""
-        feed = LocalFeed(self, uid, policy or Policy())
+    def open(
+        self, uid: int, policy: Policy | None = None, rights: Rights | None = None
+    ) -> LocalFeed:
+        """A feed for one client, which sees processes of `uid` only; of all for root. Files that
+        these processes name are opened with `rights`; None: ours."""
+        feed = LocalFeed(self, uid, policy or Policy(), rights)
         self._feeds.append(feed)
         return feed
 
@@ -203,8 +208,9 @@ class Hub:
 class LocalFeed:
     """See `feed.base.Feed`."""
 
-    def __init__(self, hub: Hub, uid: int, policy: Policy) -> None:
+    def __init__(self, hub: Hub, uid: int, policy: Policy, rights: Rights | None = None) -> None:
         self.uid = uid
+        self._rights = rights
         # Microseconds: a later history of this machine begins above all versions of this one.
         self.engine = Engine(policy, history=History(time.monotonic_ns() // 1_000))
         self._hub = hub
@@ -314,13 +320,22 @@ class LocalFeed:
             if ancestor.key == run.key:
                 break
         examination = Examination(request.id, request.key, request.depth, True, 0.0, None)
-        # Not if it runs with another's rights meanwhile: its memory is not this client's to read.
-        if self.uid in (0, procfs.read_uid(request.key.pid)):
-            with contextlib.suppress(TracerUnavailable, TimeoutError, OSError):
+        if self._may_look_at(request.key):
+            with (
+                contextlib.suppress(TracerUnavailable, TimeoutError, OSError),
+                on_behalf_of(self._rights),
+            ):
                 # Else the tracer has died under it, or other clients look at it all the time; the
                 # engine asks again if it wants to know.
-                examination = await self._examiner.examine(request, ancestors)
+                seen = await self._examiner.examine(request, ancestors)
+                if seen.is_gone or self._may_look_at(request.key):
+                    examination = seen
         self.receive((Examined(time.monotonic_ns(), examination),))
+
+    def _may_look_at(self, key: ProcessKey) -> bool:
+        """Not if it runs with another's rights: its memory is not this client's to read. Asked
+        before and after, for it may become another's at any moment."""
+        return self.uid in (0, procfs.read_uid(key.pid))
 
     def _consider(self, event: Execed) -> None:
         """A program that started outside of the trees."""
@@ -508,7 +523,9 @@ class LocalFeed:
             self.receive((Ignored(time.monotonic_ns(), stat.key),))
 
     async def watch_folders(self, folders: Sequence[str]) -> None:
-        self._folders = tuple(os.path.realpath(folder) for folder in folders if folder)
+        # Off the loop: a path of a client's choice may lead to a disk that does not answer.
+        with on_behalf_of(self._rights):
+            self._folders = await asyncio.to_thread(_real_paths, folders)
         await self._hub.update_users()
 
     async def allow_jvm_attach(self, is_allowed: bool) -> None:
@@ -566,14 +583,17 @@ class LocalFeed:
             return StackView((), "it is not watched", 0.0)
         if not process.is_judged:
             return StackView((), "it is the root of a watched tree, which is not looked at", 0.0)
-        # Not what runs with another's rights meanwhile: its memory is not this client's to read.
-        if not process.is_alive or self.uid not in (0, procfs.read_uid(key.pid)):
-            return StackView((), "it has ended, or runs with another user's rights", 0.0)
+        not_theirs = StackView((), "it has ended, or runs with another user's rights", 0.0)
+        if not process.is_alive or not self._may_look_at(key):
+            return not_theirs
         began_s = time.monotonic()
         threads: tuple[ThreadStack, ...] = ()
         try:
             async with asyncio.timeout(STACK_LIMIT_S):
-                reading = await self._examiner.look(key)
+                with on_behalf_of(self._rights):
+                    reading = await self._examiner.look(key)
+            if reading.stacks and not self._may_look_at(key):
+                return not_theirs
             threads = tuple(_threads(reading))
             problem = "; ".join(reading.notes) or "what it runs does not show its stacks"
             if reading.stacks and not threads:
@@ -658,6 +678,10 @@ class LocalFeed:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._hub.discard(self)
+
+
+def _real_paths(folders: Sequence[str]) -> tuple[str, ...]:
+    return tuple(real_path(folder) for folder in folders if folder)
 
 
 def _is_below(pid: int, pids: Collection[int]) -> bool:

@@ -24,6 +24,7 @@ from linnix_ls.feed.local import Hub, LocalFeed
 from linnix_ls.playground.base import MAX_SOURCE_BYTES, ServedPlayground
 from linnix_ls.playground.dialect import Dialect
 from linnix_ls.revision import revision
+from linnix_ls.rights import Rights
 from linnix_ls.thresholds import Thresholds
 
 MAX_CLIENTS = 64
@@ -264,12 +265,10 @@ class FeedServer:
             return
         self._clients.add(task)
         self.has_had_clients = True
-        feed = self._hub.open(peer.uid)
-        playground = (
-            self._open_playground(peer, protocol.peer_groups(connection))
-            if self._open_playground
-            else None
-        )
+        groups = protocol.peer_groups(connection)
+        rights = None if peer.uid == 0 else Rights(peer.uid, peer.gid, groups)
+        feed = self._hub.open(peer.uid, rights=rights)
+        playground = self._open_playground(peer, groups) if self._open_playground else None
         try:
             await _Connection(feed, playground, reader, writer).serve()
         except (ConnectionError, asyncio.LimitOverrunError, ValueError):

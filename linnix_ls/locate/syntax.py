@@ -8,11 +8,10 @@ bounded, parsed, never run. Where a grammar is not installed nothing is known; t
 from __future__ import annotations
 
 import functools
-import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from linnix_ls.sources import grammar, language_by_suffix
+from linnix_ls.sources import Identity, grammar, identity_of, language_by_suffix, read_regular
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node, Query, Tree
@@ -146,13 +145,10 @@ def syntax_of(path: str, language: str | None = None) -> Syntax | None:
     language = language or language_by_suffix(path)
     if language not in _GRAMMARS:
         return None
-    try:
-        stat = os.stat(path)
-    except OSError:
+    identity = identity_of(path)
+    if identity is None or identity.n_bytes > MAX_PARSED_BYTES:
         return None
-    if stat.st_size > MAX_PARSED_BYTES:
-        return None
-    return _parse(path, language, stat.st_mtime_ns)
+    return _parse(path, language, identity)
 
 
 def tree_of(text: bytes, language: str) -> Tree | None:
@@ -166,17 +162,13 @@ def tree_of(text: bytes, language: str) -> Tree | None:
 
 
 @functools.lru_cache(maxsize=64)
-def _parse(path: str, language: str, _mtime_ns: int) -> Syntax | None:
+def _parse(path: str, language: str, _identity: Identity) -> Syntax | None:
     loaded = grammar(language)
-    if loaded is None:
+    source = read_regular(path, MAX_PARSED_BYTES)
+    if loaded is None or source is None:
         return None
     from tree_sitter import Parser
 
-    try:
-        with open(path, "rb") as file:
-            source = file.read(MAX_PARSED_BYTES)
-    except OSError:
-        return None
     return Syntax(_GRAMMARS[language], loaded, Parser(loaded).parse(source))
 
 
