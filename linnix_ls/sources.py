@@ -133,8 +133,11 @@ def is_folder(path: str) -> bool:
 
 def real_path(path: str) -> str:
     """Without links, as far as who asks can see."""
-    with files_of_who_asks():
-        return os.path.realpath(path)
+    try:
+        with files_of_who_asks():
+            return os.path.realpath(path)
+    except (OSError, ValueError):  # of /proc/1/root, say, they may not even see where it leads
+        return os.path.normpath(path)
 
 
 def names_in(folder: str, max_names: int) -> list[str]:

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
+from weakref import WeakValueDictionary
 
 from linnix_ls import procfs
 from linnix_ls.core.changes import Change, ExaminationWanted, FindingChanged, RunBegan, RunEnded
@@ -78,6 +79,9 @@ CARE_COST_FACTOR = 50  # of one CPU, what reading memory may take at most: 2 %
 MAX_ANCESTORS = 64
 TAG_VARIABLE = b"LINNIX_SESSION"
 MAX_TAGS = 16
+MAX_ROOTS = 500
+MAX_IGNORED = 500
+MAX_LOOKS_OF_USER = 8  # at once, by all clients of a user
 _TAG_VALUE = re.compile(r"[A-Za-z0-9._-]{8,100}")
 
 # Or about what this client itself has said.
@@ -123,6 +127,7 @@ class Hub:
         self.status = FeedStatus(FeedState.LOADING, tracer.name, degraded or tracer.degraded, fix)
         self._feeds: list[LocalFeed] = []
         self._ticker: asyncio.Task[None] | None = None
+        self._looks: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
     async def start(self) -> None:
         """Load the tracer.
@@ -144,6 +149,11 @@ class Hub:
         feed = LocalFeed(self, uid, policy or Policy(), rights)
         self._feeds.append(feed)
         return feed
+
+    def looks_of(self, uid: int) -> asyncio.Semaphore:
+        """To be held while a process is looked at for that user: looks of one user, by however
+        many clients, leave threads and CPU for those of others."""
+        return self._looks.setdefault(uid, asyncio.Semaphore(MAX_LOOKS_OF_USER))
 
     async def discard(self, feed: LocalFeed) -> None:
         """Forget a feed; what only it watched is watched no longer."""
@@ -320,16 +330,15 @@ class LocalFeed:
             if ancestor.key == run.key:
                 break
         examination = Examination(request.id, request.key, request.depth, True, 0.0, None)
-        if self._may_look_at(request.key):
-            with (
-                contextlib.suppress(TracerUnavailable, TimeoutError, OSError),
-                on_behalf_of(self._rights),
-            ):
-                # Else the tracer has died under it, or other clients look at it all the time; the
-                # engine asks again if it wants to know.
-                seen = await self._examiner.examine(request, ancestors)
-                if seen.is_gone or self._may_look_at(request.key):
-                    examination = seen
+        with contextlib.suppress(TracerUnavailable, TimeoutError, OSError):
+            # Else the tracer has died under it, or other clients look at it all the time; the
+            # engine asks again if it wants to know.
+            async with self._hub.looks_of(self.uid):
+                if self._may_look_at(request.key):
+                    with on_behalf_of(self._rights):
+                        seen = await self._examiner.examine(request, ancestors)
+                    if seen.is_gone or self._may_look_at(request.key):
+                        examination = seen
         self.receive((Examined(time.monotonic_ns(), examination),))
 
     def _may_look_at(self, key: ProcessKey) -> bool:
@@ -477,6 +486,10 @@ class LocalFeed:
 
     async def _watch(self, watched: Watched) -> None:
         key = watched.key
+        if len(self._roots) >= MAX_ROOTS and key not in self._roots:
+            raise AgentError(
+                f"{MAX_ROOTS} processes are watched already", fix="watch one above them instead"
+            )
         self._roots[key] = watched.label
         self._arriving.add(key)
         self.receive((watched,))
@@ -517,10 +530,13 @@ class LocalFeed:
         await self._hub.update_users()
 
     async def ignore(self, pid: int) -> None:
-        self._ignored_pids.add(pid)
         stat = procfs.read_stat(pid)
-        if stat is not None:
-            self.receive((Ignored(time.monotonic_ns(), stat.key),))
+        if stat is None:
+            return
+        if len(self._ignored_pids) >= MAX_IGNORED:
+            raise AgentError(f"{MAX_IGNORED} processes are ignored already")
+        self._ignored_pids.add(pid)
+        self.receive((Ignored(time.monotonic_ns(), stat.key),))
 
     async def watch_folders(self, folders: Sequence[str]) -> None:
         # Off the loop: a path of a client's choice may lead to a disk that does not answer.
@@ -590,8 +606,9 @@ class LocalFeed:
         threads: tuple[ThreadStack, ...] = ()
         try:
             async with asyncio.timeout(STACK_LIMIT_S):
-                with on_behalf_of(self._rights):
-                    reading = await self._examiner.look(key)
+                async with self._hub.looks_of(self.uid):
+                    with on_behalf_of(self._rights):
+                        reading = await self._examiner.look(key)
             if reading.stacks and not self._may_look_at(key):
                 return not_theirs
             threads = tuple(_threads(reading))
@@ -639,10 +656,7 @@ class LocalFeed:
         return [
             process.key
             for process in self.engine.tree.descendants(key)
-            if process.is_alive
-            and (stat := procfs.read_stat(process.key.pid))
-            and stat.key == process.key
-            and not stat.has_ended
+            if process.is_alive and not _has_ended(process.key)
         ]
 
     async def _terminate_all(
@@ -729,6 +743,11 @@ def _state(process: Process, stat: procfs.Stat | None) -> ProcessState:
     return _STATES.get(stat.state, ProcessState.UNKNOWN) if stat else ProcessState.UNKNOWN
 
 
+def _has_ended(key: ProcessKey) -> bool:
+    stat = procfs.read_stat(key.pid)
+    return stat is None or stat.key != key or stat.has_ended
+
+
 async def _terminate(
     key: ProcessKey, uid: int, signals: Sequence[signal.Signals] = STOP_SIGNALS
 ) -> StopOutcome:
@@ -739,16 +758,18 @@ async def _terminate(
         return StopOutcome.ALREADY_GONE
     try:
         # The pidfd stands for whoever has this pid now; from here on it cannot change.
-        stat = procfs.read_stat(key.pid)
-        if stat is None or stat.key != key or stat.has_ended:
+        if _has_ended(key):
             return StopOutcome.ALREADY_GONE
-        if not procfs.may_signal(uid, key.pid):
-            raise AgentError(f"process {key.pid} runs with another user's rights")
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_reader(pidfd, ended.set)
         try:
             for wanted in signals:
+                # Each time: it may have become another's since, by a set-user-id program.
+                if not procfs.may_signal(uid, key.pid):
+                    if _has_ended(key):
+                        return StopOutcome.STOPPED
+                    raise AgentError(f"process {key.pid} runs with another user's rights")
                 try:
                     signal.pidfd_send_signal(pidfd, wanted)
                     signal.pidfd_send_signal(pidfd, signal.SIGCONT)  # it may be suspended

@@ -21,13 +21,15 @@ from linnix_ls import procfs
 from linnix_ls.feed.protocol import METHODS, PLAYGROUND_METHODS
 from linnix_ls.feed.remote import RemoteFeed
 from linnix_ls.playground.dialect import Dialect
-from tests.feed.scenes import nobody_command, run_as_nobody
+from tests.feed.scenes import nobody_command, run_as_nobody, sleeping
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ebpf, pytest.mark.asyncio]
 
 ALICE, BOB = 61_001, 61_002
 SECRET = "alices-secret"
-PROBE = "BPF_HASH(roots_map, u32, u64);\nTRACEPOINT_PROBE(sched, sched_process_exec) { return 0; }\n"
+PROBE = (
+    "BPF_HASH(roots_map, u32, u64);\nTRACEPOINT_PROBE(sched, sched_process_exec) { return 0; }\n"
+)
 
 
 @pytest.fixture
@@ -48,8 +50,8 @@ async def agent_in(folder):
     )
     os.close(write_fd)
     try:
-        with open(read_fd) as ready:
-            assert "is_ready" in await asyncio.to_thread(ready.readline)
+        assert b"is_ready" in await asyncio.to_thread(os.read, read_fd, 1000)
+        os.close(read_fd)
         yield path
     finally:
         process.terminate()
@@ -75,7 +77,7 @@ ALICES = f"""
 async def main():
     feed = await RemoteFeed.connect(Path(sys.argv[1]))
     run = subprocess.Popen(
-        ["sh", "-c", "read go; python3 -c 'while True: pass' --token={SECRET} & "
+        ["sh", "-c", "read go; timeout 90 python3 -c 'while True: pass' --token={SECRET} & "
                      "while :; do sleep 0.05; done", "{SECRET}"],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd="/",
         env={{"PATH": "/usr/bin:/bin", "LINNIX_SESSION": "{SECRET}"}},
@@ -192,7 +194,7 @@ async def test_no_method_tells_or_does_anything_about_what_is_not_ones_own(folde
         roots = await RemoteFeed.connect(path)
         handle = await roots.playground.load(Dialect.BCC, SECRET, PROBE, ttl_s=600)
         assert handle.id == "p1"
-        with subprocess.Popen(["sleep", "1000"]) as sleeper:
+        with sleeping() as sleeper:
             sleeper_key = procfs.read_stat(sleeper.pid).key
             scene = Scene(run, spin, finding, sleeper_key, secret)
             asked = [
@@ -211,7 +213,6 @@ async def test_no_method_tells_or_does_anything_about_what_is_not_ones_own(folde
                 else:
                     assert answer == expected, said
             assert sleeper.poll() is None
-            sleeper.kill()
         tree, runs = answers[-2:]
         assert {view["cwd"] for view in tree} == {"/"}
         assert ["sleep", "1000"] in [view["argv"] for view in tree]
@@ -227,7 +228,7 @@ async def test_no_method_tells_or_does_anything_about_what_is_not_ones_own(folde
         living, states = json.loads(await alice.stdout.readline())
         assert run in living
         assert spin in living
-        assert states[0] == "active"
+        assert states[0] not in ("ended", "cleared")
         assert (await roots.playground.read("p1", 0)).problem is None
         await roots.close()
 
@@ -260,7 +261,8 @@ async def main():
     feed = await RemoteFeed.connect(Path(sys.argv[1]))
     body = chr(10) * 4 + "def spin():" + chr(10) + "    while True:" + chr(10) + "        pass"
     run = subprocess.Popen(
-        ["python3", "-S", "-c", program, sys.argv[2], body], cwd="/", stdin=subprocess.DEVNULL
+        ["timeout", "90", "python3", "-S", "-c", program, sys.argv[2], body],
+        cwd="/", stdin=subprocess.DEVNULL,
     )
     key = await feed.watch(run.pid, "run", is_run=True, is_root_judged=True)
     functions = {}
