@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from linnix_ls import capabilities
 from linnix_ls.config import (
     ExplainSettings,
     Settings,
@@ -34,6 +35,7 @@ from linnix_ls.feed.server import FeedServer
 from linnix_ls.invocation import enable_tracing, python
 from linnix_ls.locate.base import Examiner, Reading
 from linnix_ls.playground.base import DocumentChecker, LessonDesk
+from linnix_ls.tracer import tracefs
 from linnix_ls.tracer.base import Tracer
 from linnix_ls.tracer.bcc import BccTracer, has_bpf_permission
 
@@ -304,6 +306,8 @@ async def run_agent(
     try:
         # The socket first: of two agents that start together, only one shall compile.
         server.bind()
+        tracefs.ensure_mounted()
+        capabilities.be_an_agent()  # whoever has started it
         await hub.start()
         await server.start()
         if not _report_ready(ready_fd, {"is_ready": True}):

@@ -25,6 +25,7 @@ from linnix_ls.feed.base import FeedChange
 from linnix_ls.feed.local import Hub, LocalFeed
 from linnix_ls.playground.base import MAX_SOURCE_BYTES, ServedPlayground
 from linnix_ls.playground.dialect import Dialect
+from linnix_ls.private import why_not_private
 from linnix_ls.revision import revision
 from linnix_ls.rights import Rights
 from linnix_ls.thresholds import Thresholds
@@ -221,13 +222,14 @@ class FeedServer:
         folder = self._path.parent
         try:
             if not folder.is_dir():
-                folder.mkdir(parents=True)
-                folder.chmod(0o755)  # whatever the umask: other users' clients may come in
-            if folder.stat().st_uid not in (0, os.geteuid()):
-                raise AgentError(
-                    f"{folder} belongs to another user; not used",
-                    fix="name another place with --socket PATH",
-                )
+                # Whatever the umask: other users' clients may come in.
+                before = os.umask(0o022)
+                try:
+                    folder.mkdir(parents=True)
+                finally:
+                    os.umask(before)
+            if reason := why_not_private(folder):
+                raise AgentError(f"{reason}; not used", fix="name another place with --socket PATH")
             self._lock()
             if os.path.lexists(self._path) and not self._path.is_socket():
                 raise FileExistsError(errno.EEXIST, "there is something else of that name")
@@ -235,7 +237,11 @@ class FeedServer:
                 raise AlreadyServing(f"another agent already serves {self._path}")
             self._path.unlink(missing_ok=True)
             self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self._listener.bind(str(self._path))
+            before = os.umask(0o177)  # nobody comes in before all may
+            try:
+                self._listener.bind(str(self._path))
+            finally:
+                os.umask(before)
             self._made = self._path.lstat()
             self._listener.listen(MAX_CLIENTS)
             # Anybody may connect; the kernel says who it is, and each sees only its own.

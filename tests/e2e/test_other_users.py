@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from linnix_ls import procfs
+from linnix_ls.capabilities import AGENT, SYS_ADMIN
 from linnix_ls.feed.protocol import METHODS, PLAYGROUND_METHODS
 from linnix_ls.feed.remote import RemoteFeed
 from linnix_ls.playground.dialect import Dialect
@@ -294,3 +295,26 @@ async def test_a_file_that_a_process_names_is_opened_with_its_users_rights(folde
     async with agent_in(folder) as path:
         out = await run_as_nobody(NAMES_A_FILE, path, place, "", uid=BOB)
     assert json.loads(out.splitlines()[-1]) == (what == "a file of their own")
+
+
+async def test_an_agent_that_root_starts_keeps_what_the_unit_would_leave_it(folder):
+    """It, and all it starts, has no more than that; with one thing set aside, for measuring."""
+
+    def of(pid, field):
+        status = Path(f"/proc/{pid}/status").read_text()
+        return int(re.search(rf"^{field}:\s*(\w+)$", status, re.MULTILINE)[1], 16)
+
+    everything = of(os.getpid(), "CapBnd")
+    async with agent_in(folder) as path:
+        feed = await RemoteFeed.connect(path)
+        children = procfs.children_of(feed.agent_pid)
+        assert children
+        for pid in (feed.agent_pid, *children):
+            assert of(pid, "CapEff") == of(pid, "CapBnd") == AGENT & everything
+            assert of(pid, "NoNewPrivs") == 1
+            assert (of(pid, "CapInh"), of(pid, "CapAmb")) == (0, 0)
+        assert of(feed.agent_pid, "CapPrm") == (AGENT | SYS_ADMIN) & everything
+        assert {of(pid, "CapPrm") for pid in children} == {AGENT & everything}
+        limits = Path(f"/proc/{feed.agent_pid}/limits").read_text()
+        assert re.search(r"^Max core file size\s+0\s+0\s", limits, re.MULTILINE)
+        await feed.close()

@@ -159,6 +159,53 @@ class TestThePlace:
             await Serving(tmp_path / "agent.sock").__aenter__()
         os.chown(tmp_path, 0, 0)
 
+    @pytest.mark.parametrize("mode", [0o777, 0o757, 0o775])
+    async def test_a_folder_that_others_could_exchange_is_not_used(self, tmp_path, mode):
+        """Also where it is the one above: what is looked at and what is used could be two."""
+        above = tmp_path / "above"
+        folder = above / "mine"
+        folder.mkdir(parents=True, mode=0o755)
+        if mode & 0o020 and not mode & 0o002:
+            if os.geteuid() != 0:
+                return
+            os.chown(above, 0, 64_999)
+        above.chmod(mode)
+        with pytest.raises(AgentError, match=f"others may write to {above}"):
+            await Serving(folder / "agent.sock").__aenter__()
+        assert not list(folder.iterdir())
+
+    async def test_what_others_may_put_things_into_but_not_take_any_from_is_used(self, tmp_path):
+        tmp_path.chmod(0o1777)
+        async with Serving(tmp_path / "agent.sock"):
+            pass
+
+    @pytest.mark.ebpf  # only root can give a link away
+    async def test_another_users_link_to_a_folder_of_ours_is_not_followed(self, tmp_path):
+        """As /tmp/linnix-ls-1000 would be, laid before the user first logs in."""
+        (tmp_path / "ours").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "ours")
+        os.chown(tmp_path / "link", 65534, 65534, follow_symlinks=False)
+        with pytest.raises(AgentError, match="belongs to another user"):
+            await Serving(tmp_path / "link" / "agent.sock").__aenter__()
+        assert not list((tmp_path / "ours").iterdir())
+
+    async def test_nobody_comes_in_before_the_rights_of_the_socket_are_right(
+        self, path, monkeypatch
+    ):
+        modes = []
+        monkeypatch.setattr(
+            server.socket.socket, "listen",
+            lambda self, *_: modes.append(path.stat().st_mode & 0o777), raising=False,
+        )  # fmt: skip
+        serving = Serving(path)
+        before = os.umask(0)
+        try:
+            serving.server.bind()
+        finally:
+            os.umask(before)
+        await serving.server.stop()
+        assert modes == [0o600]
+
     async def test_the_idle_are_told(self, path, agent):
         first = await RemoteFeed.connect(path)
         second = await RemoteFeed.connect(path)
