@@ -16,10 +16,11 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linnix_ls import agent_start
+from linnix_ls import agent_start, capabilities
 from linnix_ls.errors import AgentError, AlreadyServing, LinnixError, TracerUnavailable
 from linnix_ls.invocation import enable_tracing
 from linnix_ls.places import cache_dir, default_socket_path, socket_paths
@@ -328,10 +329,6 @@ async def run_agent(
     with contextlib.suppress(OSError):
         # Who watches a machine that others overload must get a CPU all the same; it needs little.
         os.setpriority(os.PRIO_PROCESS, 0, min(AGENT_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
-    with contextlib.suppress(ValueError, OSError):
-        # Until 5.11 the kernel counts maps and programs as locked memory, of which one may have
-        # 64 KiB; for who loads them below us, too.
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY,) * 2)
     # As many clients and examinations as it allows at once fit into less than it is usually given,
     # but where there are no descriptors left it could not even tell who has ended.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -340,12 +337,16 @@ async def run_agent(
 
     tracer = BccTracer(cache_dir())
     tracer.begin()
-    # Another process does that; meanwhile there is the rest of this one to be imported.
-    await asyncio.to_thread(importlib.import_module, "linnix_ls.feed.server")
+    # Another process does that; meanwhile there is the rest of this one to be imported. The thread
+    # ends with that: capabilities are given up for each thread, below.
+    with ThreadPoolExecutor(1) as importing:
+        name = "linnix_ls.feed.server"
+        await loop.run_in_executor(importing, importlib.import_module, name)
     from linnix_ls.feed.activation import passed_socket
     from linnix_ls.feed.base import FeedState
     from linnix_ls.feed.local import Hub
     from linnix_ls.feed.server import FeedServer
+    from linnix_ls.tracer import tracefs
 
     hub = Hub(tracer, _examiner_maker(tracer), on_failure=stop.set)
     idle: asyncio.TimerHandle | None = None
@@ -366,6 +367,8 @@ async def run_agent(
     )
     try:
         server.bind()
+        tracefs.ensure_mounted()  # later it could not
+        capabilities.be_an_agent()  # whoever has started it
         await hub.start()
         await server.start()
         if not _report_ready(ready_fd, {"is_ready": True}):

@@ -1,7 +1,8 @@
-"""Source files as text, safely, and which language they are in.
+"""Files that others name, safely; of sources the text, and which language they are in.
 
 A path comes from a foreign process and may name anything by now: a pipe, a device, a gigabyte,
-nothing. Not here: what the syntax says (`locate`), and drawing (`report`).
+nothing, or a file that is none of its owner's business. It is opened with the rights of who asks
+(`rights`). Not here: what the syntax says (`locate`), and drawing (`report`).
 """
 
 from __future__ import annotations
@@ -11,8 +12,12 @@ import os
 import re
 import stat
 import time
+from collections.abc import Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from linnix_ls.rights import files_of_who_asks
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Tree
@@ -64,23 +69,106 @@ _INTERPRETERS = (
 _SHEBANG = re.compile(r"#!\s*(?:\S{0,200}/)?(?:env\s+(?:-S\s+)?)?(?:\S{0,200}/)?(\w+)")
 
 
-def read_source(path: str) -> bytes | None:
-    """The content of a regular file of text of bearable size, else None."""
+class Identity(NamedTuple):
+    """What tells a file, as it is now, from others, and from itself before a change."""
+
+    device: int
+    inode: int
+    changed_ns: int
+    n_bytes: int
+
+
+def open_regular(path: str) -> int:
+    """A descriptor for reading an ordinary file. Nothing else is opened, not even for a moment:
+    that may take for ever, and to open a device may do something.
+
+    Raises:
+        OSError: there is none, or who asks may not read it.
+    """
+    with files_of_who_asks():
+        try:
+            place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except ValueError as error:  # a NUL in it
+            raise FileNotFoundError(path) from error
+        try:
+            if not stat.S_ISREG(os.fstat(place).st_mode):
+                raise FileNotFoundError(path)
+            return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            os.close(place)
+
+
+def read_regular(path: str, max_bytes: int) -> bytes | None:
+    """Its first bytes; None where nothing can be read."""
     try:
-        # Never wait for a pipe's other end, nor take a terminal.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except (OSError, ValueError):
+        fd = open_regular(path)
+    except OSError:
+        return None
+    try:
+        with open(fd, "rb") as file:
+            return file.read(max_bytes)
+    except OSError:
+        return None
+
+
+def identity_of(path: str) -> Identity | None:
+    """None where it cannot be read: what is kept of a file is for who may read it, too."""
+    try:
+        fd = open_regular(path)
+    except OSError:
         return None
     try:
         status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
-            return None
-        content = os.read(fd, MAX_FILE_BYTES)
-    except OSError:
-        return None
     finally:
         os.close(fd)
-    return None if b"\0" in content else content
+    return Identity(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+def is_file(path: str) -> bool:
+    """Whether there is an ordinary file, as far as who asks can see."""
+    with files_of_who_asks():
+        return os.path.isfile(path)
+
+
+def is_folder(path: str) -> bool:
+    """The same of a folder."""
+    with files_of_who_asks():
+        return os.path.isdir(path)
+
+
+def real_path(path: str) -> str:
+    """Without links, as far as who asks can see."""
+    try:
+        with files_of_who_asks():
+            return os.path.realpath(path)
+    except (OSError, ValueError):  # of /proc/1/root, say, they may not even see where it leads
+        return os.path.normpath(path)
+
+
+def names_in(folder: str, max_names: int) -> list[str]:
+    """Some of them, in no order; none where the folder cannot be read."""
+    try:
+        with files_of_who_asks(), os.scandir(folder) as entries:
+            return [entry.name for entry in islice(entries, max_names)]
+    except (OSError, ValueError):
+        return []
+
+
+def walk(folder: str, max_folders: int) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As os.walk, through no more folders than that."""
+    steps = os.walk(folder)
+    for _ in range(max_folders):
+        with files_of_who_asks():
+            step = next(steps, None)
+        if step is None:
+            return
+        yield step
+
+
+def read_source(path: str) -> bytes | None:
+    """The content of a regular file of text of bearable size, else None."""
+    content = read_regular(path, MAX_FILE_BYTES + 1)
+    return None if content is None or len(content) > MAX_FILE_BYTES or b"\0" in content else content
 
 
 def language_by_suffix(path: str) -> str | None:

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
+from weakref import WeakValueDictionary
 
 from linnix_ls import procfs
 from linnix_ls.core.changes import Change, ExaminationWanted, FindingChanged, RunBegan, RunEnded
@@ -60,6 +61,8 @@ from linnix_ls.feed.base import (
     hand_out,
 )
 from linnix_ls.locate.base import Examiner, Reading
+from linnix_ls.rights import Rights, on_behalf_of
+from linnix_ls.sources import real_path
 from linnix_ls.tracer.base import Tracer
 
 TICK_INTERVAL_S = 0.1
@@ -84,6 +87,9 @@ SEARCHES_AFTER_A_LOSS = 4
 MAX_ANCESTORS = 64
 TAG_VARIABLE = b"LINNIX_SESSION"
 MAX_TAGS = 16
+MAX_ROOTS = 500
+MAX_IGNORED = 500
+MAX_LOOKS_OF_USER = 8  # at once, by all clients of a user
 _TAG_VALUE = re.compile(r"[A-Za-z0-9._-]{8,100}")
 
 # Or about what this client itself has said.
@@ -132,6 +138,7 @@ class Hub:
         self._releasing: asyncio.Task[None] | None = None
         self._something_happens = asyncio.Event()
         self._last_happened_s = 0.0
+        self._looks: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
     async def start(self) -> None:
         """Load the tracer.
@@ -145,11 +152,19 @@ class Hub:
         )
         self._ticker = asyncio.create_task(self._tick_for_ever())
 
-    def open(self, uid: int, policy: Policy | None = None) -> LocalFeed:
-        """A feed for one client, which sees processes of `uid` only; of all for root."""
-        feed = LocalFeed(self, uid, policy or Policy())
+    def open(
+        self, uid: int, policy: Policy | None = None, rights: Rights | None = None
+    ) -> LocalFeed:
+        """A feed for one client, which sees processes of `uid` only; of all for root. Files that
+        these processes name are opened with `rights`; None: ours."""
+        feed = LocalFeed(self, uid, policy or Policy(), rights)
         self._feeds.append(feed)
         return feed
+
+    def looks_of(self, uid: int) -> asyncio.Semaphore:
+        """To be held while a process is looked at for that user: looks of one user, by however
+        many clients, leave threads and CPU for those of others."""
+        return self._looks.setdefault(uid, asyncio.Semaphore(MAX_LOOKS_OF_USER))
 
     async def discard(self, feed: LocalFeed) -> None:
         """Forget a feed; what only it watched is watched no longer."""
@@ -258,8 +273,9 @@ class Hub:
 class LocalFeed:
     """See `feed.base.Feed`."""
 
-    def __init__(self, hub: Hub, uid: int, policy: Policy) -> None:
+    def __init__(self, hub: Hub, uid: int, policy: Policy, rights: Rights | None = None) -> None:
         self.uid = uid
+        self._rights = rights
         # Microseconds: a later history of this machine begins above all versions of this one.
         self.engine = Engine(policy, history=History(time.monotonic_ns() // 1_000))
         self._hub = hub
@@ -379,13 +395,21 @@ class LocalFeed:
             if ancestor.key == run.key:
                 break
         examination = Examination(request.id, request.key, request.depth, True, 0.0, None)
-        # Not if it runs with another's rights meanwhile: its memory is not this client's to read.
-        if self.uid in (0, procfs.read_uid(request.key.pid)):
-            with contextlib.suppress(TracerUnavailable, TimeoutError, OSError):
-                # Else the tracer has died under it, or other clients look at it all the time; the
-                # engine asks again if it wants to know.
-                examination = await self._examiner.examine(request, ancestors)
+        with contextlib.suppress(TracerUnavailable, TimeoutError, OSError):
+            # Else the tracer has died under it, or other clients look at it all the time; the
+            # engine asks again if it wants to know.
+            async with self._hub.looks_of(self.uid):
+                if self._may_look_at(request.key):
+                    with on_behalf_of(self._rights):
+                        seen = await self._examiner.examine(request, ancestors)
+                    if seen.is_gone or self._may_look_at(request.key):
+                        examination = seen
         self.receive((Examined(time.monotonic_ns(), examination),))
+
+    def _may_look_at(self, key: ProcessKey) -> bool:
+        """Not if it runs with another's rights: its memory is not this client's to read. Asked
+        before and after, for it may become another's at any moment."""
+        return self.uid in (0, procfs.read_uid(key.pid))
 
     def _consider(self, event: Execed) -> None:
         """A program that started outside of the trees."""
@@ -534,6 +558,10 @@ class LocalFeed:
 
     async def _watch(self, watched: Watched) -> None:
         key = watched.key
+        if len(self._roots) >= MAX_ROOTS and key not in self._roots:
+            raise AgentError(
+                f"{MAX_ROOTS} processes are watched already", fix="watch one above them instead"
+            )
         self._roots[key] = watched.label
         self._hub.stir()
         self._arriving.add(key)
@@ -575,13 +603,18 @@ class LocalFeed:
         await self._hub.update_users()
 
     async def ignore(self, pid: int) -> None:
-        self._ignored_pids.add(pid)
         stat = procfs.read_stat(pid)
-        if stat is not None:
-            self.receive((Ignored(time.monotonic_ns(), stat.key),))
+        if stat is None:
+            return
+        if len(self._ignored_pids) >= MAX_IGNORED:
+            raise AgentError(f"{MAX_IGNORED} processes are ignored already")
+        self._ignored_pids.add(pid)
+        self.receive((Ignored(time.monotonic_ns(), stat.key),))
 
     async def watch_folders(self, folders: Sequence[str]) -> None:
-        self._folders = tuple(os.path.realpath(folder) for folder in folders if folder)
+        # Off the loop: a path of a client's choice may lead to a disk that does not answer.
+        with on_behalf_of(self._rights):
+            self._folders = await asyncio.to_thread(_real_paths, folders)
         await self._hub.update_users()
 
     async def allow_jvm_attach(self, is_allowed: bool) -> None:
@@ -639,14 +672,18 @@ class LocalFeed:
             return StackView((), "it is not watched", 0.0)
         if not process.is_judged:
             return StackView((), "it is the root of a watched tree, which is not looked at", 0.0)
-        # Not what runs with another's rights meanwhile: its memory is not this client's to read.
-        if not process.is_alive or self.uid not in (0, procfs.read_uid(key.pid)):
-            return StackView((), "it has ended, or runs with another user's rights", 0.0)
+        not_theirs = StackView((), "it has ended, or runs with another user's rights", 0.0)
+        if not process.is_alive or not self._may_look_at(key):
+            return not_theirs
         began_s = time.monotonic()
         threads: tuple[ThreadStack, ...] = ()
         try:
             async with asyncio.timeout(STACK_LIMIT_S):
-                reading = await self._examiner.look(key)
+                async with self._hub.looks_of(self.uid):
+                    with on_behalf_of(self._rights):
+                        reading = await self._examiner.look(key)
+            if reading.stacks and not self._may_look_at(key):
+                return not_theirs
             threads = tuple(_threads(reading))
             problem = "; ".join(reading.notes) or "what it runs does not show its stacks"
             if reading.stacks and not threads:
@@ -708,10 +745,7 @@ class LocalFeed:
         return [
             process.key
             for process in self.engine.tree.descendants(key)
-            if process.is_alive
-            and (stat := procfs.read_stat(process.key.pid))
-            and stat.key == process.key
-            and not stat.has_ended
+            if process.is_alive and not _has_ended(process.key)
         ]
 
     async def _terminate_all(
@@ -747,6 +781,10 @@ class LocalFeed:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._hub.discard(self)
+
+
+def _real_paths(folders: Sequence[str]) -> tuple[str, ...]:
+    return tuple(real_path(folder) for folder in folders if folder)
 
 
 def _is_below(pid: int, pids: Collection[int]) -> bool:
@@ -806,6 +844,11 @@ def _suspend(key: ProcessKey, uid: int) -> None:
             os.close(pidfd)
 
 
+def _has_ended(key: ProcessKey) -> bool:
+    stat = procfs.read_stat(key.pid)
+    return stat is None or stat.key != key or stat.has_ended
+
+
 async def _terminate(
     key: ProcessKey, uid: int, signals: Sequence[signal.Signals] = STOP_SIGNALS
 ) -> StopOutcome:
@@ -818,16 +861,18 @@ async def _terminate(
         raise AgentError(f"process {key.pid} cannot be stopped now: {error.strerror}") from error
     try:
         # The pidfd stands for whoever has this pid now; from here on it cannot change.
-        stat = procfs.read_stat(key.pid)
-        if stat is None or stat.key != key or stat.has_ended:
+        if _has_ended(key):
             return StopOutcome.ALREADY_GONE
-        if not procfs.may_signal(uid, key.pid):
-            raise AgentError(f"process {key.pid} runs with another user's rights")
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_reader(pidfd, ended.set)
         try:
             for wanted in signals:
+                # Each time: it may have become another's since, by a set-user-id program.
+                if not procfs.may_signal(uid, key.pid):
+                    if _has_ended(key):
+                        return StopOutcome.STOPPED
+                    raise AgentError(f"process {key.pid} runs with another user's rights")
                 try:
                     signal.pidfd_send_signal(pidfd, wanted)
                     signal.pidfd_send_signal(pidfd, signal.SIGCONT)  # it may be suspended

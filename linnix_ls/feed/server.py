@@ -8,12 +8,13 @@ import errno
 import fcntl
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from linnix_ls import __version__
 from linnix_ls.core.events import Source
@@ -24,12 +25,20 @@ from linnix_ls.feed.base import FeedChange
 from linnix_ls.feed.local import Hub, LocalFeed
 from linnix_ls.playground.base import MAX_SOURCE_BYTES, ServedPlayground
 from linnix_ls.playground.dialect import Dialect
+from linnix_ls.private import why_not_private
 from linnix_ls.revision import revision
+from linnix_ls.rights import Rights
 from linnix_ls.thresholds import Thresholds
 
-MAX_CLIENTS = 64
+MAX_CLIENTS = 128
+MAX_CLIENTS_OF_USER = 32  # but for root's: nobody's clients keep all others out
 # A client that reads no more is let go: what it misses it would never make up.
 MAX_UNREAD_BYTES = 16 << 20
+MAX_UNREAD_BYTES_OF_USER = 64 << 20
+# While that much is asked and not answered, no more is read: the kernel makes the client wait.
+MAX_OUTSTANDING = 32
+MAX_OUTSTANDING_BYTES = 2 << 20
+MAX_LABEL_CHARS = 500
 
 
 class _Params(BaseModel):
@@ -45,9 +54,13 @@ class _Request(_Params):
 _Source = Annotated[Source, Strict(False)]  # on the wire it is a string
 
 
+# A label may be a whole command line, of which the beginning tells enough.
+_Label = Annotated[str, AfterValidator(lambda label: label[:MAX_LABEL_CHARS])]
+
+
 class _Watch(_Params):
     pid: int
-    label: str
+    label: _Label
     is_run: bool = False
     is_root_judged: bool = False
     source: _Source = Source.OTHER
@@ -72,7 +85,7 @@ class _Tag(_Params):
 
 class _WatchTag(_Tag):
     source: _Source = Source.OTHER
-    label: str | None = None
+    label: _Label | None = None
 
 
 class _Pid(_Params):
@@ -80,7 +93,10 @@ class _Pid(_Params):
 
 
 class _Folders(_Params):
-    folders: list[Annotated[str, Field(pattern=r"^[^\x00]*$")]]  # no path has a NUL in it
+    # No path has a NUL in it.
+    folders: Annotated[
+        list[Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=4096)]], Field(max_length=100)
+    ]
 
 
 class _Permission(_Params):
@@ -130,6 +146,8 @@ class _ProbeId(_Params):
     probe_id: str
 
 
+_FEWER_CLIENTS = "close an editor, or wait for a `linnix-ls run` to end"
+
 # By who asks: the peer, and the groups that it is in.
 OpenPlayground = Callable[[protocol.Peer, frozenset[int]], Awaitable[ServedPlayground]]
 
@@ -158,6 +176,7 @@ class FeedServer:
         self._path = path
         self._on_idle = on_idle
         self._clients: set[asyncio.Task[None]] = set()
+        self._of_user: defaultdict[int, set[asyncio.StreamWriter]] = defaultdict(set)
         self.has_had_clients = False
         self._server: asyncio.Server | None = None
         self._listener = listener
@@ -203,13 +222,14 @@ class FeedServer:
         folder = self._path.parent
         try:
             if not folder.is_dir():
-                folder.mkdir(parents=True)
-                folder.chmod(0o755)  # whatever the umask: other users' clients may come in
-            if folder.stat().st_uid not in (0, os.geteuid()):
-                raise AgentError(
-                    f"{folder} belongs to another user; not used",
-                    fix="name another place with --socket PATH",
-                )
+                # Whatever the umask: other users' clients may come in.
+                before = os.umask(0o022)
+                try:
+                    folder.mkdir(parents=True)
+                finally:
+                    os.umask(before)
+            if reason := why_not_private(folder):
+                raise AgentError(f"{reason}; not used", fix="name another place with --socket PATH")
             self._lock()
             if os.path.lexists(self._path) and not self._path.is_socket():
                 raise FileExistsError(errno.EEXIST, "there is something else of that name")
@@ -217,7 +237,11 @@ class FeedServer:
                 raise AlreadyServing(f"another agent already serves {self._path}")
             self._path.unlink(missing_ok=True)
             self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self._listener.bind(str(self._path))
+            before = os.umask(0o177)  # nobody comes in before all may
+            try:
+                self._listener.bind(str(self._path))
+            finally:
+                os.umask(before)
             self._made = self._path.lstat()
             self._listener.listen(MAX_CLIENTS)
             # Anybody may connect; the kernel says who it is, and each sees only its own.
@@ -258,30 +282,42 @@ class FeedServer:
         assert task is not None
         connection = writer.get_extra_info("socket")
         peer = protocol.peer_credentials(connection)
-        if len(self._clients) >= MAX_CLIENTS:
-            message = f"the agent has {MAX_CLIENTS} clients already"
-            writer.write(protocol.encode({"error": {"message": message, "fix": None}}))
+        theirs = self._of_user[peer.uid]
+        if refusal := self._refusal(peer.uid, len(theirs)):
+            writer.write(protocol.encode({"error": {"message": refusal, "fix": _FEWER_CLIENTS}}))
             writer.close()
             return
         self._clients.add(task)
+        theirs.add(writer)
         self.has_had_clients = True
-        feed = self._hub.open(peer.uid)
+        groups = protocol.peer_groups(connection)
+        rights = None if peer.uid == 0 else Rights(peer.uid, peer.gid, groups)
+        feed = self._hub.open(peer.uid, rights=rights)
         playground = None
         if self._open_playground:
-            opening = partial(self._open_playground, peer, protocol.peer_groups(connection))
-            playground = _Playground(opening)
+            playground = _Playground(partial(self._open_playground, peer, groups))
         try:
-            await _Connection(feed, playground, reader, writer).serve()
+            await _Connection(feed, playground, reader, writer, theirs).serve()
         except (ConnectionError, asyncio.LimitOverrunError, ValueError):
             pass  # gone, or not one of ours
         finally:
             self._clients.discard(task)
+            theirs.discard(writer)
+            if not theirs:
+                self._of_user.pop(peer.uid, None)
             if playground:
                 await playground.close()
             await feed.close()
             writer.close()
             if not self._clients:
                 self._on_idle()
+
+    def _refusal(self, uid: int, n_theirs: int) -> str | None:
+        if len(self._clients) >= MAX_CLIENTS:
+            return f"the agent has {MAX_CLIENTS} clients already"
+        if uid != 0 and n_theirs >= MAX_CLIENTS_OF_USER:
+            return f"the agent has {MAX_CLIENTS_OF_USER} clients of user {uid} already"
+        return None
 
 
 def _is_served(path: Path) -> bool:
@@ -323,8 +359,11 @@ class _Connection:
         playground: _Playground | None,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        of_user: Collection[asyncio.StreamWriter],
     ) -> None:
         self._feed = feed
+        self._of_user = of_user
+        self._outstanding_bytes = 0
         self._playground = playground
         self._methods = protocol.METHODS | (protocol.PLAYGROUND_METHODS if playground else set())
         self._reader = reader
@@ -346,10 +385,20 @@ class _Connection:
             while line := await self._reader.readline():
                 task = asyncio.create_task(self._answer(line))
                 self._requests.add(task)
-                task.add_done_callback(self._requests.discard)
+                self._outstanding_bytes += len(line)
+                task.add_done_callback(partial(self._on_answered, len(line)))
+                while (
+                    len(self._requests) >= MAX_OUTSTANDING
+                    or self._outstanding_bytes > MAX_OUTSTANDING_BYTES
+                ):
+                    await asyncio.wait(self._requests, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tuple(self._requests):
                 task.cancel()
+
+    def _on_answered(self, n_bytes: int, task: asyncio.Task[None]) -> None:
+        self._requests.discard(task)
+        self._outstanding_bytes -= n_bytes
 
     def _on_change(self, change: FeedChange) -> None:
         self._send({"change": [change.sequence, protocol.CHANGES.dump(change.change)]})
@@ -358,8 +407,16 @@ class _Connection:
         self._write(protocol.encode(message))
 
     def _write(self, line: bytes) -> None:
+        if self._writer.transport.is_closing():
+            return
         self._writer.write(line)
-        if self._writer.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+        n_unread = self._writer.transport.get_write_buffer_size()
+        if n_unread > MAX_UNREAD_BYTES or (
+            # Seldom: most is on its way at once.
+            n_unread > MAX_UNREAD_BYTES_OF_USER // MAX_CLIENTS_OF_USER
+            and sum(each.transport.get_write_buffer_size() for each in self._of_user)
+            > MAX_UNREAD_BYTES_OF_USER
+        ):
             self._writer.transport.abort()
 
     async def _answer(self, line: bytes) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import struct
 import subprocess
 import threading
@@ -20,6 +19,7 @@ from elftools.elf.elffile import ELFFile
 
 from linnix_ls.locate.memory import ProcessMemory, UnreadableError, mappings
 from linnix_ls.locate.owner import Owner, owner_of
+from linnix_ls.sources import Identity, identity_of, open_regular
 
 MAX_DATA_BYTES = 1 << 20
 MAX_SECONDS = 1.0
@@ -61,11 +61,8 @@ def read_place(pid: int, exe: str) -> DashPlace:
     owner = owner_of(pid)
     if owner is None:
         raise UnreadableError("it has gone, or runs in a container")
-    try:
-        stat = os.stat(exe)
-    except OSError as error:
-        raise UnreadableError(error.strerror) from error
-    offsets = _offsets(exe, owner, (stat.st_dev, stat.st_ino, stat.st_mtime_ns))
+    identity = identity_of(exe)
+    offsets = _offsets(exe, owner, identity) if identity else None
     if offsets is None:
         raise UnreadableError("this shell keeps its line elsewhere")
     base = _base(pid, exe)
@@ -77,7 +74,7 @@ def read_place(pid: int, exe: str) -> DashPlace:
 
 
 @functools.lru_cache(maxsize=16)
-def _offsets(exe: str, owner: Owner, _identity: tuple[int, ...]) -> tuple[int, int] | None:
+def _offsets(exe: str, owner: Owner, _identity: Identity) -> tuple[int, int] | None:
     """Where the line and the function's line are, counted from the program's first byte."""
     try:
         first, data_bytes = _data_segment(exe)
@@ -101,7 +98,7 @@ def _offsets(exe: str, owner: Owner, _identity: tuple[int, ...]) -> tuple[int, i
 
 def _data_segment(exe: str) -> tuple[int, int]:
     """Where its variables begin, counted from its first byte, and how many bytes they are."""
-    with open(exe, "rb") as file:
+    with open(open_regular(exe), "rb") as file:
         loaded = list(ELFFile(file).iter_segments("PT_LOAD"))
     lowest = min(segment["p_vaddr"] for segment in loaded)
     data = next(segment for segment in loaded if segment["p_flags"] & 2)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from linnix_ls.locate.source import is_installed, read_lines
+from linnix_ls.sources import is_file, real_path
 
 MAX_PARENTS = 6
 MAX_PARTS = 12
@@ -46,7 +47,7 @@ class SourceFinder:
 
     def find(self, path: str, function: str) -> str | None:
         """The file, absolute; where it is not found, the path if that is absolute."""
-        if os.path.isabs(path) and os.path.isfile(path):
+        if os.path.isabs(path) and is_file(path):
             return path
         key = (path, function)
         if key not in self._found:
@@ -59,9 +60,9 @@ class SourceFinder:
             return None
         for tail in _tails(path):
             candidates = {
-                os.path.realpath(candidate)
+                real_path(candidate)
                 for folder in self._folders
-                if os.path.isfile(candidate := os.path.normpath(os.path.join(folder, tail)))
+                if is_file(candidate := os.path.normpath(os.path.join(folder, tail)))
             }
             if candidates:
                 [*rest, first] = candidates

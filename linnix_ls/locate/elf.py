@@ -6,11 +6,11 @@ What is parsed further goes to pyelftools, or to binutils with the rights of the
 
 from __future__ import annotations
 
-import os
-import stat
 import struct
 import zlib
 from typing import BinaryIO, NamedTuple
+
+from linnix_ls.sources import open_regular
 
 MAX_SEGMENTS = 64
 MAX_SECTIONS = 512
@@ -45,13 +45,9 @@ class Section(NamedTuple):
 def open_file(path: str) -> BinaryIO:
     """Raises `MalformedError` unless it is an ordinary file: to open others may take for ever."""
     try:
-        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    except (OSError, ValueError) as error:
+        return open(open_regular(path), "rb")
+    except OSError as error:
         raise MalformedError from error
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise MalformedError
-    return file
 
 
 def program_headers(header: bytes) -> tuple[int, int]:

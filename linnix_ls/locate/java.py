@@ -21,7 +21,6 @@ import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from linnix_ls import procfs
 from linnix_ls.core.examination import ProcessFacts, StackFrame, StackSnapshot
@@ -29,6 +28,8 @@ from linnix_ls.locate.base import Reading
 from linnix_ls.locate.frames import frame_at, hints_of
 from linnix_ls.locate.owner import Owner, files_as, owner_of
 from linnix_ls.locate.source import resolve
+from linnix_ls.rights import Rights, who_asks
+from linnix_ls.sources import is_file, is_folder, walk
 
 MAX_LOOKS = 4
 MAX_DEADLOCKED = 6
@@ -71,7 +72,7 @@ class JavaReader:
 
     def recognises(self, facts: ProcessFacts) -> bool:
         home = os.path.dirname(os.path.dirname(facts.exe or ""))
-        return bool(home) and os.path.exists(os.path.join(home, "lib", "server", "libjvm.so"))
+        return bool(home) and is_file(os.path.join(home, "lib", "server", "libjvm.so"))
 
     async def read(self, facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
         if not self._may_attach:
@@ -298,7 +299,7 @@ def _sources_around(facts: ProcessFacts) -> dict[str, list[str]]:
         if option in ("-cp", "-classpath", "--class-path"):
             for entry in value.split(os.pathsep)[:32]:
                 path = resolve(entry, facts.cwd)
-                if path is not None and os.path.isdir(path):
+                if path is not None and is_folder(path):
                     roots.append(os.path.dirname(path))
     outermost = {
         root
@@ -307,15 +308,15 @@ def _sources_around(facts: ProcessFacts) -> dict[str, list[str]]:
     }
     found: dict[str, list[str]] = {}
     for root in sorted(outermost):
-        for name, paths in _index(root, int(time.monotonic() / INDEX_KEPT_S)).items():
+        for name, paths in _index(root, int(time.monotonic() / INDEX_KEPT_S), who_asks()).items():
             found.setdefault(name, []).extend(paths)
     return found
 
 
 @functools.lru_cache(maxsize=8)
-def _index(root: str, _period: int) -> dict[str, list[str]]:
+def _index(root: str, _period: int, _for: Rights | None = None) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for folder, folders, names in islice(os.walk(root), MAX_FOLDERS):
+    for folder, folders, names in walk(root, MAX_FOLDERS):
         depth = folder.count(os.sep) - root.count(os.sep)
         folders[:] = sorted(
             name

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, Self
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
+from linnix_ls.sources import Identity, identity_of, open_regular
+
 MAX_MAPS_BYTES = 4 << 20
 MAX_STRING_BYTES = 4096
 _MAPS_LINE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (....) ([0-9a-f]+) \S+ \d+\s*(.*)")
@@ -133,13 +135,9 @@ def symbol_spans(pid: int, path: str, names: Iterable[str]) -> dict[str, tuple[i
     """As `symbol_addresses`, from the first byte of each to behind its last."""
     seen_by_process = f"/proc/{pid}/root{path}"
     first = next((m for m in mappings(pid) if m.path == path and m.offset == 0), None)
-    try:
-        stat = os.stat(seen_by_process)
-    except OSError:
+    identity = identity_of(seen_by_process)
+    if first is None or identity is None:
         return {}
-    if first is None:
-        return {}
-    identity = (stat.st_dev, stat.st_ino, stat.st_mtime_ns)
     symbols = _symbols(seen_by_process, tuple(names), identity)
     shift = first.start - symbols.lowest
     return {
@@ -161,7 +159,7 @@ def file_symbols(path: str, names: Iterable[str]) -> Symbols:
     """Dynamic symbols of a file, in its own numbering; none when it has no hash table of them."""
     values: dict[str, int] = {}
     sizes: dict[str, int] = {}
-    with open(path, "rb") as file:
+    with open(open_regular(path), "rb") as file:
         elf = ELFFile(file)
         table: Any = elf.get_section_by_name(".gnu.hash") or elf.get_section_by_name(".hash")
         first = next((s for s in elf.iter_segments("PT_LOAD") if s["p_offset"] == 0), None)
@@ -175,7 +173,7 @@ def file_symbols(path: str, names: Iterable[str]) -> Symbols:
 
 
 @functools.lru_cache(maxsize=32)
-def _symbols(path: str, names: tuple[str, ...], _identity: tuple[int, ...]) -> Symbols:
+def _symbols(path: str, names: tuple[str, ...], _identity: Identity) -> Symbols:
     try:
         return file_symbols(path, names)
     except (OSError, ELFError, ValueError, KeyError, struct.error):

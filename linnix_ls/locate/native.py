@@ -34,6 +34,7 @@ from linnix_ls.locate.owner import owner_of
 from linnix_ls.locate.registers import Moment, look_at_thread
 from linnix_ls.locate.tool import ask
 from linnix_ls.locate.unwind import Unwinder
+from linnix_ls.sources import is_file
 
 SYMBOLISE_TIMEOUT_S = 5.0
 MAX_STACKS = 64
@@ -347,7 +348,7 @@ def _readable(pid: int, path: str) -> str | None:
     """The mapped file as we can open it: through the process's own root; also when deleted."""
     seen_by_process = f"/proc/{pid}/root{path}"
     for candidate in (seen_by_process, path):
-        if os.path.isfile(candidate):
+        if is_file(candidate):
             return candidate
     if path.endswith(" (deleted)"):
         exe = f"/proc/{pid}/exe"

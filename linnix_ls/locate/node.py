@@ -37,6 +37,7 @@ from linnix_ls.locate.source import is_user_file
 from linnix_ls.locate.syntax import Lines, Syntax, syntax_of
 from linnix_ls.locate.tool import ask
 from linnix_ls.locate.v8_memory import JsFrame, JsStack, V8Process
+from linnix_ls.sources import Identity, identity_of, read_regular
 
 TRIES_PER_LOOK = 3
 PAUSE_BETWEEN_TRIES_S = 0.003
@@ -317,12 +318,13 @@ def _function_lines(js: JsFrame, path: str, source: Syntax | None) -> Lines | No
 
 def _line_at(path: str, position: int) -> int | None:
     """The line of a position in UTF-16 units; None behind the end of the file."""
-    ends = _line_ends(path, _modified_ns(path))
+    identity = identity_of(path)
+    ends = _line_ends(path, identity) if identity else []
     return bisect_left(ends, position) + 1 if ends and position <= ends[-1] else None
 
 
 @functools.lru_cache(maxsize=32)
-def _line_ends(path: str, _mtime_ns: int) -> list[int]:
+def _line_ends(path: str, _identity: Identity) -> list[int]:
     """Where each line's newline is, in UTF-16 units, and the end of the file."""
     units = _text(path).encode("utf-16-le", "replace")
     ends = [match.start() // 2 for match in re.finditer(b"\n\0", units) if match.start() % 2 == 0]
@@ -330,12 +332,4 @@ def _line_ends(path: str, _mtime_ns: int) -> list[int]:
 
 
 def _text(path: str) -> str:
-    raw = procfs.read_bytes(path, MAX_SOURCE_BYTES) or b""
-    return raw.decode("utf-8", "replace")
-
-
-def _modified_ns(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0
+    return (read_regular(path, MAX_SOURCE_BYTES) or b"").decode("utf-8", "replace")

@@ -4,12 +4,10 @@ the ones that we see."""
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-from collections.abc import Iterator
 from typing import NamedTuple
 
-_libc = ctypes.CDLL(None, use_errno=True)
+from linnix_ls import rights
 
 
 class Owner(NamedTuple):
@@ -21,8 +19,8 @@ class Owner(NamedTuple):
 
 
 def owner_of(pid: int) -> Owner | None:
-    """None when it has gone, or lives in other namespaces: programs, paths and pids of a
-    container mean something else out here, and its root is not ours."""
+    """None when it has gone, is not of the user who asks, or lives in other namespaces: programs,
+    paths and pids of a container mean something else out here, and its root is not ours."""
     try:
         stat = os.stat(f"/proc/{pid}")
         is_elsewhere = any(
@@ -33,6 +31,9 @@ def owner_of(pid: int) -> Owner | None:
         is_elsewhere |= mounts not in (os.readlink("/proc/self/ns/mnt"), _mounts_of_our_parent())
     except OSError:
         return None
+    asking = rights.who_asks()
+    # A process can make itself look like one of root's at any moment (prctl(2), PR_SET_DUMPABLE).
+    is_elsewhere |= asking is not None and asking.uid != stat.st_uid
     return None if is_elsewhere else Owner(stat.st_uid, stat.st_gid, stat.st_uid == os.geteuid())
 
 
@@ -48,16 +49,6 @@ def _mounts_of_our_parent() -> str | None:
         return None
 
 
-@contextlib.contextmanager
-def files_as(owner: Owner) -> Iterator[None]:
-    """Files and sockets are opened and made with the owner's rights, by this thread and no other
-    (setfsuid(2)): nothing in between may await."""
-    if owner.is_us:
-        yield
-        return
-    gid, uid = _libc.setfsgid(owner.gid), _libc.setfsuid(owner.uid)
-    try:
-        yield
-    finally:
-        _libc.setfsuid(uid)
-        _libc.setfsgid(gid)
+def files_as(owner: Owner) -> contextlib.AbstractContextManager[None]:
+    """See `rights.files_as`."""
+    return rights.files_as(None if owner.is_us else rights.Rights(owner.uid, owner.gid))

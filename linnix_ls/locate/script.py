@@ -14,6 +14,7 @@ from linnix_ls.core.tree import SHELLS, program_name, script_argument
 from linnix_ls.locate.base import Reading
 from linnix_ls.locate.lineage import generations, index_before_repetition
 from linnix_ls.locate.source import is_user_file, line_of, read_lines, resolve
+from linnix_ls.sources import is_file
 
 _NPM_NAMES = frozenset({"npm", "npm-cli.js", "pnpm", "pnpm.cjs", "yarn", "yarn.js"})
 _NPM_IMPLIED = frozenset({"test", "start", "stop", "restart"})
@@ -119,7 +120,7 @@ def _above(folder: str | None, name: str) -> str | None:
     for _ in range(32):
         if folder is None or folder == "/":
             return None
-        if os.path.isfile(os.path.join(folder, name)):
+        if is_file(os.path.join(folder, name)):
             return os.path.join(folder, name)
         folder = os.path.dirname(folder)
     return None

@@ -9,8 +9,9 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
+
+from linnix_ls.sources import Identity, identity_of, is_file, read_regular
 
 MAX_SOURCE_BYTES = 2 << 20
 MAX_CALLS = 6
@@ -30,7 +31,7 @@ def is_installed(path: str) -> bool:
 
 def is_user_file(path: str | None) -> bool:
     """Whether `path` is a source file that exists and is not part of something installed."""
-    return path is not None and not is_installed(path) and os.path.isfile(path)
+    return path is not None and not is_installed(path) and is_file(path)
 
 
 def resolve(path: str, cwd: str | None) -> str | None:
@@ -46,12 +47,10 @@ def resolve(path: str, cwd: str | None) -> str | None:
 
 def read_lines(path: str) -> list[str]:
     """The lines of a text file, [] when it cannot be read or is too large."""
-    try:
-        if not os.path.isfile(path) or os.path.getsize(path) > MAX_SOURCE_BYTES:
-            return []
-        return Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+    content = read_regular(path, MAX_SOURCE_BYTES + 1)
+    if content is None or len(content) > MAX_SOURCE_BYTES:
         return []
+    return content.decode("utf-8", "replace").splitlines()
 
 
 def line_of(path: str, pattern: str) -> int | None:
@@ -247,15 +246,13 @@ def _is_regex_compile(node: ast.expr | None) -> bool:
 
 
 def python_source(path: str) -> PythonSource | None:
-    """The syntax of a Python file; None when it cannot be read or parsed. Cached by its time."""
-    try:
-        return _parse_python(path, os.stat(path).st_mtime_ns)
-    except OSError:
-        return None
+    """The syntax of a Python file; None when it cannot be read or parsed. Kept for a while."""
+    identity = identity_of(path)
+    return _parse_python(path, identity) if identity else None
 
 
 @functools.lru_cache(maxsize=64)
-def _parse_python(path: str, _mtime_ns: int) -> PythonSource | None:
+def _parse_python(path: str, _identity: Identity) -> PythonSource | None:
     text = "\n".join(read_lines(path))
     try:
         with warnings.catch_warnings():

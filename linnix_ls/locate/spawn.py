@@ -20,6 +20,7 @@ from linnix_ls.core.examination import PlaceHint, ProcessFacts
 from linnix_ls.core.tree import script_argument
 from linnix_ls.locate.source import is_user_file, read_lines
 from linnix_ls.locate.syntax import syntax_of
+from linnix_ls.sources import walk
 
 MAX_FILES = 400
 MAX_FOLDERS = 2_000
@@ -91,7 +92,7 @@ def _source_files(folder: str) -> Iterator[str]:
     if folder == "/":
         return  # where daemons go to be nowhere
     n_files = 0
-    for root, folders, names in islice(os.walk(folder), MAX_FOLDERS):
+    for root, folders, names in walk(folder, MAX_FOLDERS):
         depth = root[len(folder) :].count(os.sep)
         folders[:] = sorted(
             name

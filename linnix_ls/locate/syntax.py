@@ -8,11 +8,10 @@ bounded, parsed, never run. Where a grammar is not installed nothing is known; t
 from __future__ import annotations
 
 import functools
-import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from linnix_ls.sources import language_by_suffix, parsed
+from linnix_ls.sources import Identity, identity_of, language_by_suffix, parsed, read_regular
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node, Query, Tree
@@ -152,13 +151,10 @@ def syntax_of(path: str, language: str | None = None) -> Syntax | None:
     language = language or language_by_suffix(path)
     if language not in _GRAMMARS:
         return None
-    try:
-        stat = os.stat(path)
-    except OSError:
+    identity = identity_of(path)
+    if identity is None or identity.n_bytes > MAX_PARSED_BYTES:
         return None
-    if stat.st_size > MAX_PARSED_BYTES:
-        return None
-    return _parse(path, language, stat.st_mtime_ns)
+    return _parse(path, language, identity)
 
 
 def tree_of(text: bytes, language: str) -> Tree | None:
@@ -169,12 +165,9 @@ def tree_of(text: bytes, language: str) -> Tree | None:
 
 
 @functools.lru_cache(maxsize=64)
-def _parse(path: str, language: str, _mtime_ns: int) -> Syntax | None:
-    try:
-        with open(path, "rb") as file:
-            tree = tree_of(file.read(MAX_PARSED_BYTES), language)
-    except OSError:
-        return None
+def _parse(path: str, language: str, _identity: Identity) -> Syntax | None:
+    source = read_regular(path, MAX_PARSED_BYTES)
+    tree = None if source is None else tree_of(source, language)
     return Syntax(_GRAMMARS[language], tree) if tree else None
 
 

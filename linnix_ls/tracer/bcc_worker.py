@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, NoReturn
 
+from linnix_ls import capabilities
 from linnix_ls.errors import TracerUnavailable
 from linnix_ls.tracer import bpf_syscall, perf_event, wire
 from linnix_ls.tracer.product import PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT, Map, Product, with_maps
@@ -395,6 +396,8 @@ def _allow_memory() -> None:
 
 def main() -> None:
     """Hold the shipped probes."""
+    if os.geteuid() == 0:
+        capabilities.be_an_agent()  # the agent starts us before it has become one
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # gone with our owner, even kill -9
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is not for us
     _allow_memory()

@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
 
+from linnix_ls import capabilities
+
 _SYS_BPF = {"x86_64": 321, "aarch64": 280, "ppc64le": 361, "s390x": 351, "riscv64": 280}
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY, _PROG_LOAD = 0, 1, 2, 3, 4, 5
 _OBJECT_INFO, _RAW_TRACEPOINT_OPEN, _ENABLE_STATS = 15, 17, 32
@@ -328,7 +330,8 @@ def enable_statistics() -> int:
     Raises:
         OSError: no CAP_SYS_ADMIN.
     """
-    return _bpf(_ENABLE_STATS, ctypes.c_uint32(0))
+    with capabilities.raised(capabilities.SYS_ADMIN):
+        return _bpf(_ENABLE_STATS, ctypes.c_uint32(0))
 
 
 def n_possible_cpus() -> int:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import socket
+import sys
 import tempfile
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest_asyncio
 from linnix_ls import procfs
 from linnix_ls.core.policy import LeakPolicy, Policy, SpinPolicy
 from linnix_ls.errors import AgentError, AlreadyServing
-from linnix_ls.feed import server
+from linnix_ls.feed import local, server
 from linnix_ls.feed.remote import RemoteFeed
 from tests.feed.scenes import Serving, run_as_nobody, sleeping, until
 from tests.feed.told_tracer import ToldTracer, seen
@@ -157,6 +158,53 @@ class TestThePlace:
         with pytest.raises(AgentError, match="belongs to another user"):
             await Serving(tmp_path / "agent.sock").__aenter__()
         os.chown(tmp_path, 0, 0)
+
+    @pytest.mark.parametrize("mode", [0o777, 0o757, 0o775])
+    async def test_a_folder_that_others_could_exchange_is_not_used(self, tmp_path, mode):
+        """Also where it is the one above: what is looked at and what is used could be two."""
+        above = tmp_path / "above"
+        folder = above / "mine"
+        folder.mkdir(parents=True, mode=0o755)
+        if mode & 0o020 and not mode & 0o002:
+            if os.geteuid() != 0:
+                return
+            os.chown(above, 0, 64_999)
+        above.chmod(mode)
+        with pytest.raises(AgentError, match=f"others may write to {above}"):
+            await Serving(folder / "agent.sock").__aenter__()
+        assert not list(folder.iterdir())
+
+    async def test_what_others_may_put_things_into_but_not_take_any_from_is_used(self, tmp_path):
+        tmp_path.chmod(0o1777)
+        async with Serving(tmp_path / "agent.sock"):
+            pass
+
+    @pytest.mark.ebpf  # only root can give a link away
+    async def test_another_users_link_to_a_folder_of_ours_is_not_followed(self, tmp_path):
+        """As /tmp/linnix-ls-1000 would be, laid before the user first logs in."""
+        (tmp_path / "ours").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "ours")
+        os.chown(tmp_path / "link", 65534, 65534, follow_symlinks=False)
+        with pytest.raises(AgentError, match="belongs to another user"):
+            await Serving(tmp_path / "link" / "agent.sock").__aenter__()
+        assert not list((tmp_path / "ours").iterdir())
+
+    async def test_nobody_comes_in_before_the_rights_of_the_socket_are_right(
+        self, path, monkeypatch
+    ):
+        modes = []
+        monkeypatch.setattr(
+            server.socket.socket, "listen",
+            lambda self, *_: modes.append(path.stat().st_mode & 0o777), raising=False,
+        )  # fmt: skip
+        serving = Serving(path)
+        before = os.umask(0)
+        try:
+            serving.server.bind()
+        finally:
+            os.umask(before)
+        await serving.server.stop()
+        assert modes == [0o600]
 
     async def test_the_idle_are_told(self, path, agent):
         first = await RemoteFeed.connect(path)
@@ -388,3 +436,150 @@ asyncio.run(main())
             [pid] = procfs.children_of(theirs.pid)
             assert await feed.stop_process(views[pid].key) == "stopped"
         await feed.close()
+
+
+class TestLimits:
+    async def test_one_users_clients_keep_no_other_users_out(self, path, agent, monkeypatch):
+        monkeypatch.setattr(server, "MAX_CLIENTS_OF_USER", 2)
+        real = server.protocol.peer_credentials
+        uids = iter([1000, 1000, 1000, 1001, 0, 0, 0])
+        monkeypatch.setattr(
+            server.protocol, "peer_credentials",
+            lambda connection: real(connection)._replace(uid=next(uids)),
+        )  # fmt: skip
+        async with Raw(path), Raw(path):
+            async with Raw(path) as third:
+                assert third.hello["error"] == {
+                    "message": "the agent has 2 clients of user 1000 already",
+                    "fix": "close an editor, or wait for a `linnix-ls run` to end",
+                }
+            async with Raw(path) as other, Raw(path) as root, Raw(path), Raw(path):
+                assert "hello" in other.hello
+                assert "hello" in root.hello
+
+    async def test_a_place_is_free_again_when_a_client_has_gone(self, path, agent, monkeypatch):
+        monkeypatch.setattr(server, "MAX_CLIENTS_OF_USER", 1)
+        real = server.protocol.peer_credentials
+        monkeypatch.setattr(
+            server.protocol, "peer_credentials", lambda connection: real(connection)._replace(uid=7)
+        )
+        for _ in range(3):
+            async with Raw(path) as client:
+                assert "hello" in client.hello
+            await until(lambda: not agent.server.has_clients)
+
+    async def test_who_asks_more_than_is_answered_waits(self, path, monkeypatch):
+        """What it sends stays with the kernel, and with itself."""
+        monkeypatch.setattr(server, "MAX_OUTSTANDING", 4)
+        tracer = ToldTracer()
+        tracer.may_answer.clear()
+        n_asked = 0
+        watch = tracer.watch
+
+        async def count(key, *, ignored=()):
+            nonlocal n_asked
+            n_asked += 1
+            return await watch(key, ignored=ignored)
+
+        tracer.watch = count
+        async with Serving(path, tracer), Raw(path) as client:
+            asked = {"pid": os.getpid(), "label": "x"}
+            request = json.dumps({"id": 1, "method": "watch", "params": asked}).encode() + b"\n"
+            client.writer.write(request * 20)
+            await until(lambda: n_asked == 4)
+            async with Raw(path) as other:
+                answer = await other.ask('{"id": 2, "method": "status"}')
+            assert "result" in answer
+            assert n_asked == 4
+            tracer.may_answer.set()
+            assert ["result" in await client.read() for _ in range(20)] == [True] * 20
+
+    async def test_large_requests_are_outstanding_in_small_numbers(self, path, monkeypatch):
+        monkeypatch.setattr(server, "MAX_OUTSTANDING_BYTES", 100_000)
+        tracer = ToldTracer()
+        tracer.may_answer.clear()
+        async with Serving(path, tracer) as agent, Raw(path) as client:
+            asked = {"pid": os.getpid(), "label": "x" * 90_000}
+            request = json.dumps({"id": 1, "method": "watch", "params": asked}).encode() + b"\n"
+            client.writer.write(request * 5)
+            [feed] = agent.hub._feeds
+            await until(lambda: feed._roots)
+            await asyncio.sleep(0)
+            tracer.may_answer.set()
+            assert ["result" in await client.read() for _ in range(5)] == [True] * 5
+            assert set(feed._roots.values()) == {"x" * server.MAX_LABEL_CHARS}
+
+    async def test_what_all_clients_of_a_user_leave_unread_is_bounded(self, path, monkeypatch):
+        monkeypatch.setattr(server, "MAX_UNREAD_BYTES_OF_USER", 6 << 20)
+        tracer = ToldTracer()
+        own = procfs.read_stat(os.getpid()).key
+        tracer.seen = [seen(own, argv=("x" * 60_000,))]
+        async with Serving(path, tracer) as agent, Raw(path) as first, Raw(path) as second:
+            asked = {"pid": own.pid, "label": "x"}
+            for client in (first, second):
+                await client.ask(json.dumps({"id": 1, "method": "watch", "params": asked}))
+                client.reader._transport.pause_reading()
+            first.writer.write(b'{"id": 3, "method": "process_tree"}\n' * 60)  # 3.6 MB
+            second.writer.write(b'{"id": 3, "method": "process_tree"}\n' * 60)
+            await until(lambda: len(agent.hub._feeds) == 1)
+
+    async def test_watched_and_ignored_processes_are_bounded(self, path, agent, monkeypatch):
+        monkeypatch.setattr(local, "MAX_ROOTS", 1)
+        monkeypatch.setattr(local, "MAX_IGNORED", 2)  # the agent itself is the first
+        feed = await RemoteFeed.connect(path)
+        with sleeping() as one, sleeping() as other:
+            await feed.watch(one.pid, "one")
+            await feed.watch(one.pid, "again")
+            with pytest.raises(AgentError, match="1 processes are watched already"):
+                await feed.watch(other.pid, "other")
+            await feed.ignore(1)
+            with pytest.raises(AgentError, match="2 processes are ignored already"):
+                await feed.ignore(other.pid)
+        await feed.ignore(4_000_000)  # nobody: nothing to remember
+        with pytest.raises(AgentError, match="at most 100"):
+            await feed.watch_folders(["/x"] * 101)
+        await feed.close()
+
+    async def test_looks_of_one_user_leave_room_for_others(self, agent):
+        ours = [agent.hub.looks_of(1000) for _ in range(3)]
+        assert ours[0] is ours[1] is ours[2]
+        for _ in range(local.MAX_LOOKS_OF_USER):
+            await ours[0].acquire()
+        assert ours[1].locked()
+        assert not agent.hub.looks_of(1001).locked()
+
+
+class TestIdentity:
+    async def test_is_that_of_who_has_connected_whoever_speaks_later(self, path):
+        """A descriptor can be handed on; what it is good for was decided when it was opened."""
+        async with Serving(path) as agent:
+            ours, theirs = socket.socketpair()
+            passing = (
+                "import os, socket, sys\n"
+                "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+                "client = socket.socket(socket.AF_UNIX)\n"
+                "client.connect(sys.argv[1])\n"
+                "with socket.socket(fileno=int(sys.argv[2])) as channel:\n"
+                "    socket.send_fds(channel, [b'x'], [client.fileno()])\n"
+            )
+            for folder in (path.parent, *path.parents[1:3]):
+                folder.chmod(folder.stat().st_mode | 0o011)
+            path.chmod(0o666)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", passing, path, str(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+            )  # fmt: skip
+            await process.wait()
+            _, [fd], _, _ = socket.recv_fds(ours, 1, 1)
+            ours.close()
+            theirs.close()
+            reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=fd))
+            assert "hello" in json.loads(await reader.readline())
+            [feed] = agent.hub._feeds
+            assert feed.uid == (65534 if os.geteuid() == 0 else os.geteuid())
+            writer.close()
+
+    async def test_who_shuts_its_half_is_gone(self, path, agent):
+        async with Raw(path) as client:
+            client.writer.write_eof()
+            await until(lambda: agent.n_idle == 1)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from linnix_ls.core.examination import PlaceHint
 from linnix_ls.locate.runners.base import FoundTest, Process, Scope, place
 from linnix_ls.locate.source import read_lines, resolve
+from linnix_ls.sources import is_file
 
 MAX_FILES = 200
 _TEST_BODY = re.compile(r"(?:^|::|\s)(\w+)_Test(?:<.*>)?::TestBody\b")
@@ -89,7 +90,7 @@ def _build_folder(ctest: Process) -> str | None:
     for option, value in zip(ctest.argv, (*ctest.argv[1:], ""), strict=False):
         if option == "--test-dir" or option.startswith("--test-dir="):
             folder = resolve(value if option == "--test-dir" else option[11:], ctest.cwd)
-            if folder and os.path.isfile(os.path.join(folder, "CTestTestfile.cmake")):
+            if folder and is_file(os.path.join(folder, "CTestTestfile.cmake")):
                 return folder
     return ctest.cwd
 

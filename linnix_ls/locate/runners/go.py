@@ -6,11 +6,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 from linnix_ls.core.examination import PlaceHint, StackFrame
 from linnix_ls.locate.runners.base import FoundTest, Process, Scope, blocks_around, place
 from linnix_ls.locate.source import line_of, read_lines
+from linnix_ls.sources import names_in
 
 MAX_FILES = 500
 _FUNCTION = re.compile(r"(?:^|/)\w[^/]*?\.((?:Test|Benchmark|Fuzz|Example)\w*)(?:\.[\w.]+)?$")
@@ -80,10 +80,6 @@ def _place(function: str, process: Process) -> PlaceHint | None:
 
 
 def _test_files(folder: str | None) -> Iterator[str]:
-    try:
-        names = list(islice(os.listdir(folder or "/nowhere"), MAX_FILES))
-    except OSError:
-        return
-    for name in sorted(names):
+    for name in sorted(names_in(folder or "/nowhere", MAX_FILES)):
         if name.endswith("_test.go"):
             yield os.path.join(folder or "", name)

@@ -13,6 +13,7 @@ from linnix_ls.core.examination import PlaceHint
 from linnix_ls.locate.make import target_with_rule
 from linnix_ls.locate.runners.base import FoundTest, Process, Scope, place
 from linnix_ls.locate.source import is_user_file, resolve
+from linnix_ls.sources import read_regular
 
 _TESTS = re.compile(r"(?:.*[-_.:/])?(?:test|tests|check)(?:[-_.:/].*)?")
 _SOURCES = ("", ".sh", ".py", ".pl", ".c", ".cc", ".cpp", ".cxx")
@@ -58,8 +59,4 @@ def _source_of(name: str, process: Process) -> PlaceHint | None:
 
 
 def _is_script(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read(2) == b"#!"
-    except OSError:
-        return False
+    return read_regular(path, 2) == b"#!"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from linnix_ls.core.examination import PlaceHint, ProcessFacts, StackFrame
 from linnix_ls.locate.runners.base import FoundTest, Process, Scope, place, shown
 from linnix_ls.locate.source import is_user_file, line_of, python_source, resolve
+from linnix_ls.sources import is_file
 
 _PHASE = re.compile(r" \((setup|call|teardown)\)$")
 _TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
@@ -105,7 +106,7 @@ def _names(frame: StackFrame) -> list[str]:
 def _module(path: str, process: Process) -> str:
     """What unittest calls a file: by its path from the folder where it began to look."""
     folder = os.path.dirname(path)
-    while os.path.isfile(os.path.join(folder, "__init__.py")) and folder != "/":
+    while is_file(os.path.join(folder, "__init__.py")) and folder != "/":
         folder = os.path.dirname(folder)  # a package's modules have its name
     above = process.cwd
     if folder == os.path.dirname(path) and above and "discover" not in process.argv:

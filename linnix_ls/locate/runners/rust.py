@@ -7,12 +7,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 from linnix_ls.core.examination import StackFrame
 from linnix_ls.locate.runners.base import FoundTest, Process, Scope, place
 from linnix_ls.locate.source import is_user_file, read_lines
 from linnix_ls.locate.syntax import syntax_of
+from linnix_ls.sources import walk
 
 MAX_FOLDERS = 500
 MAX_FILES = 500
@@ -118,7 +118,7 @@ def _sources(process: Process, binary: str | None) -> Iterator[str]:
             yield os.path.join(folder, own)
             return
     n_found = 0
-    for inside, folders, names in islice(os.walk(folder), MAX_FOLDERS):
+    for inside, folders, names in walk(folder, MAX_FOLDERS):
         folders[:] = sorted(n for n in folders if n[:1] != "." and n not in _NO_SOURCES)
         for name in sorted(names):
             if name.endswith(".rs") and n_found < MAX_FILES:
