@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from linnix_ls.playground import bpf_syscall
+from linnix_ls.tracer import bpf_syscall
 
 _PERF_EVENT = "7"  # of enum bpf_prog_type
 
