@@ -107,6 +107,7 @@ class Engine:
         self._looks: dict[int, _Look] = {}
         self._patience: dict[tuple[Kind, ProcessKey], _Patience] = {}
         self._n_examinations = 0
+        self._measures_left = float(policy.measures_at_once)
         self._now_ns = 0
         self._n_cpus = 1
         self._loads: deque[tuple[int, float]] = deque(maxlen=MAX_LOADS)
@@ -122,11 +123,13 @@ class Engine:
                 self.n_received += 1
                 self.tree.use_cpu(event)
                 self.history.use_cpu(event.key, event.period_ns)
+                self._earn_measures(event.period_ns)
                 return []
             case CpuUsed():
                 self.n_received += 1
                 self.tree.use_cpu(event)
                 self.history.use_cpu(event.key, event.on_cpu_ns)
+                self._earn_measures(event.on_cpu_ns)
                 return []
             case Forked():
                 self.n_received += 1
@@ -298,8 +301,13 @@ class Engine:
         for same in heaviest_first:
             if len(self._looks) >= self.policy.max_examinations:
                 break
-            if not self._is_looked_at(same[0].key):
-                changes.append(self._ask(tuple(same)))
+            if self._is_looked_at(same[0].key):
+                continue
+            if same[0].depth is Depth.MEASURE:
+                if self._measures_left < 1:
+                    continue
+                self._measures_left -= 1
+            changes.append(self._ask(tuple(same)))
         self._forget_old()
         return changes
 
@@ -359,6 +367,11 @@ class Engine:
                 suspicion.child_argv,
             )
         )
+
+    def _earn_measures(self, on_cpu_ns: int) -> None:
+        policy = self.policy
+        earned = on_cpu_ns / NS_PER_S / policy.cpu_s_per_measure
+        self._measures_left = min(policy.measures_at_once, self._measures_left + earned)
 
     def _drop_lost_looks(self) -> None:
         """An answer that never came must not block the next question."""
