@@ -90,10 +90,8 @@ def test_one_beside_is_up_when_it_has_seen_a_process(tmp_path):
     ],
 )
 def test_a_tool_that_does_not_work_says_why(tmp_path, command, reason):
-    with (
-        pytest.raises(CannotWatch, match=reason),
-        Beside("a tool", command, bool).watching(tmp_path),
-    ):
+    watcher = Beside("a tool", command, lambda said: b"true" in said)
+    with pytest.raises(CannotWatch, match=reason), watcher.watching(tmp_path):
         pass
 
 
