@@ -81,6 +81,10 @@ class Load:
         count = max(1, self.count // divisor)
         return replace(self, command=(*self.command[:-1], str(count)), count=count)
 
+    def times_of(self, part: Load) -> float:
+        """How many such parts this is."""
+        return self.count / part.count if self.count and part.count else 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:

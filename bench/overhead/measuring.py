@@ -99,7 +99,10 @@ def _timed(watcher: Watcher, loads: Sequence[Load], workshop: Workshop) -> dict[
         except OSError as error:
             said = output.read_text(errors="replace").strip()[-300:]
             raise CannotWatch(f"its command ended with {returncode}: {said}") from error
-    return {load.name: asdict(timing) for load, timing in zip(script.loads, timings, strict=True)}
+    return {
+        load.name: asdict(timing.times(load.times_of(done)))
+        for load, done, timing in zip(loads, script.loads, timings, strict=True)
+    }
 
 
 def _run(command: Sequence[str], script: Script, output: Path) -> int:

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.overhead import kernel_cost, page
-from bench.overhead.loads import Workshop
+from bench.overhead.loads import Load, Timing, Workshop
 from bench.overhead.watchers import AGAIN, BPFTRACE, NOTHING, RUN, Beside, CannotWatch, Wrapping
 from bench.publish import newest
 from tests.bench.test_pages import ABOUT
@@ -70,6 +70,16 @@ def test_small_loads_do_what_they_are_told_and_are_timed(tmp_path):
     timings = workshop.timed(loads)
     assert len(timings) == 4
     assert all(timing.wall_ns > 0 for timing in timings)
+
+
+def test_a_part_of_a_load_counts_as_the_whole():
+    whole = Load("fork", "forks", ("load", "fork", "1000"), {}, count=1000)
+    part = whole.part(20)
+    assert part.command == ("load", "fork", "50")
+    timing = Timing(wall_ns=5, cpu_ns=4, busy_ns=10)
+    assert timing.times(whole.times_of(part)) == Timing(wall_ns=100, cpu_ns=80, busy_ns=200)
+    build = Load("build", "make", ("make",), {})
+    assert build.part(20) is build and build.times_of(build) == 1
 
 
 @pytest.mark.e2e
