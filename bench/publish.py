@@ -2,7 +2,8 @@
 
 Without arguments, from the newest whole one of each in bench/results: latency, accuracy on each
 corpus, by eBPF and degraded, innocents, what the server costs an editor, explanations, what
-models cost, checks of probes, and what playing with probes leaves behind.
+models cost, checks of probes, what playing with probes leaves behind, and what watching costs the
+work that is watched.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from bench import accuracy, innocents, latency, machine, playground, playing
 from bench.editor import bars
 from bench.explain import hover, neighbour, quality
+from bench.overhead import page as overhead
 
 PAGE = Path(__file__).parents[1] / "docs/benchmarks.md"
 PICTURES = PAGE.parent / "pictures/bench"
@@ -32,10 +34,13 @@ MARKDOWN: dict[str, Callable[[Any], str]] = {
     neighbour.SCHEMA: neighbour.markdown,
     playground.SCHEMA: playground.markdown,
     playing.SCHEMA: playing.markdown,
+    overhead.SCHEMA: overhead.markdown,
 }
 
 # Of those that have one. Drawn again from the result, so that its JSON is all that need be kept.
-PLOTS: dict[str, Callable[[Any, Path], Path]] = {}
+PLOTS: dict[str, Callable[[Any, Path], Path]] = {
+    overhead.SCHEMA: overhead.plot,
+}
 
 
 def page(results: Iterable[Mapping[str, Any]], pictures: Path = PICTURES) -> str:
@@ -89,6 +94,8 @@ def _is_whole(result: Mapping[str, Any]) -> bool:
         return options is not None and not options["cases"] and result["is_complete"]
     if result["schema"] == innocents.SCHEMA:
         return {one["name"] for one in result["innocents"]} == innocents.ALL
+    if result["schema"] == overhead.SCHEMA:
+        return bool(result["is_complete"]) and not result["is_quick"]
     return result["schema"] in MARKDOWN
 
 

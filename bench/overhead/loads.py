@@ -17,7 +17,8 @@ from pathlib import Path
 from bench import works
 from bench.works import Work
 
-SMALL_LOAD_S = 0.4
+# Long enough for suspicion, and so for the close looks that come of it.
+SMALL_LOAD_S = 1.0
 _FIRST_COUNTS = {
     "fork": 500,
     "exec": 150,
@@ -63,6 +64,7 @@ class Load:
 
     Attributes:
         fresh: the folder of which each run gets a copy as its working directory.
+        count: how often a small one does its thing; its last argument.
     """
 
     name: str
@@ -70,6 +72,18 @@ class Load:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     fresh: Path | None = None
+    count: int | None = None
+
+    def part(self, divisor: int) -> Load:
+        """A small one that does so much less; others as they are."""
+        if self.count is None:
+            return self
+        count = max(1, self.count // divisor)
+        return replace(self, command=(*self.command[:-1], str(count)), count=count)
+
+    def times_of(self, part: Load) -> float:
+        """How many such parts this is."""
+        return self.count / part.count if self.count and part.count else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,9 @@ class Timing:
     wall_ns: int
     cpu_ns: int
     busy_ns: int
+
+    def times(self, factor: float) -> Timing:
+        return Timing(*(round(ns * factor) for ns in (self.wall_ns, self.cpu_ns, self.busy_ns)))
 
 
 class Workshop:
@@ -101,7 +118,7 @@ class Workshop:
 
     def _small(self, name: str, count: int) -> Load:
         about = f"{count:,} × {_ABOUT_SMALL[name]}"
-        return Load(name, about, (str(self._load), name, str(count)), os.environ)
+        return Load(name, about, (str(self._load), name, str(count)), os.environ, count=count)
 
     def real_loads(self) -> list[Load]:
         """Fetches and makes what they need, once.

@@ -74,7 +74,7 @@ def measure(
                     if watcher.name in not_run:
                         continue
                     try:
-                        timed = _timed(watcher, workshop.script(group))
+                        timed = _timed(watcher, group, workshop)
                     except CannotWatch as error:
                         not_run[watcher.name] = str(error)
                         steps.say(f"    {watcher.name}: not run: {error}")
@@ -88,7 +88,8 @@ def measure(
     return result
 
 
-def _timed(watcher: Watcher, script: Script) -> dict[str, Any]:
+def _timed(watcher: Watcher, loads: Sequence[Load], workshop: Workshop) -> dict[str, Any]:
+    script = workshop.script([load.part(watcher.divisor) for load in loads])
     with tempfile.TemporaryDirectory(prefix="linnix-overhead-") as scratch:
         output = Path(scratch, "wrapped")
         with watcher.watching(Path(scratch)) as words:
@@ -98,7 +99,10 @@ def _timed(watcher: Watcher, script: Script) -> dict[str, Any]:
         except OSError as error:
             said = output.read_text(errors="replace").strip()[-300:]
             raise CannotWatch(f"its command ended with {returncode}: {said}") from error
-    return {load.name: asdict(timing) for load, timing in zip(script.loads, timings, strict=True)}
+    return {
+        load.name: asdict(timing.times(load.times_of(done)))
+        for load, done, timing in zip(loads, script.loads, timings, strict=True)
+    }
 
 
 def _run(command: Sequence[str], script: Script, output: Path) -> int:

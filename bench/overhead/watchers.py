@@ -38,6 +38,12 @@ class Watcher(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def divisor(self) -> int:
+        """So much less small loads do under it, where that takes long enough; it is counted
+        that many times."""
+        ...
+
     def watching(self, scratch: Path) -> contextlib.AbstractContextManager[Sequence[str]]:
         """While it is entered, the words to put in front of the command that is to be watched.
 
@@ -52,6 +58,7 @@ class Nothing:
     """Nobody watches."""
 
     name: str
+    divisor: int = 1
 
     @contextlib.contextmanager
     def watching(self, scratch: Path) -> Iterator[Sequence[str]]:
@@ -64,6 +71,7 @@ class Wrapping:
 
     name: str
     command: tuple[str, ...]
+    divisor: int = 1
 
     @contextlib.contextmanager
     def watching(self, scratch: Path) -> Iterator[Sequence[str]]:
@@ -83,6 +91,7 @@ class Beside:
     name: str
     command: tuple[str, ...]
     is_up: Callable[[bytes], bool]
+    divisor: int = 1
 
     @contextlib.contextmanager
     def watching(self, scratch: Path) -> Iterator[Sequence[str]]:
@@ -166,6 +175,8 @@ WATCHERS: tuple[Watcher, ...] = (
     Wrapping(
         "perf record", ("perf", "record", "-q", "-a", "-o", "{scratch}/data", "-e", EVENTS, "--")
     ),
-    Wrapping("strace", ("strace", "-f", "-o", "{scratch}/trace", "-e", "trace=process", "--")),
+    Wrapping(
+        "strace", ("strace", "-f", "-o", "{scratch}/trace", "-e", "trace=process", "--"), divisor=20
+    ),
     Beside("psutil, 10 Hz", (sys.executable, str(_HERE / "poll.py")), bool),
 )

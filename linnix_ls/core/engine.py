@@ -124,6 +124,7 @@ class Engine:
         self._looks: dict[int, _Look] = {}
         self._patience: dict[tuple[Kind, ProcessKey], _Patience] = {}
         self._n_examinations = 0
+        self._measures_left = float(policy.measures_at_once)
         self._now_ns = 0
         self._n_cpus = 1
         self._loads: deque[tuple[int, float]] = deque(maxlen=MAX_LOADS)
@@ -139,11 +140,13 @@ class Engine:
                 self.n_received += 1
                 self.tree.use_cpu(event)
                 self.history.use_cpu(event.key, event.period_ns)
+                self._earn_measures(event.period_ns)
                 return []
             case CpuUsed():
                 self.n_received += 1
                 self.tree.use_cpu(event)
                 self.history.use_cpu(event.key, event.on_cpu_ns)
+                self._earn_measures(event.on_cpu_ns)
                 return []
             case Forked():
                 self.n_received += 1
@@ -333,8 +336,13 @@ class Engine:
         for same in heaviest_first:
             if len(self._looks) >= self.policy.max_examinations:
                 break
-            if not self._is_looked_at(same[0].key):
-                changes.append(self._ask(tuple(same)))
+            if self._is_looked_at(same[0].key):
+                continue
+            if same[0].depth is Depth.MEASURE:
+                if self._measures_left < 1:
+                    continue
+                self._measures_left -= 1
+            changes.append(self._ask(tuple(same)))
         if self._now_ns >= self._next_forgetting_ns:
             self._next_forgetting_ns = self._now_ns + FORGET_INTERVAL_NS
             changes += self._forget_old()
@@ -410,6 +418,11 @@ class Engine:
                 suspicion.child_argv,
             )
         )
+
+    def _earn_measures(self, on_cpu_ns: int) -> None:
+        policy = self.policy
+        earned = on_cpu_ns / NS_PER_S / policy.cpu_s_per_measure
+        self._measures_left = min(policy.measures_at_once, self._measures_left + earned)
 
     def _around(self, key: ProcessKey, run: Process) -> tuple[ProcessKey, ...]:
         """The living of its run; where they are very many those that are nearest. Of a part nothing

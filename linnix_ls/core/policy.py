@@ -225,6 +225,10 @@ class Policy:
 
     Attributes:
         max_examinations: at once; each costs the machine some CPU.
+        measures_at_once, cpu_s_per_measure: that many busy processes may be measured at any time,
+            and one more for each so many seconds of CPU that is used by what is watched: a build
+            has hundreds that are busy, and a measure costs 0.1 s and more. A single process that
+            spins is looked at less often than that by itself.
         calm_s, calm_cores: a raised finding of a busy process ends when it has used less CPU than
             that for this long; so little is no loop. The CPU scales with load. A storm ends when
             nothing has been started for this long.
@@ -236,5 +240,7 @@ class Policy:
     stuck: StuckPolicy = StuckPolicy()
     leak: LeakPolicy = LeakPolicy()
     max_examinations: int = 2
+    measures_at_once: int = 4
+    cpu_s_per_measure: float = 2.0
     calm_s: float = 3.0
     calm_cores: float = 0.3

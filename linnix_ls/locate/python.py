@@ -37,6 +37,11 @@ MAX_ANSWER_BYTES = 8 << 20
 MAX_FRAMES = 128
 MAX_BYSTANDERS = 64
 MAX_ROUND_HASHES = 8
+# Of a full number of looks, 12, in a loop that stands still no more than four differ
+# (`SpinPolicy.max_distinct_states_share`). Who was never the same in so many is not asked again.
+LOOKS_AT_WHO_MOVES_ON = 5
+# Who is met that often outside of the user's code, and in no event loop, has left the loops there.
+LOOKS_OUTSIDE = 3
 TRIES_PER_LOOK = 3
 PAUSE_BETWEEN_TRIES_S = 0.004
 MIN_TELLING_CHARS = 8
@@ -102,6 +107,8 @@ class PythonReader:
                 note = failure
             else:
                 per_look.append(threads)
+            if _moves_on(_busiest_thread(per_look)):
+                break
         stacks = tuple(_busiest_thread(per_look))
         others = (
             [thread for thread in per_look[-1] if thread.tid != stacks[0].tid] if stacks else []
@@ -114,14 +121,35 @@ class PythonReader:
         )
 
 
+def _moves_on(looks: list[StackSnapshot]) -> bool:
+    """Whether it is in no loop of the user's, or nothing that a loop without progress comes back to
+    was the same in two looks: not the variables, not what its condition asks, not the round of a
+    loop further out."""
+    outside = [look for look in looks if not look.is_in_user_code]
+    if len(outside) >= LOOKS_OUTSIDE and not any(map(_is_in_event_loop, looks)):
+        return True
+    states = [look.state_hash for look in looks if look.state_hash is not None]
+    if len(states) < LOOKS_AT_WHO_MOVES_ON:
+        return False
+    conditions = [look.condition_hash for look in looks if look.condition_hash is not None]
+    rounds = [(depth, one) for look in looks for depth, one in enumerate(look.round_hashes)]
+    return all(len(set(seen)) == len(seen) for seen in (states, conditions, rounds))
+
+
 def _is_between_tasks(threads: list[StackSnapshot]) -> bool:
     """Whether the thread that runs was met in an event loop, outside of all tasks: that of a task
     that polls is mostly there."""
     inner = takewhile(lambda frame: not frame.is_user_code, threads[0].frames if threads else ())
-    return any(
-        frame.function.endswith("_run_once") and "/asyncio/" in (frame.path or "")
-        for frame in inner
-    )
+    return any(map(_is_round_of_event_loop, inner))
+
+
+def _is_in_event_loop(look: StackSnapshot) -> bool:
+    return any(map(_is_round_of_event_loop, look.frames))
+
+
+def _is_round_of_event_loop(frame: StackFrame) -> bool:
+    """Of asyncio's: its rounds call the user's tasks, and come back."""
+    return frame.function.endswith("_run_once") and "/asyncio/" in (frame.path or "")
 
 
 def _manners(pid: int) -> list[_Manner]:

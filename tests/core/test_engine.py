@@ -266,6 +266,20 @@ def test_no_more_processes_are_looked_at_at_once_than_the_machine_can_bear(scene
     assert len(scene.asked) == scene.engine.policy.max_examinations == 2
 
 
+def test_the_more_cpu_is_used_the_more_may_be_measured(scene):
+    """A build starts one busy compiler after the other, and each would be looked at."""
+    policy = scene.engine.policy
+    run = scene.run()
+    n_short = 24
+    for _ in range(n_short):
+        child = a_spinner(scene, run)
+        scene.passes(1)
+        scene.exit(child)
+    assert len({request.key for request in scene.asked}) < n_short
+    n_earned = n_short / policy.cpu_s_per_measure
+    assert n_earned <= len(scene.asked) <= policy.measures_at_once + n_earned
+
+
 def test_all_get_their_turn(scene):
     run = scene.run()
     children = {a_spinner(scene, run) for _ in range(6)}

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from linnix_ls.core.examination import StackFrame, StackSnapshot
 from linnix_ls.locate import python
 from linnix_ls.locate.python import PythonReader, interpreter_share
 from tests.locate.programs import facts_of
@@ -265,3 +266,31 @@ def test_a_loop_begins_each_round_alike_whatever_it_calls(tmp_path):
         stacks = read(PythonReader(), facts_of(pid), n_looks=8).stacks
     assert len({stack.state_hash for stack in stacks}) > 4
     assert len({stack.round_hashes[0] for stack in stacks if stack.round_hashes}) == 1
+
+
+def snapshot(*, state=None, rounds=(), condition=None, functions=("work",), is_user=True):
+    frames = tuple(
+        StackFrame(name, "/work/asyncio/base_events.py", 1, is_user) for name in functions
+    )
+    return StackSnapshot(1, frames, state_hash=state, round_hashes=rounds, condition_hash=condition)
+
+
+def test_who_was_never_the_same_in_five_looks_moves_on():
+    looks = [snapshot(state=n, rounds=(n, -n), condition=n) for n in range(1, 6)]
+    assert python._moves_on(looks)
+    assert not python._moves_on(looks[:4])
+
+
+@pytest.mark.parametrize(
+    "again", [{"state": 1}, {"state": 6, "rounds": (1,)}, {"state": 6, "condition": 1}]
+)
+def test_who_came_back_to_anything_is_looked_at_further(again):
+    looks = [snapshot(state=n, rounds=(n,), condition=n) for n in range(1, 6)]
+    assert not python._moves_on([*looks, snapshot(**again)])
+
+
+def test_who_has_left_the_users_code_moves_on_unless_an_event_loop_calls_it_again():
+    assert python._moves_on([snapshot(state=1), *[snapshot(is_user=False)] * 3])
+    assert not python._moves_on([snapshot(state=1), *[snapshot(is_user=False)] * 2])
+    between_tasks = snapshot(functions=("select", "_run_once"), is_user=False)
+    assert not python._moves_on([snapshot(state=1), *[between_tasks] * 3])
