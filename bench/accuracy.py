@@ -93,6 +93,7 @@ def run_under(
     workdir: Path | None = None,
     environment: Mapping[str, str] | None = None,
     is_agent_given: bool = False,
+    grace_s: float = 5.0,
 ) -> CaseRun:
     """Run a case once, started through `tool`, which writes its findings document to `output`.
 
@@ -101,9 +102,11 @@ def run_under(
         workdir: where the case runs, to stay there; by default in a scratch copy.
         environment: by default our own.
         is_agent_given: one watches that the tool has not started.
+        grace_s: for the tool, above what the case may take.
     """
     command = [
         *(sys.executable, str(CORPUS / "run_case.py"), str(folder), f"--venv={venv}"),
+        f"--grace={grace_s}",
         *([f"--workdir={workdir}"] if workdir else []),
         f"--wrap={shlex.join(tool)}",
     ]

@@ -28,6 +28,8 @@ AGENT_END_TIMEOUT_S = 60.0
 # The kernel frees what nobody holds a little later.
 FREED_TIMEOUT_S = 20.0
 
+CASE_GRACE_S = 120.0
+
 KINDS = ("prog", "map", "link")
 
 
@@ -63,8 +65,8 @@ def start_agent(socket: Path, errors: Path) -> tuple[subprocess.Popen[bytes], di
     os.close(tell)
     with open(ready, "rb") as answer:
         line = answer.readline()
-    facts = json.loads(line) if line else {"is_ready": False}
-    return agent, {**facts, "start_s": round(time.monotonic() - began_s, 1)}
+    facts = json.loads(line or "{}")
+    return agent, {"is_ready": False, **facts, "start_s": round(time.monotonic() - began_s, 1)}
 
 
 def end_agent(agent: subprocess.Popen[bytes], before: dict[str, int]) -> dict[str, Any]:
@@ -92,8 +94,10 @@ def try_case(name: str, socket: Path) -> dict[str, Any]:
             *(str(LINNIX_LS), "run", "--tracer", "bcc", "--agent-socket", str(socket)),
             *("--json", str(output), "--"),
         ]
-        run = run_under(tool, output, folder, case, Path(sys.prefix), is_agent_given=True)
-        document = json.loads(output.read_text()) if output.exists() else None
+        run = run_under(
+            tool, output, folder, case, Path(sys.prefix), is_agent_given=True, grace_s=CASE_GRACE_S
+        )
+        document = json.loads(output.read_text()) if run.is_measured else None
     judged = score(case, run.reports)
     return {
         "case": name,

@@ -34,7 +34,8 @@ from linnix_ls.tracer.decode import KIND_NAMES, decode, kind_of, structure_of
 from linnix_ls.tracer.generation import Generation
 from linnix_ls.tracer.seam import Seam, Side
 
-LOAD_TIMEOUT_S = 60.0
+# Half a second of compiling is a minute where a processor is emulated, and more when that is busy.
+LOAD_TIMEOUT_S = 180.0
 MAX_RECENT = 1000
 # A program that has taken the time of its record has written it by then.
 IN_FLIGHT_S = 0.02

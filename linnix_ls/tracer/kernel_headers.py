@@ -23,6 +23,7 @@ import tempfile
 from pathlib import Path
 
 from linnix_ls.errors import TracerUnavailable
+from linnix_ls.tracer.helper_ids import HELPERS
 
 BTF_PATH = Path("/sys/kernel/btf/vmlinux")
 
@@ -46,6 +47,7 @@ _KCONFIG_H = """\
 #define LINNIX_TYPES "linux/linnix_btf.h"
 #endif
 #include LINNIX_TYPES
+{newer_helpers}
 #ifndef NULL
 #define NULL ((void *)0)
 #endif
@@ -277,4 +279,16 @@ def _write_tree(root: Path, declarations: str) -> None:
     )
     # Not vmlinux.h: the compiler also looks in the current directory.
     (include / "linux" / "linnix_btf.h").write_text(declarations)
-    (include / "linux" / "kconfig.h").write_text(_KCONFIG_H.format(guards=guards))
+    (include / "linux" / "kconfig.h").write_text(
+        _KCONFIG_H.format(guards=guards, newer_helpers=_newer_helpers(declarations))
+    )
+
+
+def _newer_helpers(declarations: str) -> str:
+    """The numbers of helper functions that BCC's headers mention and an older kernel does not
+    know. A probe that calls one is refused by its verifier, and by no compiler."""
+    known = frozenset(re.findall(r"\bBPF_FUNC_(\w+)", declarations))
+    newer = [
+        f"BPF_FUNC_{name} = {number}" for number, name in enumerate(HELPERS, 1) if name not in known
+    ]
+    return f"enum linnix_newer_helpers {{ {', '.join(newer)} }};" if newer else ""

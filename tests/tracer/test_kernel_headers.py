@@ -10,6 +10,7 @@ import pytest
 
 from linnix_ls.errors import TracerUnavailable
 from linnix_ls.tracer import kernel_headers
+from linnix_ls.tracer.helper_ids import HELPERS
 from linnix_ls.tracer.kernel_headers import headers_from_btf, installed_headers
 
 DUMP = """\
@@ -184,3 +185,25 @@ def test_installed_headers_are_those_of_the_running_kernel_only():
     assert installed_headers("0.0.0-none") is None
     found = installed_headers()
     assert found is None or platform.release() in str(found)
+
+
+# -- kernels that know less than BCC ---------------------------------------------------------------
+
+
+def test_helper_functions_that_the_kernel_does_not_know_have_their_number(btf, cache, bpftool):
+    known = ",\n".join(
+        f"\tBPF_FUNC_{name} = {number}" for number, name in enumerate(HELPERS[:-1], 1)
+    )
+    a_bpftool(bpftool, prints=f"{DUMP}enum bpf_func_id {{\n{known},\n}};\n")
+    kconfig = (headers_from_btf(cache, btf) / "include/linux/kconfig.h").read_text()
+    assert "enum linnix_newer_helpers { BPF_FUNC_cgrp_storage_delete = 211 };" in kconfig
+
+
+@pytest.mark.ebpf
+def test_the_kernel_numbers_helper_functions_as_the_list_does(tmp_path):
+    tree = headers_from_btf(tmp_path)
+    found = re.findall(r"\tBPF_FUNC_(\w+) = (\d+)", types(tree))
+    numbers = {name: number for number, name in enumerate(HELPERS, 1)}
+    assert {
+        name: int(number) for name, number in found if name != "unspec"
+    }.items() <= numbers.items()

@@ -1,0 +1,136 @@
+"""Tries the agent on Debian's kernels from 5.10 on, each in an emulated machine.
+
+    python -m bench.kernels [--kernel SUITE]... [--case ID]... [--quick] [--timeout SECONDS]
+
+As root. For each kernel: do the probes attach, is each runaway found at its line, is nothing
+left attached. Exit status 1: something was not so; then the logs, which are kept, are named.
+A few minutes a kernel on a quiet machine; a busy one takes longer and says the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import machine
+from bench.kernels import virtual
+from bench.progress import Steps
+
+SCHEMA = "linnix-kernels/1"
+
+KERNELS = ("bullseye", "bookworm", "bookworm-backports", "trixie")  # 5.10, 6.1, 6.12, 6.12
+# A spin in C, one in Python, and a storm.
+CASES = ("c-frame-reader", "py-feed-export", "cc-launcher")
+QUICK_CASES = CASES[:1]
+TIMEOUT_S = 1200.0
+
+
+def measure(
+    kernels: Sequence[str], cases: Sequence[str], timeout_s: float, folder: Path
+) -> dict[str, Any]:
+    """Run them one after another; the result as plain JSON."""
+    fetched = subprocess.run(
+        [str(virtual.CHECKOUT / "deploy/kernels.sh"), *kernels],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    about = machine.describe()
+    runs = []
+    with Steps(len(kernels)) as steps:
+        for name in kernels:
+            steps.begin(name)
+            logs = folder / "kernels" / name
+            began_s = time.monotonic()
+            run = virtual.run(Path(fetched.stdout.strip(), name), cases, logs, timeout_s, steps.say)
+            runs.append(
+                {
+                    "suite": name,
+                    "elapsed_s": round(time.monotonic() - began_s),
+                    "logs": str(logs),
+                    **run,
+                }
+            )
+    return {"schema": SCHEMA, **about, "cases": list(cases), "runs": runs}
+
+
+def failures(result: Mapping[str, Any]) -> list[str]:
+    """What was not as it should be, in words."""
+    found = []
+    for run in result["runs"]:
+        wrong = [cell for cell in _row(run, result["cases"]) if cell.startswith("NO")]
+        if "problem" in run:
+            wrong.append(run["problem"])
+        elif not run.get("is_complete"):
+            wrong.append("it ended too early")
+        if wrong:
+            found.append(f"{run['suite']}: {'; '.join(wrong)} (see {run['logs']})")
+    return found
+
+
+def markdown(result: Mapping[str, Any]) -> str:
+    """The matrix as a page."""
+    rows = [_row(run, result["cases"]) for run in result["runs"]]
+    head = ["kernel", "attaches", *result["cases"], "detaches", "start"]
+    return (
+        "# Kernels\n\n"
+        f"linnix-ls {result['tool']['version']}, {result['measured_at']}: "
+        f"kernels of Debian in QEMU {virtual.version()}, one emulated processor of"
+        f" {virtual.MIPS} million instructions a second. Seconds are the machine's own.\n\n"
+        + machine.table(head, rows)
+    )
+
+
+def _row(run: Mapping[str, Any], cases: Sequence[str]) -> list[str]:
+    agent, end = run.get("agent", {}), run.get("end", {})
+    by_case = {one["case"]: one for one in run["results"]}
+    is_attached = agent.get("is_ready", False)
+    return [
+        run.get("kernel", run["suite"]),
+        "yes" if is_attached else f"NO: {agent.get('message', 'it did not say')}",
+        *(_cell(by_case.get(case)) for case in cases),
+        "yes" if end.get("is_detached") else f"NO: {end.get('why') or end.get('left', '-')}",
+        f"{agent['start_s']:.0f} s" if "start_s" in agent else "-",
+    ]
+
+
+def _cell(one: Mapping[str, Any] | None) -> str:
+    """What came of a case."""
+    if one is None:
+        return "NO: not tried"
+    if one["problem"] or one["detection"] != "detected" or one["place"] != "exact":
+        said = f"{one['detection']} at {one['said']} ({one['place']})"
+        return f"NO: {one['problem'] or said}"
+    return f"{one['said']}, {one['flagged_s']:.0f} s"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="bench.kernels",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--kernel", action="append", choices=KERNELS, help="default: all")
+    parser.add_argument("--case", action="append", help=f"default: {', '.join(CASES)}")
+    parser.add_argument("--quick", action="store_true", help="6.1 and one case only")
+    parser.add_argument("--timeout", type=float, default=TIMEOUT_S, help="of a kernel, in seconds")
+    parser.add_argument("--out", type=Path, default=machine.RESULTS)
+    options = parser.parse_args()
+    machine.end_tidily()
+    kernels = options.kernel or (["bookworm"] if options.quick else KERNELS)
+    cases = options.case or (QUICK_CASES if options.quick else CASES)
+    result = measure(kernels, cases, options.timeout, options.out)
+    page = markdown(result)
+    print(page)
+    machine.save("kernels", result, page, options.out)
+    if wrong := failures(result):
+        sys.exit("\n".join(wrong))
+
+
+if __name__ == "__main__":
+    main()
