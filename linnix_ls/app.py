@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import json
 import os
+import resource
 import signal
 import tempfile
 import time
@@ -273,6 +274,10 @@ async def run_agent(
     with contextlib.suppress(OSError):
         # Who watches a machine that others overload must get a CPU all the same; it needs little.
         os.setpriority(os.PRIO_PROCESS, 0, min(AGENT_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    with contextlib.suppress(ValueError, OSError):
+        # Until 5.11 the kernel counts maps and programs as locked memory, of which one may have
+        # 64 KiB; for who loads them below us, too.
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY,) * 2)
     tracer = BccTracer(cache_dir())
     hub = Hub(tracer, _examiner_maker(tracer), on_failure=stop.set)
     idle: asyncio.TimerHandle | None = None

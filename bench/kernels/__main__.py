@@ -27,7 +27,12 @@ KERNELS = ("bullseye", "bookworm", "bookworm-backports", "trixie")  # 5.10, 6.1,
 # A spin in C, one in Python, and a storm.
 CASES = ("c-frame-reader", "py-feed-export", "cc-launcher")
 QUICK_CASES = CASES[:1]
-TIMEOUT_S = 1200.0
+TIMEOUT_S = 1800.0
+
+# What is asked of a probe that a user writes, by the fact in which it is answered. The wrong one
+# does not ask whether a lookup has found something.
+LESSONS = {"lesson_right": "a user's probe", "lesson_wrong": "its refusal"}
+REFUSAL = "8: verifier/null-deref"
 
 
 def measure(
@@ -76,7 +81,7 @@ def failures(result: Mapping[str, Any]) -> list[str]:
 def markdown(result: Mapping[str, Any]) -> str:
     """The matrix as a page."""
     rows = [_row(run, result["cases"]) for run in result["runs"]]
-    head = ["kernel", "attaches", *result["cases"], "detaches", "start"]
+    head = ["kernel", "attaches", *result["cases"], *LESSONS.values(), "detaches", "start"]
     return (
         "# Kernels\n\n"
         f"linnix-ls {result['tool']['version']}, {result['measured_at']}: "
@@ -94,6 +99,7 @@ def _row(run: Mapping[str, Any], cases: Sequence[str]) -> list[str]:
         run.get("kernel", run["suite"]),
         "yes" if is_attached else f"NO: {agent.get('message', 'it did not say')}",
         *(_cell(by_case.get(case)) for case in cases),
+        *(_lesson_cell(run.get(name)) for name in LESSONS),
         "yes" if end.get("is_detached") else f"NO: {end.get('why') or end.get('left', '-')}",
         f"{agent['start_s']:.0f} s" if "start_s" in agent else "-",
     ]
@@ -107,6 +113,15 @@ def _cell(one: Mapping[str, Any] | None) -> str:
         said = f"{one['detection']} at {one['said']} ({one['place']})"
         return f"NO: {one['problem'] or said}"
     return f"{one['said']}, {one['flagged_s']:.0f} s"
+
+
+def _lesson_cell(one: Mapping[str, Any] | None) -> str:
+    """What came of a user's probe: it works, or it is refused at the line for the right reason."""
+    if one is None:
+        return "NO: not tried"
+    if one.get("is_passed") or one.get("found") == [REFUSAL]:
+        return "yes"
+    return f"NO: {one.get('problem') or one['summary']} {one.get('messages', '')}"
 
 
 def main() -> None:

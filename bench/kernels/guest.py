@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.accuracy import CORPUS, run_under
+from bench.kernels import virtual
 from bench.machine import LINNIX_LS
 from bench.scoring import Case, score
 from linnix_ls.tracer.kernel_headers import find_bpftool
@@ -29,6 +31,9 @@ AGENT_END_TIMEOUT_S = 60.0
 FREED_TIMEOUT_S = 20.0
 
 CASE_GRACE_S = 120.0
+
+LESSON = "01-count-execs"
+LESSON_TIMEOUT_S = 300.0
 
 KINDS = ("prog", "map", "link")
 
@@ -114,6 +119,36 @@ def try_case(name: str, socket: Path) -> dict[str, Any]:
     }
 
 
+def try_lesson(solution: str) -> dict[str, Any]:
+    """Check an answer to the first lesson: a probe that a user wrote is compiled, loaded and
+    read, or refused."""
+    lesson = virtual.CHECKOUT / "playground" / LESSON
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder, LESSON, "probe.bpf.c")
+        command = [str(LINNIX_LS), "playground", "--folder", folder]
+        subprocess.run([*command, "open", "1"], check=True, stdout=subprocess.DEVNULL)
+        shutil.copy(lesson / "solutions" / f"{solution}.bpf.c", answer)
+        checked = subprocess.run(
+            [*command, "--json", "check", "1"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LESSON_TIMEOUT_S,
+        )
+    try:
+        result = json.loads(checked.stdout)
+    except ValueError:
+        return {"solution": solution, "problem": checked.stderr[-500:]}
+    return {
+        "solution": solution,
+        "is_passed": result["is_passed"],
+        "summary": result["summary"],
+        "how": result["how"],
+        "found": [f"{one['span']['line']}: {one['code']}" for one in result["problems"]],
+        "messages": [one["message"] for one in result["problems"]],
+    }
+
+
 def main() -> None:
     """All of it, in order."""
     [names] = sys.argv[1:]
@@ -130,6 +165,8 @@ def main() -> None:
     if started["is_ready"]:
         for name in filter(None, names.split(",")):
             say(result=try_case(name, socket))
+        say(lesson_right=try_lesson("reference"))
+        say(lesson_wrong=try_lesson("no-check"))
     say(end=end_agent(agent, before), errors=errors.read_text(errors="replace")[-2000:])
     say(is_complete=True)
 
