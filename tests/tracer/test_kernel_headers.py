@@ -1,9 +1,11 @@
 """The header tree that BCC gets: made once for a kernel, and refused with a reason."""
 
 import concurrent.futures
+import os
 import platform
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,12 @@ import pytest
 from linnix_ls.errors import TracerUnavailable
 from linnix_ls.tracer import kernel_headers
 from linnix_ls.tracer.helper_ids import HELPERS
-from linnix_ls.tracer.kernel_headers import headers_from_btf, installed_headers
+from linnix_ls.tracer.kernel_headers import (
+    BTF_PATH,
+    find_bpftool,
+    headers_from_btf,
+    installed_headers,
+)
 
 DUMP = """\
 #ifndef __VMLINUX_H__
@@ -207,3 +214,21 @@ def test_the_kernel_numbers_helper_functions_as_the_list_does(tmp_path):
     assert {
         name: int(number) for name, number in found if name != "unspec"
     }.items() <= numbers.items()
+
+
+@pytest.mark.ebpf
+def test_bcc_compiles_for_a_kernel_that_knows_fewer_helper_functions(btf, cache, bpftool):
+    dump = subprocess.run(
+        [find_bpftool(), "btf", "dump", "file", str(BTF_PATH), "format", "c"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    older = re.sub(r"\tBPF_FUNC_(timer_init|cgrp_storage_\w+) = \d+,\n", "", dump)
+    a_bpftool(bpftool, prints=older)
+    tree = headers_from_btf(cache, btf)
+    subprocess.run(
+        [sys.executable, "-c", "from bcc import BPF; BPF(text='BPF_HASH(counts);')"],
+        env={**os.environ, "BCC_KERNEL_SOURCE": str(tree)},
+        check=True,
+    )
