@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -35,15 +36,23 @@ LOOK_EVERY_S = 0.5
 
 
 def run(
-    kernel: Path, cases: Sequence[str], logs: Path, timeout_s: float, tell: Callable[[str], None]
+    kernel: Path,
+    cases: Sequence[str],
+    logs: Path,
+    *,
+    timeout_s: float,
+    tell: Callable[[str], None],
+    stop: threading.Event,
 ) -> dict[str, Any]:
     """Start the machine, and wait for its end; everything that it said.
 
     Args:
         kernel: a folder as deploy/kernels.sh makes them.
+        cases: what is tried there, in this order (`guest`).
         logs: where its console and the like are kept.
         timeout_s: it is ended after that.
         tell: is given each line that it says.
+        stop: when it is set, the machine is ended at once.
     """
     logs.mkdir(parents=True, exist_ok=True)
     said = logs / "said.jsonl"
@@ -52,10 +61,15 @@ def run(
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="linnix-kernels-")))
         _pack(kernel, work / "initramfs")
         share = work / "share.socket"
-        stack.enter_context(_running(_share_command(work / "root", share), logs / "virtiofsd.log"))
+        sharing = _running(_share_command(work / "root", share), logs / "virtiofsd.log")
+        server = stack.enter_context(sharing)
+        while not share.exists():
+            if server.poll() is not None:
+                return read_facts("") | {"problem": "the host's files cannot be shared"}
+            time.sleep(LOOK_EVERY_S)
         command = _machine_command(kernel, work / "initramfs", share, cases, logs)
         machine = stack.enter_context(_running(command, logs / "qemu.log"))
-        is_ended = _follow(machine, said, timeout_s, tell)
+        is_ended = _follow(machine, said, timeout_s, tell, stop)
     facts = read_facts(said.read_text(errors="replace"))
     return facts if is_ended else facts | {"problem": f"not done after {timeout_s:.0f} s"}
 
@@ -152,7 +166,8 @@ def _running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]
     """A program with a session of its own, all of which is ended at the end."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
+            # When we are killed it goes with us.
+            ["setpriv", "--pdeathsig", "KILL", *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -167,7 +182,11 @@ def _running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]
 
 
 def _follow(
-    machine: subprocess.Popen[bytes], said: Path, timeout_s: float, tell: Callable[[str], None]
+    machine: subprocess.Popen[bytes],
+    said: Path,
+    timeout_s: float,
+    tell: Callable[[str], None],
+    stop: threading.Event,
 ) -> bool:
     """Tell each line as it comes; whether the machine ended by itself."""
     give_up_s = time.monotonic() + timeout_s
@@ -176,6 +195,5 @@ def _follow(
             is_over = machine.poll() is not None
             for line in lines:
                 tell(line.rstrip())
-            if is_over or time.monotonic() > give_up_s:
+            if is_over or time.monotonic() > give_up_s or stop.wait(LOOK_EVERY_S):
                 return is_over
-            time.sleep(LOOK_EVERY_S)

@@ -17,14 +17,14 @@ SAID = """\
 {"agent": {"is_ready": true, "start_s": 12.3, "objects": {"prog": 5, "map": 9, "link": 3}}}
 {"result": {"case": "spin", "detection": "detected", "place": "exact", "said": "a.c:12",\
  "flagged_s": 4.2, "problem": null}}
-{"lesson_right": {"solution": "reference", "is_passed": true, "found": []}}
-{"lesson_wrong": {"solution": "no-check", "is_passed": false, "found": ["8: verifier/null-deref"]}}
+{"result": {"case": "user-probe", "is_passed": true, "found": []}}
+{"result": {"case": "refusal", "is_passed": false, "found": ["8: verifier/null-deref"]}}
 {"end": {"is_detached": true, "left": {"prog": 0, "map": 0, "link": 0}}, "errors": ""}
 {"is_complete": true}
 """
 
 
-def a_result(said, cases=("spin",), **more):
+def a_result(said, cases=("spin", "user-probe", "refusal"), **more):
     run = {"suite": "bookworm", "logs": "/logs", **virtual.read_facts(said), **more}
     tool = {"name": "linnix-ls", "version": "0.1.0"}
     return {"tool": tool, "measured_at": "then", "cases": list(cases), "runs": [run]}
@@ -90,7 +90,7 @@ def test_a_line_that_the_machine_broke_off_in_is_passed_over():
 
 
 def test_the_cases_are_spins_in_two_languages_and_a_storm():
-    cases = [Case.read(CORPUS / "runaway" / name) for name in matrix.CASES]
+    cases = [Case.read(CORPUS / "runaway" / name) for name in matrix.CASES[:3]]
     assert [case.label for case in cases] == ["cpu-spin", "cpu-spin", "fork-storm"]
 
 
