@@ -41,6 +41,15 @@ def test_a_kernel_on_which_all_works_is_a_row_without_a_no():
     assert not matrix.failures(a_result(SAID))
 
 
+def test_a_new_matrix_takes_the_place_of_the_one_on_the_page():
+    once = matrix.published(matrix.PAGE.read_text(), "| first |\n")
+    twice = matrix.published(once, "| second |\n")
+    assert "| first |" in once
+    assert "| first |" not in twice
+    assert twice == once.replace("| first |", "| second |")
+    assert twice.endswith(matrix.PAGE.read_text()[-100:])
+
+
 def test_a_runaway_found_elsewhere_is_a_failure():
     [failure] = matrix.failures(a_result(SAID.replace("exact", "near")))
     assert failure == "bookworm: NO: detected at a.c:12 (near) (see /logs)"
