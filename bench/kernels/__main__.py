@@ -135,6 +135,8 @@ def _cell(one: Mapping[str, Any] | None) -> str:
     if one["problem"] or one["detection"] != "detected" or one["place"] != "exact":
         said = f"{one['detection']} at {one['said']} ({one['place']})"
         return f"NO: {one['problem'] or said}"
+    if one["false_reports"]:
+        return f"NO: accused a stranger: {', '.join(one['false_reports'])}"
     return f"{one['said']}, {one['flagged_s']:.0f} s"
 
 
