@@ -61,7 +61,7 @@ bench: ## time to diagnostic, what the server costs an editor, accuracy, innocen
 	$(BIN)/python -m bench.explain.hover --model smollm2-135m
 	$(BIN)/python -m bench.explain.neighbour --model smollm2-135m
 
-kernels: ## the agent on kernels of Debian from 5.10 on, in QEMU without KVM: ten minutes a kernel, as root
+kernels: ## the agent on kernels of Debian from 5.10 on, in QEMU without KVM: a quarter of an hour, as root
 	@deploy/setup.sh test
 	$(BIN)/python -m bench.kernels
 

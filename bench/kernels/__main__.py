@@ -1,6 +1,6 @@
 """Tries the agent on Debian's kernels from 5.10 on, each in an emulated machine.
 
-    python -m bench.kernels [--kernel SUITE]... [--case ID]... [--quick]
+    python -m bench.kernels [--kernel SUITE]... [--case ID]... [--quick] [--publish]
 
 As root. For each kernel: do the probes attach, is each runaway found at its line, is nothing
 left attached. Exit status 1: something was not so; then the logs, which are kept, are named.
@@ -32,6 +32,9 @@ KERNELS = ("bullseye", "bookworm", "bookworm-backports", "trixie")  # 5.10, 6.1,
 CASES = ("c-frame-reader", "py-feed-export", "cc-launcher", *LESSONS)
 QUICK_CASES = CASES[:1]
 TIMEOUT_S = 1800.0
+
+PAGE = virtual.CHECKOUT / "docs/kernels.md"
+BEGIN, END = "<!-- written by bench.kernels --publish -->\n", "<!-- to here -->"
 
 REFUSAL = "8: verifier/null-deref"
 
@@ -92,16 +95,22 @@ def failures(result: Mapping[str, Any]) -> list[str]:
 
 
 def markdown(result: Mapping[str, Any]) -> str:
-    """The matrix as a page."""
+    """The matrix, and of what it is."""
     rows = [_row(run, result["cases"]) for run in result["runs"]]
     head = ["kernel", "attaches", *result["cases"], "detaches", "start"]
     return (
-        "# Kernels\n\n"
         f"linnix-ls {result['tool']['version']}, {result['measured_at']}: "
         f"kernels of Debian in QEMU {virtual.version()}, one emulated processor of"
         f" {virtual.MIPS} million instructions a second. Seconds are the machine's own.\n\n"
         + machine.table(head, rows)
     )
+
+
+def published(page: str, matrix: str) -> str:
+    """The page with this matrix in place of the one that is there."""
+    before, _, rest = page.partition(BEGIN)
+    after = rest.partition(END)[2]
+    return f"{before}{BEGIN}\n{matrix}{END}{after}"
 
 
 def _row(run: Mapping[str, Any], cases: Sequence[str]) -> list[str]:
@@ -126,6 +135,8 @@ def _cell(one: Mapping[str, Any] | None) -> str:
     if one["problem"] or one["detection"] != "detected" or one["place"] != "exact":
         said = f"{one['detection']} at {one['said']} ({one['place']})"
         return f"NO: {one['problem'] or said}"
+    if one["false_reports"]:
+        return f"NO: accused a stranger: {', '.join(one['false_reports'])}"
     return f"{one['said']}, {one['flagged_s']:.0f} s"
 
 
@@ -148,6 +159,7 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, default=TIMEOUT_S, help="of a kernel, in seconds")
     parser.add_argument("--at-once", type=int, default=os.cpu_count(), help="default: a CPU each")
     parser.add_argument("--out", type=Path, default=machine.RESULTS)
+    parser.add_argument("--publish", action="store_true", help="write docs/kernels.md anew")
     options = parser.parse_args()
     machine.end_tidily()
     kernels = options.kernel or (["bookworm"] if options.quick else KERNELS)
@@ -156,6 +168,8 @@ def main() -> None:
     page = markdown(result)
     print(f"\n{page}")
     machine.save("kernels", result, page, options.out)
+    if options.publish:
+        PAGE.write_text(published(PAGE.read_text(), page))
     if wrong := failures(result):
         sys.exit("\n".join(wrong))
 

@@ -42,6 +42,11 @@ def say(**facts: Any) -> None:
     print(json.dumps(facts), flush=True)
 
 
+def _now_s() -> float:
+    """Since this machine was started."""
+    return round(time.clock_gettime(time.CLOCK_BOOTTIME), 1)
+
+
 def bpf_objects() -> dict[str, int]:
     """How many there are in the kernel, by kind."""
     counts = {}
@@ -153,7 +158,7 @@ def main() -> None:
     [names] = sys.argv[1:]
     say(
         kernel=platform.release(),
-        boot_s=round(time.clock_gettime(time.CLOCK_BOOTTIME), 1),
+        boot_s=_now_s(),
         has_btf=Path("/sys/kernel/btf/vmlinux").exists(),
     )
     before = bpf_objects()
@@ -163,7 +168,9 @@ def main() -> None:
     say(agent={**started, "objects": bpf_objects(), "before": before})
     if started["is_ready"]:
         for name in filter(None, names.split(",")):
-            say(result=try_lesson(name) if name in LESSONS else try_case(name, socket))
+            say(trying=name, at_s=_now_s())
+            result = try_lesson(name) if name in LESSONS else try_case(name, socket)
+            say(result=result, at_s=_now_s())
     say(end=end_agent(agent, before), errors=errors.read_text(errors="replace")[-2000:])
     say(is_complete=True)
 

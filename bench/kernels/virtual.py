@@ -150,7 +150,10 @@ def _machine_command(
     }
     return [
         *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"),
-        *("-no-reboot", "-accel", "tcg", "-icount", f"shift={SHIFT}", "-cpu", "max"),
+        *("-no-reboot", "-accel", "tcg", "-icount", f"shift={SHIFT}"),
+        # Without erms, that is: who clears or copies memory believes in it, and emulation goes byte
+        # by byte. And without the fifth level of page tables, which is a walk for nothing here.
+        *("-cpu", "max,erms=off,la57=off"),
         *("-m", str(MEMORY_MB), "-machine", "q35,memory-backend=memory"),
         *("-object", f"memory-backend-memfd,id=memory,size={MEMORY_MB}M,share=on"),
         *("-chardev", f"socket,id=share,path={share}"),

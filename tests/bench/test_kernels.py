@@ -16,7 +16,7 @@ SAID = """\
 {"kernel": "6.1.0-50-cloud-amd64", "boot_s": 6.5, "has_btf": true}
 {"agent": {"is_ready": true, "start_s": 12.3, "objects": {"prog": 5, "map": 9, "link": 3}}}
 {"result": {"case": "spin", "detection": "detected", "place": "exact", "said": "a.c:12",\
- "flagged_s": 4.2, "problem": null}}
+ "flagged_s": 4.2, "problem": null, "false_reports": []}}
 {"result": {"case": "user-probe", "is_passed": true, "found": []}}
 {"result": {"case": "refusal", "is_passed": false, "found": ["8: verifier/null-deref"]}}
 {"end": {"is_detached": true, "left": {"prog": 0, "map": 0, "link": 0}}, "errors": ""}
@@ -41,9 +41,24 @@ def test_a_kernel_on_which_all_works_is_a_row_without_a_no():
     assert not matrix.failures(a_result(SAID))
 
 
+def test_a_new_matrix_takes_the_place_of_the_one_on_the_page():
+    once = matrix.published(matrix.PAGE.read_text(), "| first |\n")
+    twice = matrix.published(once, "| second |\n")
+    assert "| first |" in once
+    assert "| first |" not in twice
+    assert twice == once.replace("| first |", "| second |")
+    assert twice.endswith(matrix.PAGE.read_text()[-100:])
+
+
 def test_a_runaway_found_elsewhere_is_a_failure():
     [failure] = matrix.failures(a_result(SAID.replace("exact", "near")))
     assert failure == "bookworm: NO: detected at a.c:12 (near) (see /logs)"
+
+
+def test_a_stranger_that_was_accused_is_a_failure():
+    said = SAID.replace('"false_reports": []', '"false_reports": ["stuck/deadlock warning"]')
+    [failure] = matrix.failures(a_result(said))
+    assert "NO: accused a stranger: stuck/deadlock warning" in failure
 
 
 def test_a_case_that_was_not_tried_is_a_failure():
