@@ -35,6 +35,7 @@ from linnix_ls.feed.server import FeedServer
 from linnix_ls.invocation import enable_tracing, python
 from linnix_ls.locate.base import Examiner, Reading
 from linnix_ls.playground.base import DocumentChecker, LessonDesk
+from linnix_ls.revision import revision
 from linnix_ls.tracer.base import Tracer
 from linnix_ls.tracer.bcc import BccTracer, has_bpf_permission
 
@@ -274,6 +275,7 @@ async def run_agent(
     with contextlib.suppress(OSError):
         # Who watches a machine that others overload must get a CPU all the same; it needs little.
         os.setpriority(os.PRIO_PROCESS, 0, min(AGENT_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    revision()  # of the code that runs here, whatever is installed in its place later on
     # As many clients and examinations as it allows at once fit into less than it is usually given,
     # but where there are no descriptors left it could not even tell who has ended.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
