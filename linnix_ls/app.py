@@ -25,6 +25,7 @@ from linnix_ls.errors import AgentError, AlreadyServing, LinnixError, TracerUnav
 from linnix_ls.invocation import enable_tracing
 from linnix_ls.places import cache_dir, default_socket_path, socket_paths
 from linnix_ls.privilege import has_bpf_permission
+from linnix_ls.revision import revision
 
 if TYPE_CHECKING:
     from linnix_ls.agent_start import StartedAgent
@@ -329,6 +330,7 @@ async def run_agent(
     with contextlib.suppress(OSError):
         # Who watches a machine that others overload must get a CPU all the same; it needs little.
         os.setpriority(os.PRIO_PROCESS, 0, min(AGENT_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    revision()  # of the code that runs here, whatever is installed in its place later on
     # As many clients and examinations as it allows at once fit into less than it is usually given,
     # but where there are no descriptors left it could not even tell who has ended.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -704,3 +704,21 @@ def test_without_a_place_a_warning_is_information(scene):
     scene.passes(3)
     assert scene.finding.location is None
     assert scene.finding.severity is Severity.INFORMATION
+
+
+def test_hours_that_pass_at_once_accuse_nobody_and_end_nothing(scene):
+    """A machine that was paused: its clock jumps, and nobody has used a CPU meanwhile."""
+    run = scene.run()
+    spinning, working, waiting = (scene.start(run, f"python3 {name}.py") for name in "swp")
+    scene.is_busy(spinning)
+    scene.shows(spinning, **POLLING)
+    scene.is_busy(working)
+    scene.shows(working, **COMPILING)
+    scene.passes(4)
+    before = [(f.id, f.process.key, f.state) for f in scene.findings]
+    assert before == [("f1", spinning, State.RAISED)]
+    scene.now_ns += 8 * 3600 * NS_PER_S
+    scene._next_tick_ns = scene.now_ns
+    scene.passes(4)
+    assert scene.engine.tree.get(waiting).is_alive
+    assert [f.process.key for f in scene.findings] == [spinning]

@@ -111,7 +111,7 @@ class World:
     async def is_clean(self):
         """Nothing is left; what is being cleared up has the time for it."""
         end_s = time.monotonic() + PATIENCE_S
-        while any((left := self.left()).values()) and time.monotonic() < end_s:
+        while any((left := self.left()).values()) and time.monotonic() < end_s:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         assert not any(left.values()), left
 
@@ -144,8 +144,8 @@ async def an_agent(socket, *options, prefix=(), python=sys.executable, **popen):
     )  # fmt: skip
     os.close(write_fd)
     try:
-        with open(read_fd) as ready:
-            process.outcome = json.loads(await asyncio.to_thread(ready.readline))
+        process.outcome = json.loads(await asyncio.to_thread(os.read, read_fd, 10_000))
+        os.close(read_fd)
         yield process
     finally:
         if process.returncode is None:

@@ -6,7 +6,6 @@ killed in other ways has its tests beside it: see docs/faults.md.
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import resource
 import shutil
@@ -17,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from linnix_ls import procfs
 from linnix_ls.core.findings import Kind, State
 from linnix_ls.core.tree import to_be_stopped
 from linnix_ls.errors import AgentError
@@ -73,7 +71,9 @@ async def test_three_editors_outlive_their_agents_and_keep_what_they_were_shown(
                 since = [len(editor.notified) for editor in editors]
                 os.kill(agent, signal.SIGKILL)
                 for editor, start in zip(editors, since, strict=True):
-                    await editor.told("window/logMessage", lambda m: "watching processes again" in m["message"])
+                    await editor.told(
+                        "window/logMessage", lambda m: "watching processes again" in m["message"]
+                    )
                     # Found again by the next agent, whose evidence is another.
                     await until(lambda e=editor, s=start: told_states(e, "f1", s))
                 [agent] = world.running("agent")
@@ -224,15 +224,13 @@ def feed_is_raised(feed):
     return [finding for finding in feed.snapshot().findings if finding.state is State.RAISED]
 
 
-def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
-
-
 @contextlib.contextmanager
 def no_more_descriptors(pid):
     """It can open nothing, until the end of the block."""
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors(pid), before[1]))
+    taken = {int(number) for number in os.listdir(f"/proc/{pid}/fd")}
+    lowest_free = min(set(range(len(taken) + 1)) - taken)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest_free, before[1]))
     try:
         yield
     finally:
@@ -240,7 +238,7 @@ def no_more_descriptors(pid):
 
 
 async def test_without_descriptors_nothing_is_made_up_and_with_them_all_goes_on(world):
-    """First the agent has none left, and then the server of an editor."""
+    """An agent that has none left."""
     with Runaway(world.folder) as runaway:
         async with an_agent(world.socket) as agent, an_editor(world) as editor:
             watched = {"pid": runaway.root.pid, "label": "t"}
@@ -258,13 +256,6 @@ async def test_without_descriptors_nothing_is_made_up_and_with_them_all_goes_on(
             await editor.told("linnix/didChangeFindings", lambda p: p["findings"])
             late = await RemoteFeed.connect(world.socket)
             await late.close()
-            with no_more_descriptors(editor.server.pid):
-                agent.terminate()
-                await agent.wait()
-                await editor.told("window/logMessage", lambda m: "trying again" in m["message"])
-                assert (await editor.request("linnix/status"))["state"] == "off"
-            await editor.told("window/logMessage", lambda m: "watching processes again" in m["message"])
-            assert (await editor.request("linnix/status"))["tracer"] == "bcc"
     await world.is_clean()
 
 
@@ -306,8 +297,146 @@ async def test_an_agent_that_the_kernel_ends_for_lack_of_memory_is_followed_by_a
                 stdin=subprocess.PIPE,
             )
             await editor.told("window/logMessage", lambda m: "agent has gone" in m["message"])
-            await editor.told("window/logMessage", lambda m: "watching processes again" in m["message"])
+            await editor.told(
+                "window/logMessage", lambda m: "watching processes again" in m["message"]
+            )
             hog.communicate()
             assert world.running("agent") != [agent]
+            assert (await editor.request("linnix/status"))["state"] == "watching"
+    await world.is_clean()
+
+
+async def test_an_agent_whose_package_is_upgraded_beneath_it_serves_on_and_clients_say_so(
+    world, monkeypatch
+):
+    package = world.folder / "package"
+    for name in ("linnix_ls", "bpf"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, package / name, ignore=ignored)
+    with Runaway(world.folder) as runaway:
+        environment = os.environ | {"PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
+        async with an_agent(world.socket, env=environment, cwd=package) as agent:
+            # Nobody has connected yet: what it says of itself is of what runs.
+            with (package / "linnix_ls" / "core" / "engine.py").open("a") as source:
+                source.write("\n# another build\n")
+            asked = "import linnix_ls.revision as r; print(r.revision())"
+            newer = await asyncio.to_thread(
+                subprocess.check_output, [sys.executable, "-c", asked], env=environment, cwd=package
+            )
+            monkeypatch.setattr("linnix_ls.feed.remote.revision", newer.decode().strip)
+            feed = await RemoteFeed.connect(world.socket)
+            status = feed.snapshot().status
+            assert f"restart it: sudo kill {agent.pid}" in status.hint
+            assert status.state is FeedState.WATCHING
+            await feed.watch(runaway.root.pid, "t", is_run=True)
+            world.note()
+            runaway.begin()
+            assert (await found(feed)).location.path == str(runaway.source)
+            await feed.close()
+    await world.is_clean()
+
+
+# Starts an agent where there is no room for what it needs, and, once there is, another one.
+FULL = """
+mount -t tmpfs -o size=200k full /var/cache/linnix-ls
+"$@" --ready-fd 5 5>&1
+ls -A /var/cache/linnix-ls
+echo now there is room
+mount -o remount,size=100m /var/cache/linnix-ls
+exec "$@" --ready-fd 5 5>&1
+"""
+
+
+async def test_a_full_disk_is_told_and_leaves_nothing_that_harms_once_there_is_room(world):
+    """The cache of an agent; and of a run, all that it writes, while its command is unharmed."""
+    agent = (*LINNIX_LS, "agent", "--socket", str(world.socket))
+    process = await asyncio.create_subprocess_exec(
+        "unshare", "--mount", "sh", "-c", FULL, "full", *agent,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert b"No space left on device" in await process.stdout.readline()
+    assert await process.stdout.readline() == b"now there is room\n"
+    assert await process.stdout.readline() == b'{"is_ready": true}\n'
+    process.terminate()
+    await process.wait()
+    await world.is_clean()
+    for option in ("--json", "--sarif", "--record"):
+        run = (*LINNIX_LS, "run", "--tracer", "psutil", option, "/dev/full")
+        done = await asyncio.create_subprocess_exec(
+            *run, "--", "sh", "-c", "echo out; exit 7",
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        out, said = await asyncio.wait_for(done.communicate(), 60)
+        assert (done.returncode, out) == (7, b"out\n"), option
+        assert b"No space left on device" in said, option
+        assert b"Traceback" not in said, option
+    await world.is_clean()
+
+
+# Shifts the wall clock by what a file says, for all that has it loaded.
+CLOCK = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+static volatile long *shift;
+__attribute__((constructor)) static void open_shift(void)
+{
+    int fd = open(getenv("CLOCK_SHIFT"), O_RDONLY);
+    shift = mmap(0, sizeof(long), PROT_READ, MAP_SHARED, fd, 0);
+}
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real)
+        real = dlsym(RTLD_NEXT, "clock_gettime");
+    int result = real(clock, now);
+    if (clock == CLOCK_REALTIME && shift && shift != MAP_FAILED)
+        now->tv_sec += *shift;
+    return result;
+}
+"""
+
+
+async def test_a_clock_that_jumps_changes_nothing_that_is_found_or_told_to_go_on(
+    world, monkeypatch
+):
+    """Ten years ahead while it watches, and twenty back."""
+    source, library = world.folder / "clock.c", world.folder / "clock.so"
+    source.write_text(CLOCK)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    shift = world.folder / "shift"
+    year_s = 365 * 86400
+
+    def jump(years):
+        with shift.open("r+b") as file:
+            file.write((years * year_s).to_bytes(8, sys.byteorder, signed=True))
+
+    shift.write_bytes(bytes(8))
+    with Runaway(world.folder) as runaway:
+        monkeypatch.setenv("CLOCK_SHIFT", str(shift))
+        monkeypatch.setenv("LD_PRELOAD", str(library))
+        async with an_editor(world) as editor:
+            monkeypatch.delenv("LD_PRELOAD")
+            await editor.request("linnix/watch", {"pid": runaway.root.pid, "label": "t"})
+            world.note()
+            jump(10)
+            runaway.begin()
+            told = await editor.told("linnix/didChangeFindings", lambda p: p["findings"])
+            assert told["findings"][0]["flagged_at"] > "2035"
+            jump(-10)
+            tree = await editor.request("linnix/processTree")
+            assert any(not process["has_ended"] for process in tree["processes"])
+            stop = {"finding_id": "f1", "confirmed": True}
+            outcome = await editor.request(
+                "workspace/executeCommand", {"command": "linnix.stopProcess", "arguments": [stop]}
+            )
+            assert outcome == {"outcome": "stopped"}
+            await editor.told(
+                "linnix/didChangeFindings",
+                lambda p: [f["state"] for f in p["findings"]] == ["ended"],
+            )
             assert (await editor.request("linnix/status"))["state"] == "watching"
     await world.is_clean()
