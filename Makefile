@@ -1,7 +1,7 @@
 # Everything there is to do with a checkout. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run model test test-fast lint extension packages extension-test bench kernels generate pictures traces recordings lock clean
+.PHONY: help setup run model test test-fast lint extension packages extension-test bench fuzz kernels generate pictures traces recordings lock clean
 
 BIN := .venv/bin
 
@@ -64,6 +64,10 @@ bench: ## time to diagnostic, what the server costs an editor, accuracy, innocen
 kernels: ## the agent on kernels of Debian from 5.10 on, in QEMU without KVM: a quarter of an hour, as root
 	@deploy/setup.sh test
 	$(BIN)/python -m bench.kernels
+
+fuzz: ## hostile input by the thousand: MINUTES=10, or as long as you like
+	@deploy/setup.sh test
+	$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10)
 
 generate: ## write anew tracer/wire.py, docs/thresholds.md, the settings in docs and extension
 	@deploy/setup.sh test

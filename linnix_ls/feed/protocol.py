@@ -89,6 +89,17 @@ def encode(message: dict[str, Any]) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
+def decode(line: bytes) -> Any:
+    """
+    Raises:
+        ValueError: it is no message.
+    """
+    try:
+        return json.loads(line)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 class Peer(NamedTuple):
     """Who is at the other end of a socket."""
 

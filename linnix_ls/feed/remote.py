@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -100,7 +99,7 @@ class RemoteFeed:
             uid = protocol.peer_credentials(connection).uid
             if not protocol.is_trusted_server(uid):
                 raise AgentError(f"the agent at {path} belongs to user {uid}: not trusted")
-            first = json.loads(await asyncio.wait_for(reader.readline(), hello_timeout_s))
+            first = protocol.decode(await asyncio.wait_for(reader.readline(), hello_timeout_s))
             if "error" in first:
                 raise AgentError(first["error"]["message"], fix=first["error"]["fix"])
             if first["hello"]["protocol"] != protocol.PROTOCOL:
@@ -233,7 +232,7 @@ class RemoteFeed:
     async def _read(self) -> None:
         try:
             while line := await self._reader.readline():
-                self._on_message(json.loads(line))
+                self._on_message(protocol.decode(line))
         except (OSError, ValueError, KeyError, TypeError, CodecError, ValidationError):
             pass  # it broke off, or talks nonsense: both are the end of it
         self._writer.close()

@@ -118,7 +118,7 @@ class _Bash:
         )
         names = [_text(name) for name in calls.get(b"FUNCNAME", [])]
         sources = [_text(source) for source in calls.get(b"BASH_SOURCE", [])]
-        called_at = [int(n) for n in calls.get(b"BASH_LINENO", []) if n.isdigit()]
+        called_at = [int(n[:9]) for n in calls.get(b"BASH_LINENO", []) if n.isdigit()]
         if not len(names) == len(sources) == len(called_at):
             raise UnreadableError("the stack changed meanwhile")
         frames = tuple(

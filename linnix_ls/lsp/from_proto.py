@@ -8,6 +8,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from lsprotocol import types
 
+from linnix_ls.core.text import without_surrogates
+
 
 def path(uri: str) -> str | None:
     """The local file that `uri` names; None for other schemes and for malformed URIs.
@@ -20,7 +22,8 @@ def path(uri: str) -> str | None:
         return None
     if parts.scheme != "file" or not parts.path.startswith("/"):
         return None
-    name = os.fsdecode(unquote_to_bytes(parts.path))
+    # What JSON can write and UTF-8 cannot is no name of a file.
+    name = os.fsdecode(unquote_to_bytes(without_surrogates(parts.path)))
     return None if "\0" in name else name
 
 

@@ -147,7 +147,7 @@ def _physical(path: str, region: dict[str, int], cwd: str) -> dict[str, Any]:
 
 
 def _artifact(path: str, cwd: str) -> dict[str, str]:
-    relative = os.path.relpath(path, cwd)
+    relative = os.path.relpath(path or ".", cwd)
     if relative.startswith("../"):
         return {"uri": _uri(path)}
     return {"uri": quote(relative), "uriBaseId": _ROOT}
@@ -164,7 +164,7 @@ def _fingerprint(finding: FindingEntry, cwd: str) -> str:
     parts = [finding.kind, finding.cause, finding.test or ""]
     if place:
         frame = read_frame(place.path, place.line, place.line, n_context=0)
-        parts += [os.path.relpath(place.path, cwd), place.function or ""]
+        parts += [os.path.relpath(place.path or ".", cwd), place.function or ""]
         parts += [frame[place.line].strip() if frame else str(place.line)]
     else:
         parts += [finding.process.comm]

@@ -17,7 +17,7 @@ import type { Server } from "./server";
 import type { StackDocuments } from "./stacks";
 import { statusReport } from "./statusText";
 import type { Tasks } from "./tasks";
-import { commandLine, fixCommand, reasonOf } from "./text";
+import { commandLine, fixCommand, message, reasonOf } from "./text";
 import type { Node } from "./tree";
 
 const PROMPT_MS = 500;
@@ -156,7 +156,7 @@ export function registerCommands(parts: Parts): vscode.Disposable {
         await work(argument);
       } catch (error) {
         log.error(`${name}: ${reasonOf(error)}`);
-        void vscode.window.showErrorMessage(`linnix: ${reasonOf(error)}`);
+        void vscode.window.showErrorMessage(message(`linnix: ${reasonOf(error)}`));
       }
     });
   return vscode.Disposable.from(
@@ -248,7 +248,7 @@ async function offerFix(problem: string, fix: string): Promise<void> {
   const type = "Type into Terminal";
   const copy = "Copy";
   const chosen = await vscode.window.showInformationMessage(
-    `linnix: ${problem}. What helps: ${fix}`,
+    message(`linnix: ${problem}. What helps: ${fix}`),
     ...(command === null ? [] : [type]),
     copy,
   );

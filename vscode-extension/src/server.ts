@@ -7,7 +7,7 @@ import type { Explained, Finding, FindingsChange, Key, Process, Run, Source, Sta
 import { Restarts } from "./restarts";
 import { serverSettings, wordsOf } from "./settings";
 import type { ServerState } from "./statusText";
-import { reasonOf } from "./text";
+import { message, reasonOf } from "./text";
 
 const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 2000;
@@ -287,7 +287,7 @@ export class Server implements vscode.Disposable {
     const again = "Restart";
     const logs = "Show Logs";
     const chosen = await vscode.window.showErrorMessage(
-      `linnix-ls does not stay up: ${reason}`,
+      message(`linnix-ls does not stay up: ${reason}`),
       again,
       logs,
     );

@@ -12,6 +12,11 @@ export function markdown(text: string, limit = 2000): string {
   return visible(text, limit).replace(/[\\`*_{}[\]()#+\-.!|<>~&:@$]/g, "\\$&");
 }
 
+/** For a message box, in which VS Code makes links of [label](target), and runs commands by them. */
+export function message(text: string): string {
+  return visible(text, 1000).replaceAll("](", "] (");
+}
+
 /** A command line that a POSIX shell reads as exactly these words. */
 export function commandLine(argv: readonly string[]): string {
   return argv.map(shellWord).join(" ");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
-import { commandLine, duration, fixCommand, markdown, visible } from "../src/text";
+import { commandLine, duration, fixCommand, markdown, message, visible } from "../src/text";
 
 test("what is copied is read by a shell as the same words", () => {
   const words = ["a b", "it's", "$HOME", "", "ü€", "x\ny\u001b[31m", "\u202ea1", "-n", "`id`"];
@@ -19,6 +19,11 @@ test("no control character reaches what is copied or shown", () => {
 test("foreign text means nothing in Markdown", () => {
   assert.equal(markdown("[x](command:y)"), "\\[x\\]\\(command\\:y\\)");
   assert.equal(markdown("<b>"), "\\<b\\>");
+});
+
+test("a message box has no link in it that a process has chosen", () => {
+  assert.equal(message("a [x](command:y) b"), "a [x] (command:y) b");
+  assert.doesNotMatch(message("[x](http://y)\n[z](file:///a)"), /\]\(|\n/);
 });
 
 test("of what helps a command is typed without the remark after it, and words are not", () => {

@@ -8,7 +8,7 @@ import type { Action, Outcome, Probe } from "../../webview/probes/data";
 import { parseProbes } from "../../webview/probes/parse";
 import type { Explanations } from "../explanations";
 import type { Server } from "../server";
-import { visible } from "../text";
+import { message, visible } from "../text";
 import { isSameFile, ProbePage, type Wanted } from "./probePage";
 import type { ProbeNode } from "./probesTree";
 import { ProbesView } from "./probesView";
@@ -340,10 +340,10 @@ async function compare(answer: unknown): Promise<string | null> {
   return null;
 }
 
-async function tellProblem(message: string, fix: string | null): Promise<void> {
+async function tellProblem(problem: string, fix: string | null): Promise<void> {
   const copy = "Copy the Command";
   const chosen = await vscode.window.showErrorMessage(
-    `linnix: ${message}${fix === null ? "" : ` What helps: ${visible(fix, 300)}`}`,
+    message(`linnix: ${problem}${fix === null ? "" : ` What helps: ${visible(fix, 300)}`}`),
     ...(fix === null ? [] : [copy]),
   );
   if (chosen === copy && fix !== null) {

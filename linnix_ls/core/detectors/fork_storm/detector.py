@@ -109,10 +109,12 @@ def _storms(scene: Scene) -> Iterable[_Storm]:
     by_run: dict[ProcessKey, dict[ProcessKey, list[Process]]] = {}
     for key, children in by_parent.items():
         run = scene.run_of(key)
-        if run is not None and not scene.is_found(Kind.FORK_STORM, run.key):
+        if run is not None:
             by_run.setdefault(run.key, {})[key] = children
     crowds = _crowds(scene) if _is_crowded(scene) else {}
     for run_key in {**by_run, **crowds}:
+        if scene.is_found(Kind.FORK_STORM, run_key):
+            continue
         families = by_run.get(run_key, {})
         # Each of these explains every rate, and of a recursion the crowd is the consequence.
         storm = _recursion_of_run(scene, families) or (
@@ -262,7 +264,7 @@ def _crowds(scene: Scene) -> dict[ProcessKey, list[Process]]:
     for (run_key, program), n_busy in busy.most_common():
         if n_busy < BUSY_SHARE * fewest:
             break
-        if run_key not in crowds and not scene.is_found(Kind.FORK_STORM, run_key):
+        if run_key not in crowds:
             crowds[run_key] = [
                 process
                 for process in scene.tree.alive()
