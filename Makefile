@@ -1,7 +1,7 @@
 # Everything there is to do with a checkout. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run model test test-fast lint extension packages extension-test bench fuzz kernels generate pictures traces recordings lock clean
+.PHONY: help setup run model test test-fast lint audit sbom extension packages extension-test bench fuzz kernels generate pictures traces recordings lock clean
 
 BIN := .venv/bin
 
@@ -35,6 +35,16 @@ lint: ## ruff, mypy, layers, shell scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck deploy/*.sh deploy/packages/*.sh .ci/run
+
+audit: ## known holes in what we depend on, as far as pip's and npm's registries tell
+	@deploy/setup.sh run
+	@deploy/audit.sh audit
+
+sbom: ## dist/*.cdx.json: what linnix-ls and its extension are made of (CycloneDX)
+	@deploy/setup.sh run
+	@mkdir -p dist
+	@deploy/audit.sh sbom requirements.lock dist/linnix-ls.cdx.json
+	@deploy/audit.sh sbom-extension dist/vscode-extension.cdx.json
 
 extension: ## the VS Code extension, as vscode-extension/dist/linnix-ls.vsix
 	@deploy/extension.sh package

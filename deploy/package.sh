@@ -64,6 +64,8 @@ awk -v needed_path="$work/needed" '
     is_needed
 ' requirements.lock >"$work/runtime.lock"
 pip wheel --no-deps --no-build-isolation -w "$work/wheel" .
+deploy/audit.sh sbom "$work/runtime.lock" "$work/linnix-ls.cdx.json"
+[ "$with_extension" = 0 ] || deploy/audit.sh sbom-extension "$work/vscode-extension.cdx.json"
 
 # --- one tree a version of Python -----------------------------------------------------------
 
@@ -95,6 +97,7 @@ PYTHON
     rm -f "$stage/share/neovim/doc/tags"
     [ "$with_extension" = 0 ] || cp vscode-extension/dist/linnix-ls.vsix "$stage/share/"
     cp -R README.md docs "$stage/doc/"
+    cp "$work"/*.cdx.json "$stage/doc/"
     find "$stage/doc" -name '*.py' -delete
     gzip -9n <CHANGELOG.md >"$stage/doc/changelog.gz"
     printf 'linnix-ls (%s-1) unstable; urgency=medium\n\n  * What has changed is in changelog.gz.\n\n -- %s  %s\n' \

@@ -111,7 +111,7 @@ missing_packages() {
     [ "$profile" = test ] || return 0
     # Chromium and fonts: VS Code is looked at in it.
     # clang and libbpf: what compiles and loads probes of libbpf's dialect.
-    for package in gcc g++ libc6-dev make clang libbpf-dev neovim emacs-nox chromium fonts-dejavu-core; do
+    for package in gcc g++ libc6-dev make clang libbpf-dev neovim emacs-nox chromium fonts-dejavu-core python3-seccomp; do
         is_installed "$package" || echo "$package"
     done
     has_eglot || echo elpa-eglot
@@ -129,6 +129,7 @@ ctest cmake
 gdb gdb
 clangd clangd
 strace strace
+systemd-analyze systemd
 llvm-symbolizer llvm
 PROGRAMS
 }

@@ -1,5 +1,6 @@
 """The Debian package, built and looked into. Installing it is tried by deploy/try-package.sh."""
 
+import json
 import os
 import subprocess
 import sys
@@ -71,6 +72,16 @@ def test_every_library_is_named_with_its_licence(unpacked):
     for name in needed_distributions():
         assert f"  {name} " in text, name
     assert "see there" not in text
+
+
+def test_what_is_in_it_is_listed_with_hashes(unpacked):
+    told = json.loads((unpacked / "usr/share/doc/linnix-ls/linnix-ls.cdx.json").read_text())
+    assert (told["bomFormat"], told["metadata"]["component"]["name"]) == ("CycloneDX", "linnix-ls")
+    listed = {each["name"]: each for each in told["components"]}
+    assert listed.keys() == set(needed_distributions())
+    for each in listed.values():
+        assert each["version"]
+        assert any(reference.get("hashes") for reference in each["externalReferences"])
 
 
 def test_units_are_those_of_the_checkout(unpacked):

@@ -122,7 +122,7 @@ def test_the_locks_agree_and_pin_what_is_declared():
 
 def test_everything_that_is_locked_has_a_hash():
     locks = list(ROOT.glob("requirements*.lock"))
-    assert len(locks) == 4
+    assert len(locks) == 5
     for path in locks:
         entries = re.split(r"^(?=[a-z0-9])", path.read_text(), flags=re.MULTILINE)[1:]
         assert entries

@@ -25,6 +25,7 @@ from typing import Self
 from linnix_ls.config import cache_dir
 from linnix_ls.core.text import visible
 from linnix_ls.errors import LinnixError
+from linnix_ls.private import why_not_private
 
 MAX_ENTRIES = 500_000
 MAX_BUILD_FILE_BYTES = 8 << 20
@@ -61,6 +62,8 @@ class Scratch:
     def __enter__(self) -> Self:
         try:
             self._place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if reason := why_not_private(self._place):
+                raise NotCopied(f"{reason}; no copy is made there", fix=f"rm -r {self._place}")
             with _locked(self._place / _LOCK):
                 self._sweep()
                 self._outer = Path(tempfile.mkdtemp(prefix="t-", dir=self._place))

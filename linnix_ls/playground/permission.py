@@ -19,6 +19,8 @@ from linnix_ls.errors import PlaygroundError
 
 GROUP = "linnix-ls-probes"
 MAX_NAME_CHARS = 200
+MAX_REFUSALS_A_MINUTE = 20  # of a user; as lines in a log
+REFUSALS_PERIOD_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,27 @@ def require_load(client: Client) -> None:
         fix=f"sudo groupadd --system --force {GROUP}; sudo usermod -aG {GROUP} $USER   (then log"
         " out and in again)",
     )
+
+
+class Refusals:
+    """Writes down who was refused: of each user so many in a minute, and how many more there were.
+    Whoever asks all the time fills no disk with it."""
+
+    def __init__(self) -> None:
+        self._written: dict[int, tuple[float, int]] = {}  # since when, and how many
+
+    def write_down(self, client: Client, name: str, source: str, why: str) -> None:
+        """See the class."""
+        now_s = time.monotonic()
+        since_s, n_before = self._written.get(client.uid, (now_s, 0))
+        n_unwritten = max(0, n_before - MAX_REFUSALS_A_MINUTE)
+        if now_s - since_s > REFUSALS_PERIOD_S:
+            since_s, n_before = now_s, 0
+        self._written[client.uid] = since_s, n_before + 1
+        if n_before == 0 and n_unwritten:
+            write_down(client, name, source, why, n_unwritten=n_unwritten)
+        elif n_before < MAX_REFUSALS_A_MINUTE:
+            write_down(client, name, source, why)
 
 
 def write_down(client: Client, name: str, source: str, outcome: str, **more: object) -> None:

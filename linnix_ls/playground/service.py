@@ -163,12 +163,15 @@ class Service:
         self._open_runner = open_runner
         self._open_own = open_own
         self._at_once = asyncio.Semaphore(MAX_CHECKS_AT_ONCE)
+        self._refusals = permission.Refusals()
 
     def open(self, client: Client) -> ClientPlayground:
         """For one connection."""
         runner = self._open_runner(client) if self._open_runner else None
         own = self._open_own(client) if self._open_own else None
-        return ClientPlayground(self._cache, client, Checks(self._at_once), runner, own)
+        return ClientPlayground(
+            self._cache, client, Checks(self._at_once), runner, own, refusals=self._refusals
+        )
 
 
 class ClientPlayground:
@@ -181,7 +184,10 @@ class ClientPlayground:
         checks: Checks,
         runner: Runner | None,
         own: OwnRunner | None,
+        *,
+        refusals: permission.Refusals,
     ) -> None:
+        self._refusals = refusals
         self._cache = cache
         self._client = client
         self._checks = checks
@@ -238,7 +244,7 @@ class ClientPlayground:
         try:
             permission.require_load(self._client)
         except PlaygroundError as error:
-            permission.write_down(self._client, name, source, error.message)
+            self._refusals.write_down(self._client, name, source, error.message)
             raise
 
     async def knowledge(self) -> str:

@@ -23,6 +23,7 @@ import tempfile
 from pathlib import Path
 
 from linnix_ls.errors import TracerUnavailable
+from linnix_ls.private import why_not_private
 from linnix_ls.tracer.helper_ids import HELPERS
 
 BTF_PATH = Path("/sys/kernel/btf/vmlinux")
@@ -168,12 +169,16 @@ def headers_from_btf(cache_dir: Path, btf_path: Path = BTF_PATH) -> Path:
             cause="no_btf",
         ) from error
     own_digest = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+    cache_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if reason := why_not_private(cache_dir):  # else anybody's headers would be compiled
+        raise TracerUnavailable(
+            f"{reason}; not used as a cache", fix=f"rm -r {cache_dir}", cause="cache"
+        )
     tree = cache_dir / f"kernel-headers-{digest}-{own_digest}"
     if tree.is_dir():
         return tree
 
     declarations = _dump_btf(btf_path)
-    cache_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=cache_dir))
     try:
         _write_tree(building, declarations)

@@ -262,7 +262,7 @@ async def main():
     feed = await RemoteFeed.connect(Path(sys.argv[1]))
     body = chr(10) * 4 + "def spin():" + chr(10) + "    while True:" + chr(10) + "        pass"
     run = subprocess.Popen(
-        ["timeout", "90", "python3", "-S", "-c", program, sys.argv[2], body],
+        ["prlimit", "--cpu=90", "python3", "-S", "-c", program, sys.argv[2], body],
         cwd="/", stdin=subprocess.DEVNULL,
     )
     key = await feed.watch(run.pid, "run", is_run=True, is_root_judged=True)
