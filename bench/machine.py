@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -41,12 +41,26 @@ def describe() -> dict[str, Any]:
     }
 
 
-def save(kind: str, result: dict[str, Any], markdown: str, folder: Path) -> None:
-    """Write the result as JSON and as a page into `folder`, and say where."""
+def save(
+    kind: str,
+    result: dict[str, Any],
+    markdown: str,
+    folder: Path,
+    plot: Callable[[Any, Path], Path] | None = None,
+) -> None:
+    """Write the result as JSON and as a page into `folder`, with what `plot` draws of it at the
+    path that it is given (`bench.plots`), and say where."""
     path = result_path(kind, result, folder)
     save_json(path, result)
+    if plot is not None:
+        markdown = markdown.rstrip() + "\n" + picture(plot(result, path).name)
     path.with_suffix(".md").write_text(markdown)
     print(f"\nsaved {path} and .md")
+
+
+def picture(path: str) -> str:
+    """A paragraph of Markdown that shows it."""
+    return f"\n![plot]({path})\n"
 
 
 def result_path(kind: str, result: Mapping[str, Any], folder: Path) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from bench.editor import bars
 from bench.explain import hover, neighbour, quality
 
 PAGE = Path(__file__).parents[1] / "docs/benchmarks.md"
+PICTURES = PAGE.parent / "pictures/bench"
 
 # In the order of the page.
 MARKDOWN: dict[str, Callable[[Any], str]] = {
@@ -32,15 +34,29 @@ MARKDOWN: dict[str, Callable[[Any], str]] = {
     playing.SCHEMA: playing.markdown,
 }
 
+# Of those that have one. Drawn again from the result, so that its JSON is all that need be kept.
+PLOTS: dict[str, Callable[[Any, Path], Path]] = {}
 
-def page(results: Iterable[Mapping[str, Any]]) -> str:
-    """All results, a heading deeper than on their own pages."""
-    parts = [MARKDOWN[result["schema"]](result) for result in sorted(results, key=_order)]
+
+def page(results: Iterable[Mapping[str, Any]], pictures: Path = PICTURES) -> str:
+    """All results, a heading deeper than on their own pages, with their plots."""
+    parts = [
+        MARKDOWN[result["schema"]](result).rstrip() + "\n" + _picture(result, pictures)
+        for result in sorted(results, key=_order)
+    ]
     return (
         "# Benchmarks\n\n"
         "Written by `make bench` and `python -m bench.publish`, which do it again anywhere.\n\n"
-        + "\n".join(part.replace("# ", "## ", 1).rstrip() + "\n" for part in parts)
+        + "\n".join(part.replace("# ", "## ", 1) for part in parts)
     )
+
+
+def _picture(result: Mapping[str, Any], pictures: Path) -> str:
+    draw = PLOTS.get(result["schema"])
+    if draw is None:
+        return ""
+    name = result["schema"].removeprefix("linnix-").replace("/", "-")
+    return machine.picture(os.path.relpath(draw(result, pictures / name), PAGE.parent))
 
 
 def _order(result: Mapping[str, Any]) -> tuple[int, bool, bool]:
