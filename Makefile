@@ -52,6 +52,7 @@ bench: ## time to diagnostic, what the server costs an editor, accuracy, innocen
 	$(BIN)/python -m bench.editor
 	$(BIN)/python -m bench.playground
 	$(BIN)/python -m bench.playing --minutes 10
+	$(BIN)/python -m bench.start
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.innocents
 	@deploy/setup.sh model

@@ -2,7 +2,7 @@
 
 Without arguments, from the newest whole one of each in bench/results: latency, accuracy on each
 corpus, by eBPF and degraded, innocents, what the server costs an editor, explanations, what
-models cost, checks of probes, and what playing with probes leaves behind.
+models cost, checks of probes, what playing with probes leaves behind, and how long a start takes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import accuracy, innocents, latency, machine, playground, playing
+from bench import accuracy, innocents, latency, machine, playground, playing, start
 from bench.editor import bars
 from bench.explain import hover, neighbour, quality
 
@@ -32,10 +32,11 @@ MARKDOWN: dict[str, Callable[[Any], str]] = {
     neighbour.SCHEMA: neighbour.markdown,
     playground.SCHEMA: playground.markdown,
     playing.SCHEMA: playing.markdown,
+    start.SCHEMA: start.markdown,
 }
 
 # Of those that have one. Drawn again from the result, so that its JSON is all that need be kept.
-PLOTS: dict[str, Callable[[Any, Path], Path]] = {}
+PLOTS: dict[str, Callable[[Any, Path], Path]] = {start.SCHEMA: start.plot}
 
 
 def page(results: Iterable[Mapping[str, Any]], pictures: Path = PICTURES) -> str:
