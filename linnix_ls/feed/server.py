@@ -33,7 +33,8 @@ MAX_UNREAD_BYTES = 16 << 20
 
 
 class _Params(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    # Each is built when it is asked for first: most clients ask for two or three.
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class _Request(_Params):
