@@ -64,6 +64,7 @@ bench: ## time to diagnostic, what the server costs an editor, accuracy, innocen
 	$(BIN)/python -m bench.playing --minutes 10
 	@deploy/bench-tools.sh
 	$(BIN)/python -m bench.overhead
+	$(BIN)/python -m bench.start
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.innocents
 	@deploy/setup.sh model

@@ -2,8 +2,8 @@
 
 Without arguments, from the newest whole one of each in bench/results: latency, accuracy on each
 corpus, by eBPF and degraded, innocents, what the server costs an editor, explanations, what
-models cost, checks of probes, what playing with probes leaves behind, and what watching costs the
-work that is watched.
+models cost, checks of probes, what playing with probes leaves behind, what watching costs the work
+that is watched, and how long a start takes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import accuracy, innocents, latency, machine, playground, playing
+from bench import accuracy, innocents, latency, machine, playground, playing, start
 from bench.editor import bars
 from bench.explain import hover, neighbour, quality
 from bench.overhead import page as overhead
@@ -35,11 +35,13 @@ MARKDOWN: dict[str, Callable[[Any], str]] = {
     playground.SCHEMA: playground.markdown,
     playing.SCHEMA: playing.markdown,
     overhead.SCHEMA: overhead.markdown,
+    start.SCHEMA: start.markdown,
 }
 
 # Of those that have one. Drawn again from the result, so that its JSON is all that need be kept.
 PLOTS: dict[str, Callable[[Any, Path], Path]] = {
     overhead.SCHEMA: overhead.plot,
+    start.SCHEMA: start.plot,
 }
 
 

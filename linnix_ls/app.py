@@ -292,8 +292,11 @@ async def _start_agent_at(path: Path, started: StartedAgent | None = None) -> Fe
     give_up_s = time.monotonic() + LEAVING_TIMEOUT_S
     while True:
         agent, started = started or agent_start.start(path), None
-        from linnix_ls.feed.remote import RemoteFeed  # while the agent does its part
+        # While the agent does its part:
+        from linnix_ls.feed import protocol
+        from linnix_ls.feed.remote import RemoteFeed
 
+        protocol.SNAPSHOT.prepare()
         outcome = await agent.outcome(AGENT_START_TIMEOUT_S)
         if not (outcome.get("is_ready") or outcome.get("cause") == "already_serving"):
             break

@@ -30,6 +30,10 @@ class Adapter(Generic[Value]):
     def _made(self) -> TypeAdapter[Value]:
         return TypeAdapter(self._kind)
 
+    def prepare(self) -> None:
+        """Make it now, while there is time."""
+        self._made  # noqa: B018
+
     def validate_python(self, plain: Any) -> Value:
         """Raises: ValidationError: it is no such value."""
         return self._made.validate_python(plain)

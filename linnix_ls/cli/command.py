@@ -17,7 +17,6 @@ Not here: what is watched, or printed.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import os
@@ -25,9 +24,12 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from linnix_ls.errors import LinnixError
+
+if TYPE_CHECKING:
+    import asyncio
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -76,6 +78,8 @@ class Command:
 
         Until CMD ends, signals do nothing else to us. The future is CMD's end: its wait status.
         """
+        import asyncio
+
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[int] = self._loop.create_future()
         for signum in self._signals:

@@ -6,7 +6,6 @@ Shared by `run` and `explain`. Not here: what a model is told and may say (`linn
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import signal
 from collections.abc import Sequence
@@ -102,6 +101,8 @@ async def with_notes(
 
     Ctrl-C ends it: the findings that have no note yet stay as they are.
     """
+    import asyncio
+
     from linnix_ls import app
     from linnix_ls.report import text
 
@@ -116,6 +117,8 @@ async def with_notes(
 async def _interruptibly(
     findings: Sequence[Finding], writer: Writer, screen: Screen, cwd: str
 ) -> list[Finding]:
+    import asyncio
+
     noted = {finding.id: finding for finding in findings}
     task = asyncio.create_task(_write_notes(noted, writer, screen, cwd))
     loop = asyncio.get_running_loop()
@@ -139,6 +142,8 @@ def _show_progress(screen: Screen, waiting: str, said: str) -> None:
 
 
 async def _write_notes(noted: dict[str, Finding], writer: Writer, screen: Screen, cwd: str) -> None:
+    import asyncio
+
     from linnix_ls.core.findings import Severity
     from linnix_ls.explain.base import NoAnswer, NoteRefused
     from linnix_ls.explain.excerpt import text_on_disk

@@ -8,7 +8,6 @@ its end, show what is found, and report.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -16,10 +15,12 @@ from typing import TYPE_CHECKING
 
 from linnix_ls.cli import noting, output
 from linnix_ls.cli.command import Command, keep_standard_fds_free, leave_streams_to_command
-from linnix_ls.cli.screen import Screen
 from linnix_ls.errors import UsageError
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from linnix_ls.cli.screen import Screen
     from linnix_ls.cli.watch import OpenFeed, RunWatch
     from linnix_ls.config import Settings
     from linnix_ls.core.findings import Finding, Kind
@@ -95,7 +96,10 @@ def run(args: argparse.Namespace, open_feed: OpenFeed | None = None) -> int:
     command = Command(args.command)
     try:
         leave_streams_to_command()
-        return asyncio.run(_watch(args, command, outputs, open_feed or _opener(args)))
+        open_feed = open_feed or _opener(args)
+        import asyncio  # the first of what takes longer to import
+
+        return asyncio.run(_watch(args, command, outputs, open_feed))
     finally:
         command.close()
 
@@ -127,6 +131,9 @@ async def _watch(
         # Nothing to open a feed for. What is wrong with it, exec itself says.
         command.release()
         return command.exit_code(await ended)
+    import asyncio
+
+    from linnix_ls.cli.screen import Screen
     from linnix_ls.cli.watch import RunWatch
 
     screen = Screen()
@@ -172,6 +179,8 @@ async def _wait_for_feed(
     Raises:
         TracerUnavailable: with `--tracer bcc`: what was asked for cannot be had.
     """
+    import asyncio
+
     either: set[asyncio.Future[None] | asyncio.Future[int]] = {opening, ended}
     first = asyncio.FIRST_COMPLETED
     await asyncio.wait(either, timeout=SHOW_PROGRESS_AFTER_S, return_when=first)

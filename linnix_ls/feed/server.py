@@ -42,7 +42,8 @@ MAX_LABEL_CHARS = 500
 
 
 class _Params(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    # Each is built when it is asked for first: most clients ask for two or three.
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class _Request(_Params):

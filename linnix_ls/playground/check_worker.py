@@ -27,7 +27,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from linnix_ls.errors import TracerUnavailable
-from linnix_ls.playground import needed_types, own_names, policy, sandbox
+from linnix_ls.playground import own_names, policy, sandbox
 from linnix_ls.playground.context_reads import furthest_read
 from linnix_ls.playground.dialect import Dialect, numbered
 from linnix_ls.playground.policy import (
@@ -38,7 +38,7 @@ from linnix_ls.playground.policy import (
     TRACEPOINT,
     TRACING,
 )
-from linnix_ls.tracer import bpf_syscall
+from linnix_ls.tracer import bpf_syscall, needed_types
 from linnix_ls.tracer.bcc_compiler import import_bcc
 
 if TYPE_CHECKING:

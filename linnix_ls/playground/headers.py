@@ -8,8 +8,7 @@ import tempfile
 from pathlib import Path
 
 from linnix_ls.errors import TracerUnavailable
-from linnix_ls.playground import needed_types
-from linnix_ls.tracer import kernel_headers
+from linnix_ls.tracer import kernel_headers, needed_types
 from linnix_ls.tracer.bpf_source import bpf_dir
 
 

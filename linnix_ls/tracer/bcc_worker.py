@@ -389,8 +389,8 @@ def _allow_memory() -> None:
     """Before 5.11 the kernel counts maps and programs as locked memory."""
     _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     for limit in (resource.RLIM_INFINITY, hard):
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, max(limit, hard)))
+        with contextlib.suppress(ValueError, OSError):  # what is more than we may have
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
             return
 
 

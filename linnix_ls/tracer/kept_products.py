@@ -36,7 +36,10 @@ _UNFINISHED_FOR_S = 3600.0
 # What clang, BCC, the loader of libraries and Python heed.
 _ENVIRONMENT = re.compile(r"LD_|BCC_|PYTHON|LLVM|CLANG|CPATH$|C_INCLUDE_PATH$|ARCH$|GCC_")
 # Whose text decides what is made of the same input.
-_OWN_MODULES = ("bcc_compiler.py", "kept_products.py", "kernel_headers.py", "product.py")
+_OWN_MODULES = tuple(
+    f"{name}.py"
+    for name in ("bcc_compiler", "kept_products", "kernel_headers", "needed_types", "product")
+)
 
 Identity = list[Any]
 
@@ -77,12 +80,36 @@ def _made(cache_dir: Path, source: str, flags: list[str]) -> tuple[Product, list
             ) from error
         os.environ["BCC_KERNEL_SOURCE"] = str(headers)
     bcc = bcc_compiler.import_bcc()
-    product = bcc_compiler.compiled(bcc, source, flags)
+    with _fewer_types(headers, source) as fewer:
+        try:
+            product = bcc_compiler.compiled(bcc, source, [*flags, *fewer])
+        except Exception:
+            if not fewer:
+                raise
+            product = bcc_compiler.compiled(bcc, source, flags)
     files = {Path(line.split(maxsplit=5)[-1]) for line in _mapped() if ".so" in line}
     binding = [module for name, module in sys.modules.items() if name.split(".")[0] == "bcc"]
     files |= {Path(module.__file__) for module in binding if module.__file__}
     files |= set((headers / "include/linux").glob("linnix_*.h"))
     return product, sorted(files)
+
+
+@contextlib.contextmanager
+def _fewer_types(headers: Path, source: str) -> Iterator[list[str]]:
+    """Flags by which the header tree declares only what the source needs: BCC reads all of it
+    three times over, and that would be most of what compiling takes."""
+    from linnix_ls.tracer import needed_types
+
+    whole = headers / "include/linux/linnix_btf.h"
+    if not whole.is_file():  # a package's headers
+        yield []
+        return
+    texts = [source, *(path.read_text() for path in bpf_dir().glob("*.h"))]
+    types = needed_types.needed_once(whole.read_text(), needed_types.words_of(texts))
+    with open(os.memfd_create("linnix-types"), "w", encoding="utf-8") as file:
+        file.write(types)
+        file.flush()
+        yield [f'-DLINNIX_TYPES="/proc/self/fd/{file.fileno()}"']
 
 
 def _mapped() -> list[str]:

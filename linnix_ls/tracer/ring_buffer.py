@@ -29,9 +29,10 @@ class RingBuffer:
     def __init__(self, map_fd: int, n_bytes: int) -> None:
         page = mmap.PAGESIZE
         ours = mmap.mmap(map_fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-        # Behind the kernel's page the records, twice: none is cut where the buffer begins anew.
+        # The kernel offers the records twice in a row, so that none is cut where the buffer begins
+        # anew. Once is enough, and half the memory that we are said to have.
         self._records = mmap.mmap(
-            map_fd, page + 2 * n_bytes, mmap.MAP_SHARED, mmap.PROT_READ, offset=page
+            map_fd, page + n_bytes, mmap.MAP_SHARED, mmap.PROT_READ, offset=page
         )
         self._taken = memoryview(ours).cast("Q")
         self._written = memoryview(self._records)[:page].cast("Q")
@@ -60,6 +61,8 @@ class RingBuffer:
         self._keep_order()
         at = first + (start & mask)
         piece = records[at : at + end - start]
+        if missing := end - start - len(piece):
+            piece += records[first : first + missing]
         self._keep_order()
         self._taken[0] = end
         return piece

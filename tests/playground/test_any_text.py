@@ -5,11 +5,12 @@ import random
 
 import pytest
 
-from linnix_ls.playground import clang_output, needed_types, own_names, policy, targets
+from linnix_ls.playground import clang_output, own_names, policy, targets
 from linnix_ls.playground.c_source import CSource
 from linnix_ls.playground.dialect import dialect_of, numbered, without_comments
 from linnix_ls.playground.verifier.log import read_log
 from linnix_ls.playground.verifier.refusal import Refusal, explain
+from linnix_ls.tracer import needed_types
 from tests.playground.test_verifier_log import NEW
 from tests.playground.test_verifier_log import SOURCE as SAMPLE
 

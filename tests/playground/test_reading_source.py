@@ -2,9 +2,10 @@
 
 import pytest
 
-from linnix_ls.playground import clang_output, needed_types, own_names
+from linnix_ls.playground import clang_output, own_names
 from linnix_ls.playground.c_source import CSource
 from linnix_ls.playground.dialect import Dialect, dialect_of, numbered, without_comments
+from linnix_ls.tracer import needed_types
 
 DUMP = """\
 typedef unsigned int __u32;
@@ -49,7 +50,10 @@ struct task_struct {
 
 
 def needed(source):
-    return needed_types.index_of(DUMP).needed(DUMP, needed_types.words_of([source]))
+    words = needed_types.words_of([source])
+    needed = needed_types.index_of(DUMP).needed(DUMP, words)
+    assert needed_types.needed_once(DUMP, words) == needed
+    return needed
 
 
 def test_what_is_behind_a_pointer_that_the_source_does_not_follow_is_only_named():

@@ -16,7 +16,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -66,53 +66,82 @@ class Index:
 
     def needed(self, declarations: str, words: Iterable[str]) -> str:
         """The declarations that a source of these words needs, in the dump's order."""
-        named = frozenset(words)
-        waiting = self.always + [at for name in named for at in self.places.get(name, ())]
-        reached = set(waiting)
-        forward = set()
-        while waiting:
-            here = waiting.pop()
-            wanted = list(self.contained[here])
-            for field, those in self.pointed[here].items():
-                forward.update(those)
-                if field in named:
-                    wanted += those
-            for at in wanted:
-                if at not in reached:
-                    reached.add(at)
-                    waiting.append(at)
-        # Else a parameter's type would be declared within the parameters.
-        tags = {self.tags[str(at)] for at in forward if str(at) in self.tags}
-        tags |= {f"struct {name}" for name in _NAMED_BY_HELPERS}
-        chosen = (self.spans[at] for at in sorted(reached))
-        return "".join(f"{tag};\n" for tag in sorted(tags)) + "".join(
-            declarations[start:end] for start, end in chosen
+        return _reached(
+            declarations, self, words, lambda at: (self.contained[at], self.pointed[at])
         )
+
+
+# Of a definition: those that have to come before it, and by field those that it points to.
+_Dependencies = tuple[Iterable[int], Mapping[str, Iterable[int]]]
+
+
+def _reached(
+    declarations: str,
+    index: Index,
+    words: Iterable[str],
+    dependencies: Callable[[int], _Dependencies],
+) -> str:
+    named = frozenset(words)
+    waiting = index.always + [at for name in named for at in index.places.get(name, ())]
+    reached = set(waiting)
+    forward: set[int] = set()
+    while waiting:
+        contained, pointed = dependencies(waiting.pop())
+        wanted = list(contained)
+        for field, those in pointed.items():
+            forward.update(those)
+            if field in named:
+                wanted += those
+        for at in wanted:
+            if at not in reached:
+                reached.add(at)
+                waiting.append(at)
+    # Else a parameter's type would be declared within the parameters.
+    tags = {index.tags[str(at)] for at in forward if str(at) in index.tags}
+    tags |= {f"struct {name}" for name in _NAMED_BY_HELPERS}
+    chosen = (index.spans[at] for at in sorted(reached))
+    return "".join(f"{tag};\n" for tag in sorted(tags)) + "".join(
+        declarations[start:end] for start, end in chosen
+    )
+
+
+def needed_once(declarations: str, words: Iterable[str]) -> str:
+    """What `Index.needed` tells, for one source: only what that reaches is looked at."""
+    index = _places_of(declarations)
+
+    def dependencies(at: int) -> _Dependencies:
+        start, end = index.spans[at]
+        within, behind = _dependencies(declarations[start:end], index.places)
+        return sorted(within - {at}), {field: sorted(those) for field, those in behind.items()}
+
+    return _reached(declarations, index, words, dependencies)
 
 
 def index_of(declarations: str) -> Index:
     """Of a dump by bpftool."""
-    spans: list[tuple[int, int]] = []
-    places: dict[str, list[int]] = {}
-    always: list[int] = []
-    tags: dict[str, str] = {}
+    index = _places_of(declarations)
+    for at, (start, end) in enumerate(index.spans):
+        within, behind = _dependencies(declarations[start:end], index.places)
+        index.contained.append(sorted(within - {at}))
+        index.pointed.append({field: sorted(those) for field, those in behind.items()})
+    return index
+
+
+def _places_of(declarations: str) -> Index:
+    """Without what depends on what, which takes most of the time."""
+    index = Index([], {}, [], [], [], {})
     for at, found in enumerate(_DEFINITION.finditer(declarations)):
-        spans.append(found.span())
+        index.spans.append(found.span())
         names = _names(found[0])
         for name in names:
-            places.setdefault(name, []).append(at)
+            index.places.setdefault(name, []).append(at)
         # Fields of tracepoints are of such types, and no source names those.
         is_simple = re.fullmatch(r"typedef [\w ]+;\n", found[0]) and not _TAG.search(found[0])
         if is_simple or any(name in _ALWAYS_TOO or _ALWAYS.fullmatch(name) for name in names):
-            always.append(at)
+            index.always.append(at)
         if (head := _TAG.match(found[0])) and head[0].split()[1] in names:
-            tags[str(at)] = head[0]
-    contained, pointed = [], []
-    for at, (start, end) in enumerate(spans):
-        within, behind = _dependencies(declarations[start:end], places)
-        contained.append(sorted(within - {at}))
-        pointed.append({field: sorted(those) for field, those in behind.items()})
-    return Index(spans, places, contained, pointed, always, tags)
+            index.tags[str(at)] = head[0]
+    return index
 
 
 def _names(text: str) -> list[str]:
