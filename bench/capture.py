@@ -49,7 +49,7 @@ async def measure(storm_s: float) -> dict[str, Any]:
     about = machine.describe()
     rows = []
     async with private_agent() as agent:
-        for row in (_storm(agent, storm_s), _many(agent), _trees(agent)):
+        for row in (_trees(agent), _many(agent), _storm(agent, storm_s)):
             rows.append(await row)
             print(rows[-1], flush=True)
     overload = await _overload()
@@ -223,7 +223,7 @@ def markdown(result: dict[str, Any]) -> str:
         for row in result["rows"]
     ]
     head = ["load", "a second", "it counts", "kernel counts", "seen", "lost", "heard after"]
-    many, trees = result["rows"][1:]
+    trees, many, _ = result["rows"]
     told = result["overload"]
     n_missing = told["n_lives_events"] - told["n_lives_told"]
     return (

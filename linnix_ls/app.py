@@ -251,6 +251,16 @@ async def _spawn_agent(path: Path) -> tuple[dict[str, Any], asyncio.subprocess.P
     return json.loads(answer) if answer else {"message": "it ended without a word"}, agent
 
 
+def _take_precedence() -> None:
+    """Who watches a machine that others overload must get a CPU all the same; it needs little."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, min(AGENT_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    if os.getsid(0) == os.getpid():  # else others have the same group, and it is not ours to favour
+        with contextlib.suppress(OSError):
+            # Between sessions the kernel shares CPUs by this one only: see sched(7), autogroup.
+            Path("/proc/self/autogroup").write_text(str(AGENT_NICE))
+
+
 async def run_agent(
     path: Path | None,
     *,
@@ -270,9 +280,7 @@ async def run_agent(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    with contextlib.suppress(OSError):
-        # Who watches a machine that others overload must get a CPU all the same; it needs little.
-        os.setpriority(os.PRIO_PROCESS, 0, min(AGENT_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    _take_precedence()
     tracer = BccTracer(cache_dir())
     hub = Hub(tracer, _examiner_maker(tracer), on_failure=stop.set)
     idle: asyncio.TimerHandle | None = None

@@ -60,7 +60,7 @@ _OF_A_RUN = frozenset({Kind.FORK_STORM, Kind.STUCK})
 # What is true of a process that waits is true a second later, too: of many each waits for its turn.
 MAX_IN_TURN = 100
 # Whether one waits for another is asked of all around, and each takes a while to ask.
-WAITS_INTERVAL_NS = 2_000_000
+WAITS_INTERVAL_NS = 500_000
 MAX_AROUND = 500
 MAX_PASSED = 5_000  # living and dead, in looking for those around
 FORGET_INTERVAL_NS = NS_PER_S
@@ -400,7 +400,8 @@ class Engine:
         run = self.run_of(suspicion.key)
         if suspicion.depth is Depth.WAITS and run is not None:
             around = self._around(suspicion.key, run)
-            self._next_waits_ns = self._now_ns + len(around) * WAITS_INTERVAL_NS
+            since_ns = max(self._now_ns, self._next_waits_ns)
+            self._next_waits_ns = since_ns + len(around) * WAITS_INTERVAL_NS
         return ExaminationWanted(
             ExaminationRequest(
                 self._n_examinations,
