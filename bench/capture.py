@@ -20,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bench import machine
+from bench import machine, plots
 from bench.forking import Agent, Forker, cpu_s, n_forks_of_machine, private_agent
 from linnix_ls import procfs
 from linnix_ls.config import cache_dir
@@ -250,6 +250,22 @@ def markdown(result: dict[str, Any]) -> str:
     )
 
 
+def plot(result: dict[str, Any], path: Path) -> Path:
+    """What was started beside what was seen."""
+    panels = [
+        plots.Panel(
+            row["what"],
+            [
+                plots.Bar("the load's count", row["n_load"]),
+                plots.Bar("the kernel's count", row["n_kernel"]),
+                plots.Bar("seen", row["n_seen"], is_ours=True),
+            ],
+        )
+        for row in result["rows"]
+    ]
+    return plots.bars(path, "Whether every process is seen", "processes", panels)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.capture", description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=30.0, metavar="S", help="of the storm")
@@ -260,6 +276,7 @@ def main() -> None:
     page = markdown(result)
     print("\n" + page)
     machine.save("capture", result, page, options.out)
+    plot(result, machine.result_path("capture", result, options.out))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Without arguments, from the newest whole one of each in bench/results: latency, accuracy on each
 corpus, by eBPF and degraded, innocents, what the server costs an editor, explanations, what
-models cost, checks of probes, and what playing with probes leaves behind.
+models cost, checks of probes, what playing with probes leaves behind, what watching costs by
+itself, whether every process is seen, and what an event costs against what is known.
 """
 
 from __future__ import annotations
@@ -14,7 +15,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import accuracy, innocents, latency, machine, playground, playing
+from bench import (
+    accuracy,
+    capture,
+    cost,
+    growth,
+    innocents,
+    latency,
+    machine,
+    playground,
+    playing,
+)
 from bench.editor import bars
 from bench.explain import hover, neighbour, quality
 
@@ -32,6 +43,9 @@ MARKDOWN: dict[str, Callable[[Any], str]] = {
     neighbour.SCHEMA: neighbour.markdown,
     playground.SCHEMA: playground.markdown,
     playing.SCHEMA: playing.markdown,
+    cost.SCHEMA: cost.markdown,
+    capture.SCHEMA: capture.markdown,
+    growth.SCHEMA: growth.markdown,
 }
 
 # Of those that have one. Drawn again from the result, so that its JSON is all that need be kept.
