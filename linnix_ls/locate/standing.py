@@ -7,7 +7,7 @@ what everybody waits for costs milliseconds, and stacks cost more; a CPU's clock
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping, Sequence
 
 from linnix_ls.core.detectors.stuck import hopeless
 from linnix_ls.core.examination import Wait
@@ -18,7 +18,7 @@ MAX_REMEMBERED = 2_000
 
 
 class Standing:
-    """See the module. With each suspect the clocks of all that its waits depend on are kept."""
+    """See the module. Of each the clocks of all that its waits depend on are kept."""
 
     def __init__(self) -> None:
         self._clocks: dict[ProcessKey, dict[ProcessKey, int | None]] = {}
@@ -35,12 +35,18 @@ class Standing:
         """What all of them wait for. Blocks."""
         clocks = {each: cpu_clock_ns(each) for each in around}  # before what they show
         waits = read_waits(around)
-        if key in hopeless(waits):
-            self._clocks.pop(key, None)
-            return waits
-        if len(self._clocks) >= MAX_REMEMBERED:
+        stuck = hopeless(waits)
+        by_process: dict[ProcessKey, list[Wait]] = {}
+        for wait in waits:
+            by_process.setdefault(wait.key, []).append(wait)
+        if len(self._clocks) + len(by_process) > MAX_REMEMBERED:
             self._clocks.clear()
-        self._clocks[key] = {each: clocks.get(each) for each in _depended_on(key, waits)}
+        for each, threads in by_process.items():
+            self._clocks.pop(each, None)
+            # Others of several threads may have a runtime that knows more of them: a JVM has.
+            if each not in stuck and (each == key or len(threads) == 1):
+                on = _depended_on(each, by_process)
+                self._clocks[each] = {each: clocks.get(each) for each in on}
         return waits
 
 
@@ -53,12 +59,11 @@ def cpu_clock_ns(key: ProcessKey) -> int | None:
         return None
 
 
-def _depended_on(key: ProcessKey, waits: Iterable[Wait]) -> set[ProcessKey]:
+def _depended_on(
+    key: ProcessKey, by_process: Mapping[ProcessKey, Sequence[Wait]]
+) -> set[ProcessKey]:
     """Itself, and whoever it waits for, and so on: who waits for something else as well depends on
     nobody."""
-    by_process: dict[ProcessKey, list[Wait]] = {}
-    for wait in waits:
-        by_process.setdefault(wait.key, []).append(wait)
     found, todo = {key}, [key]
     while todo:
         threads = by_process.get(todo.pop(), [])
