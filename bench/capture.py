@@ -22,14 +22,12 @@ from typing import Any
 
 from bench import machine, plots
 from bench.forking import Agent, Forker, cpu_s, n_forks_of_machine, private_agent
+from bench.heard import Nobody
 from linnix_ls import procfs
 from linnix_ls.config import cache_dir
 from linnix_ls.core.events import Event, EventsLost, Exited, Forked, Sampled
-from linnix_ls.core.examination import Examination, ExaminationRequest
-from linnix_ls.core.ids import ProcessKey
 from linnix_ls.feed.base import FeedChange, InputsSeen
 from linnix_ls.feed.local import Hub
-from linnix_ls.locate.base import Reading
 from linnix_ls.tracer.bcc import BccTracer
 
 SCHEMA = "linnix-capture/1"
@@ -121,20 +119,10 @@ async def _trees(agent: Agent) -> dict[str, Any]:
         return row | {"n_trees": N_TREES, "n_whole_trees": whole}
 
 
-class _Nobody:
-    """An examiner that finds nothing out: to look at processes is not what is measured."""
-
-    async def examine(self, request: ExaminationRequest, ancestors: object) -> Examination:
-        return Examination(request.id, request.key, request.depth, True, 0.0, None)
-
-    async def look(self, key: ProcessKey) -> Reading:
-        return Reading("none")
-
-
 async def _overload() -> dict[str, Any]:
     """Nobody reads what the kernel tells, while processes start that stay."""
     tracer = BccTracer(cache_dir(), ring_pages=SMALL_RING_PAGES)
-    hub = Hub(tracer, lambda _feed: _Nobody())
+    hub = Hub(tracer, lambda _feed: Nobody())
     await hub.start()
     feed = hub.open(os.geteuid())
     await feed.record_inputs()

@@ -20,6 +20,7 @@ from bench import (
     capture,
     cost,
     growth,
+    heard,
     innocents,
     latency,
     machine,
@@ -45,6 +46,7 @@ MARKDOWN: dict[str, Callable[[Any], str]] = {
     playing.SCHEMA: playing.markdown,
     cost.SCHEMA: cost.markdown,
     capture.SCHEMA: capture.markdown,
+    heard.SCHEMA: heard.markdown,
     growth.SCHEMA: growth.markdown,
 }
 
