@@ -260,6 +260,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a storm of five seconds")
     parser.add_argument("--out", type=Path, default=machine.RESULTS, metavar="DIR")
     options = parser.parse_args()
+    machine.end_tidily()
     result = asyncio.run(measure(5.0 if options.quick else options.seconds))
     page = markdown(result)
     print("\n" + page)

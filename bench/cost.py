@@ -244,6 +244,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="50,000, and shorter looks")
     parser.add_argument("--out", type=Path, default=machine.RESULTS, metavar="DIR")
     options = parser.parse_args()
+    machine.end_tidily()
     n = 50_000 if options.quick else options.lifecycles
     result = asyncio.run(measure(n, 10.0 if options.quick else 60.0))
     page = markdown(result)

@@ -145,6 +145,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of them")
     parser.add_argument("--out", type=Path, default=machine.RESULTS, metavar="DIR")
     options = parser.parse_args()
+    machine.end_tidily()
     result = asyncio.run(measure(300 if options.quick else options.events))
     page = markdown(result)
     print("\n" + page)
