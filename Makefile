@@ -59,6 +59,10 @@ extension-test: ## the extension's types, lint and tests, without VS Code
 bench: ## time to diagnostic, what the server costs an editor, accuracy, innocents, explanations: an hour on a quiet machine
 	@deploy/setup.sh test
 	$(BIN)/python -m bench.latency
+	$(BIN)/python -m bench.heard
+	$(BIN)/python -m bench.cost
+	$(BIN)/python -m bench.capture
+	$(BIN)/python -m bench.growth
 	$(BIN)/python -m bench.editor
 	$(BIN)/python -m bench.playground
 	$(BIN)/python -m bench.playing --minutes 10

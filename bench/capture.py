@@ -20,16 +20,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bench import machine
+from bench import machine, plots
 from bench.forking import Agent, Forker, cpu_s, n_forks_of_machine, private_agent
+from bench.heard import Nobody
 from linnix_ls import procfs
 from linnix_ls.config import cache_dir
 from linnix_ls.core.events import Event, EventsLost, Exited, Forked, Sampled
-from linnix_ls.core.examination import Examination, ExaminationRequest
-from linnix_ls.core.ids import ProcessKey
 from linnix_ls.feed.base import FeedChange, InputsSeen
 from linnix_ls.feed.local import Hub
-from linnix_ls.locate.base import Reading
 from linnix_ls.tracer.bcc import BccTracer
 
 SCHEMA = "linnix-capture/1"
@@ -49,7 +47,7 @@ async def measure(storm_s: float) -> dict[str, Any]:
     about = machine.describe()
     rows = []
     async with private_agent() as agent:
-        for row in (_storm(agent, storm_s), _many(agent), _trees(agent)):
+        for row in (_trees(agent), _many(agent), _storm(agent, storm_s)):
             rows.append(await row)
             print(rows[-1], flush=True)
     overload = await _overload()
@@ -121,20 +119,10 @@ async def _trees(agent: Agent) -> dict[str, Any]:
         return row | {"n_trees": N_TREES, "n_whole_trees": whole}
 
 
-class _Nobody:
-    """An examiner that finds nothing out: to look at processes is not what is measured."""
-
-    async def examine(self, request: ExaminationRequest, ancestors: object) -> Examination:
-        return Examination(request.id, request.key, request.depth, True, 0.0, None)
-
-    async def look(self, key: ProcessKey) -> Reading:
-        return Reading("none")
-
-
 async def _overload() -> dict[str, Any]:
     """Nobody reads what the kernel tells, while processes start that stay."""
     tracer = BccTracer(cache_dir(), ring_pages=SMALL_RING_PAGES)
-    hub = Hub(tracer, lambda _feed: _Nobody())
+    hub = Hub(tracer, lambda _feed: Nobody())
     await hub.start()
     feed = hub.open(os.geteuid())
     await feed.record_inputs()
@@ -223,7 +211,7 @@ def markdown(result: dict[str, Any]) -> str:
         for row in result["rows"]
     ]
     head = ["load", "a second", "it counts", "kernel counts", "seen", "lost", "heard after"]
-    many, trees = result["rows"][1:]
+    trees, many, _ = result["rows"]
     told = result["overload"]
     n_missing = told["n_lives_events"] - told["n_lives_told"]
     return (
@@ -250,16 +238,34 @@ def markdown(result: dict[str, Any]) -> str:
     )
 
 
+def plot(result: dict[str, Any], path: Path) -> Path:
+    """What was started beside what was seen."""
+    panels = [
+        plots.Panel(
+            row["what"],
+            [
+                plots.Bar("the load's count", row["n_load"]),
+                plots.Bar("the kernel's count", row["n_kernel"]),
+                plots.Bar("seen", row["n_seen"], is_ours=True),
+            ],
+        )
+        for row in result["rows"]
+    ]
+    return plots.bars(path, "Whether every process is seen", "processes", panels)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.capture", description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=30.0, metavar="S", help="of the storm")
     parser.add_argument("--quick", action="store_true", help="a storm of five seconds")
     parser.add_argument("--out", type=Path, default=machine.RESULTS, metavar="DIR")
     options = parser.parse_args()
+    machine.end_tidily()
     result = asyncio.run(measure(5.0 if options.quick else options.seconds))
     page = markdown(result)
     print("\n" + page)
     machine.save("capture", result, page, options.out)
+    plot(result, machine.result_path("capture", result, options.out))
 
 
 if __name__ == "__main__":

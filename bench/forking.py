@@ -127,6 +127,7 @@ async def private_agent() -> AsyncIterator[Agent]:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "linnix_ls.cli.main", "agent", "--socket", str(path)),
             stderr=subprocess.DEVNULL,
+            start_new_session=True,  # as a client starts it
         )
         try:
             while not path.exists():  # noqa: ASYNC110 - a process

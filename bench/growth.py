@@ -19,7 +19,7 @@ from statistics import median
 from types import MappingProxyType
 from typing import Any
 
-from bench import machine
+from bench import machine, plots
 from linnix_ls.core.changes import Change, ExaminationWanted
 from linnix_ls.core.engine import Engine
 from linnix_ls.core.events import (
@@ -242,6 +242,21 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def plot(result: dict[str, Any], path: Path) -> Path:
+    """Ticks, which look around, over what is known."""
+    return plots.lines(
+        path,
+        "What a tick costs",
+        "known already, of each kind",
+        "µs",
+        {
+            shape: list(zip(figures["sizes"], figures["tick"], strict=True))
+            for shape, figures in result["shapes"].items()
+        },
+        is_logarithmic=True,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.growth", description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=15, metavar="N")
@@ -252,6 +267,7 @@ def main() -> None:
     page = markdown(result)
     print("\n" + page)
     machine.save("growth", result, page, options.out)
+    plot(result, machine.result_path("growth", result, options.out))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 Without arguments, from the newest whole one of each in bench/results: latency, accuracy on each
 corpus, by eBPF and degraded, innocents, what the server costs an editor, explanations, what
 models cost, checks of probes, what playing with probes leaves behind, what watching costs the work
-that is watched, and how long a start takes.
+that is watched and by itself, whether every process is seen, what an event costs against what is
+known, and how long a start takes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import accuracy, innocents, latency, machine, playground, playing, start
+from bench import (
+    accuracy,
+    capture,
+    cost,
+    growth,
+    heard,
+    innocents,
+    latency,
+    machine,
+    playground,
+    playing,
+    start,
+)
 from bench.editor import bars
 from bench.explain import hover, neighbour, quality
 from bench.overhead import page as overhead
@@ -36,6 +49,10 @@ MARKDOWN: dict[str, Callable[[Any], str]] = {
     playing.SCHEMA: playing.markdown,
     overhead.SCHEMA: overhead.markdown,
     start.SCHEMA: start.markdown,
+    cost.SCHEMA: cost.markdown,
+    capture.SCHEMA: capture.markdown,
+    heard.SCHEMA: heard.markdown,
+    growth.SCHEMA: growth.markdown,
 }
 
 # Of those that have one. Drawn again from the result, so that its JSON is all that need be kept.

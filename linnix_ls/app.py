@@ -311,6 +311,16 @@ async def _start_agent_at(path: Path, started: StartedAgent | None = None) -> Fe
     raise AgentError(outcome["message"], fix=outcome.get("fix"))
 
 
+def _take_precedence() -> None:
+    """Who watches a machine that others overload must get a CPU all the same; it needs little."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, min(AGENT_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    if os.getsid(0) == os.getpid():  # else others have the same group, and it is not ours to favour
+        with contextlib.suppress(OSError):
+            # Between sessions the kernel shares CPUs by this one only: see sched(7), autogroup.
+            Path("/proc/self/autogroup").write_text(str(AGENT_NICE))
+
+
 async def run_agent(
     path: Path | None,
     *,
@@ -330,9 +340,7 @@ async def run_agent(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    with contextlib.suppress(OSError):
-        # Who watches a machine that others overload must get a CPU all the same; it needs little.
-        os.setpriority(os.PRIO_PROCESS, 0, min(AGENT_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    _take_precedence()
     revision()  # of the code that runs here, whatever is installed in its place later on
     # As many clients and examinations as it allows at once fit into less than it is usually given,
     # but where there are no descriptors left it could not even tell who has ended.

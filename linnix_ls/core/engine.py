@@ -59,8 +59,9 @@ DETECTORS: tuple[Detector, ...] = (
 _OF_A_RUN = frozenset({Kind.FORK_STORM, Kind.STUCK})
 # What is true of a process that waits is true a second later, too: of many each waits for its turn.
 MAX_IN_TURN = 100
-# Whether one waits for another is asked of all around, and each takes a while to ask.
-WAITS_INTERVAL_NS = 2_000_000
+# Whether one waits for another is asked of all around: of many that takes long, and there are as
+# many who may be asked about. For ten it is no pause, for a hundred 0.1 s, for 500 2.5 s.
+WAITS_INTERVAL_NS = 10_000
 MAX_AROUND = 500
 MAX_PASSED = 5_000  # living and dead, in looking for those around
 FORGET_INTERVAL_NS = NS_PER_S
@@ -408,7 +409,8 @@ class Engine:
         run = self.run_of(suspicion.key)
         if suspicion.depth is Depth.WAITS and run is not None:
             around = self._around(suspicion.key, run)
-            self._next_waits_ns = self._now_ns + len(around) * WAITS_INTERVAL_NS
+            since_ns = max(self._now_ns, self._next_waits_ns)
+            self._next_waits_ns = since_ns + len(around) ** 2 * WAITS_INTERVAL_NS
         return ExaminationWanted(
             ExaminationRequest(
                 self._n_examinations,

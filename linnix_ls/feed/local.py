@@ -215,9 +215,10 @@ class Hub:
         self._something_happens.set()
 
     def _deliver(self, events: Sequence[Event]) -> None:
-        self.stir()
-        for feed in tuple(self._feeds):
-            self._tell(feed, events)
+        # Not by what only might have been somebody's business.
+        n_concerned = sum(self._tell(feed, events) for feed in tuple(self._feeds))
+        if n_concerned:
+            self.stir()
         self._release_strays(events)
 
     def _release_strays(self, events: Sequence[Event]) -> None:
@@ -232,13 +233,14 @@ class Hub:
             self._releasing = asyncio.create_task(self.release(strays))
 
     @staticmethod
-    def _tell(feed: LocalFeed, events: Sequence[Event]) -> None:
+    def _tell(feed: LocalFeed, events: Sequence[Event]) -> bool:
         try:
-            feed.receive(events)
+            return feed.receive(events)
         except Exception as error:  # noqa: BLE001 - a bug in one engine must not stop the others
             asyncio.get_running_loop().call_exception_handler(
                 {"message": "the engine of a feed raised", "exception": error}
             )
+            return True
 
     def _on_failure(self, reason: str) -> None:
         self.status = FeedStatus(FeedState.OFF, self.tracer.name, reason, None)
@@ -323,8 +325,9 @@ class LocalFeed:
         busiest = Counter(sample.tid for sample in samples).most_common(1)
         return [sample.user_ips for sample in samples if sample.tid == busiest[0][0]]
 
-    def receive(self, events: Sequence[Event]) -> None:
-        """Feed the engine and pass on what it says."""
+    def receive(self, events: Sequence[Event]) -> bool:
+        """Feed the engine and pass on what it says. False if none of it was this client's
+        business."""
         heard: list[Event] = []
         for event in events:
             permitted = self._permitted(event)
@@ -335,6 +338,7 @@ class LocalFeed:
             self.publish(InputsSeen(tuple(heard)))
         if any(isinstance(event, EventsLost) for event in heard):
             self._n_searches_left = SEARCHES_AFTER_A_LOSS
+        return bool(heard)
 
     def _bury_the_unseen_dead(self, living: Mapping[ProcessKey, procfs.Stat]) -> None:
         """Among what was lost may be exits: nobody else will ever tell of them. Who is missed for

@@ -12,6 +12,7 @@ import psutil
 
 from linnix_ls import procfs
 from linnix_ls.core.attribution import is_one_call
+from linnix_ls.core.detectors.stuck import hopeless
 from linnix_ls.core.examination import (
     Depth,
     Examination,
@@ -39,6 +40,7 @@ from linnix_ls.locate.runners.registry import find_test, observe
 from linnix_ls.locate.script import ScriptReader
 from linnix_ls.locate.shell import ShellReader
 from linnix_ls.locate.spawn import find_spawn_site
+from linnix_ls.locate.standing import Standing
 from linnix_ls.locate.turns import Turns
 from linnix_ls.locate.waits import read_waits
 
@@ -90,6 +92,7 @@ class Examiner:
         self._recent_user_stacks = recent_user_stacks
         self._turns = turns or Turns()
         self._may_attach_to_jvm = may_attach_to_jvm
+        self._standing = Standing()
 
     async def look(self, key: ProcessKey) -> Reading:
         """See the protocol."""
@@ -117,6 +120,10 @@ class Examiner:
             TimeoutError: others look at it all the time.
         """
         pid = request.key.pid
+        if request.depth is Depth.WAITS:
+            free = await self._seen_free(request)
+            if free is not None:
+                return free
         async with self._turns.at(request.key):
             before = await asyncio.to_thread(procfs.read_counters, pid)
             if before is None or before.stat.key != request.key:
@@ -228,6 +235,19 @@ class Examiner:
             listening=listening,
             notes=reading.notes,
         )
+
+    async def _seen_free(self, request: ExaminationRequest) -> Examination | None:
+        """Of who can be woken: where it stands is of no interest then, and stacks are dear. None
+        for who may be stuck, and for a JVM, which may say more of itself than /proc does."""
+        key = request.key
+        seen = Examination(request.id, key, request.depth, False, 0.0, None)
+        if self._standing.is_as_before(key):
+            return seen
+        facts = await asyncio.to_thread(_facts, key)
+        if not facts.argv or JavaReader().recognises(facts):  # it has ended, perhaps
+            return None
+        waits = await asyncio.to_thread(self._standing.look, key, request.around)
+        return None if key in hopeless(waits) else replace(seen, process=facts, waits=waits)
 
     async def _without_suspect(
         self, request: ExaminationRequest, ancestors: Sequence[ProcessKey]

@@ -44,7 +44,7 @@ FRAME_HEAD = struct.Struct("<IB")
 DRAIN_INTERVAL_S = 0.02
 # Probes that somebody has edited may wake nobody.
 LOOK_ANYWAY_S = 1.0
-RING_PAGES = 1024  # 4 MiB: 40,000 forks, or 20 ms at two million a second
+RING_PAGES = 2048  # 8 MiB: 80,000 forks, a second of the most that two CPUs can start
 FRAME_BYTES = 1 << 18
 SAMPLE_FREQUENCY_HZ = 99
 _VERIFIER_LOG_BYTES = 1 << 20

@@ -3,6 +3,7 @@ from dataclasses import asdict
 
 import pytest
 
+from bench import capture, cost, growth
 from bench.accuracy import CORPUS, CaseRun, Options, compare, judge, markdown, title
 from bench.editor import bars, memory
 from bench.innocents import entry, last_words, problems
@@ -282,3 +283,70 @@ def test_of_each_thing_the_newest_whole_result_is_published():
     one_case = first | {"options": whole | {"cases": ["spin"]}, "measured_at": "2026-01-04"}
     some = innocents(entry(QUIET, document(), ""))
     assert newest([later, broken_off, first, one_case, some]) == [later]
+
+
+class TestWhatWatchingCosts:
+    @pytest.mark.parametrize(("tick_us", "is_met"), [(600.0, True), (9_000.0, False)])
+    def test_growth_is_held_against_the_logarithm(self, tick_us, is_met):
+        flat = {"sizes": [1, 1_000], "event of a life": [4.0, 4.4], "sample": [2.0, 2.0]}
+        shapes = {"living": flat | {"tick": [60.0, tick_us]}}
+        result = {**ABOUT, "schema": growth.SCHEMA, "n_rounds": 5, "shapes": shapes}
+        assert growth.is_met(result) is is_met
+        assert row(growth.markdown(result), "tick")[-2:] == [f"{tick_us / 60:.1f}", "11.0"]
+
+    def captured(self, **changed):
+        whole = {
+            "what": "a storm",
+            "per_s": 10,
+            **dict.fromkeys(("n_load", "n_kernel", "n_machine", "n_seen"), 1_000),
+            "n_lost": 0,
+            "caught_up_s": 0.5,
+            "agent_cpu_s": 0.03,
+            "n_wanted_living": 11,
+            "n_living": 11,
+        }
+        trees = whole | {"n_trees": 50, "n_whole_trees": 50}
+        many = whole | {"agent_cores_while_they_wait": 0.01}
+        overload = {
+            "n_lives_events": 900,
+            "n_lives_told": 400,
+            "n_samples_told": 2,
+            "n_lost": 520,
+            "n_most_samples_lost": 594,
+            "is_right_again": True,
+            "right_after_s": 0.6,
+        }
+        rows = [trees, many, whole | changed]
+        return {**ABOUT, "schema": capture.SCHEMA, "rows": rows, "overload": overload | changed}
+
+    def test_all_is_seen_when_three_counts_agree_and_losses_are_told(self):
+        result = self.captured()
+        assert capture.is_met(result)
+        assert "500 are not; 520 events are told as lost, the other 20" in capture.markdown(result)
+
+    @pytest.mark.parametrize("changed", [{"n_seen": 999}, {"n_lost": 400}, {"n_kernel": 1_001}])
+    def test_one_that_is_missing_is_one_too_many(self, changed):
+        assert not capture.is_met(self.captured(**changed))
+
+    def test_memory_that_grows_is_told(self):
+        def memory(mb):
+            return {"server": {"rss_mb": mb, "pss_mb": mb}, "agent": {"rss_mb": 50, "pss_mb": 40}}
+
+        def costs(last_mb):
+            points = [{"n": n, "memory": memory(mb)} for n, mb in enumerate((60, 62, last_mb))]
+            lives = {"n": 1_000, "per_s": 9, "cpu_ms_for_1000": {"server": 0.1, "agent": 30.0}}
+            lives |= {"points": points}
+            return {
+                **ABOUT,
+                "schema": cost.SCHEMA,
+                "n_lost": 0,
+                "start": memory(60),
+                "living": memory(60),
+                "idle_percent": {"nothing happens": {"server": 0.01, "agent": 0.1}},
+                "lives": lives,
+                "programs": lives,
+            }
+
+        assert cost.is_met(costs(63))
+        assert not cost.is_met(costs(90))
+        assert "+28.0 MB" in cost.markdown(costs(90))

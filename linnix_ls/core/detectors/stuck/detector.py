@@ -36,12 +36,14 @@ class StuckDetector:
                 continue
             # A runtime's own threads wake now and then, whatever those of the program do.
             if process.on_cpu_ns(since_ns) <= scene.policy.stuck.idle_cores * idle_ns:
+                onset_ns = max(min(process.last_on_cpu_ns, since_ns), process.started_ns)
                 yield Suspicion(
                     kind=self.kind,
                     key=process.key,
                     depth=Depth.WAITS,
-                    onset_ns=max(min(process.last_on_cpu_ns, since_ns), process.started_ns),
-                    weight=0.1,
+                    onset_ns=onset_ns,
+                    # Of very many, those that have just stopped: the others were asked before.
+                    weight=0.1 * idle_ns / (scene.now_ns - onset_ns),
                 )
 
     def judge(self, scene: Scene, suspicion: Suspicion, examination: Examination) -> Verdict | None:
