@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from linnix_ls import children
 from linnix_ls.config import (
     ExplainSettings,
     Settings,
@@ -243,7 +244,7 @@ async def _spawn_agent(path: Path) -> tuple[dict[str, Any], asyncio.subprocess.P
     try:
         answer = await asyncio.wait_for(reader.readline(), AGENT_START_TIMEOUT_S)
     except TimeoutError:
-        agent.kill()
+        children.kill(agent)
         await agent.wait()
         raise AgentError("the agent did not start in time") from None
     finally:
@@ -268,6 +269,7 @@ async def run_agent(
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    children.notice_their_ends_by_pidfd()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with contextlib.suppress(OSError):

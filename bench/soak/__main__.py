@@ -91,7 +91,7 @@ class Soak:
         self._errors = (self._folder / "errors").open("wb")
         self._agent = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "linnix_ls.cli.main", "agent", "--socket", str(socket)),
-            *("--ready-fd", str(write_fd)),
+            *("--ready-fd", str(write_fd), "--exit-when-idle", "30"),  # should we be killed
             pass_fds=[write_fd],
             env=self.environment("agent"),
             stderr=self._errors,
