@@ -2,7 +2,7 @@
 
 Without arguments, from the newest whole one of each in bench/results: latency, accuracy on each
 corpus, by eBPF and degraded, innocents, what the server costs an editor, explanations, what
-models cost, checks of probes, and what playing with probes leaves behind.
+models cost, checks of probes, what playing with probes leaves behind, and the soak.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from bench import accuracy, innocents, latency, machine, playground, playing
 from bench.editor import bars
 from bench.explain import hover, neighbour, quality
+from bench.soak import page as soak
 
 PAGE = Path(__file__).parents[1] / "docs/benchmarks.md"
 PICTURES = PAGE.parent / "pictures/bench"
@@ -32,10 +33,13 @@ MARKDOWN: dict[str, Callable[[Any], str]] = {
     neighbour.SCHEMA: neighbour.markdown,
     playground.SCHEMA: playground.markdown,
     playing.SCHEMA: playing.markdown,
+    soak.SCHEMA: soak.markdown,
 }
 
 # Of those that have one. Drawn again from the result, so that its JSON is all that need be kept.
-PLOTS: dict[str, Callable[[Any, Path], Path]] = {}
+PLOTS: dict[str, Callable[[Any, Path], Path]] = {
+    soak.SCHEMA: soak.plot,
+}
 
 
 def page(results: Iterable[Mapping[str, Any]], pictures: Path = PICTURES) -> str:

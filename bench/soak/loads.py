@@ -53,6 +53,7 @@ class Scene:
     feed: RemoteFeed
     agent_cpu_s: Callable[[], float]
     storm_size: int
+    n_probes: int
     done: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     cpu_us_per_process: list[float] = field(default_factory=list)
@@ -202,7 +203,7 @@ async def playing(scene: Scene, chance: random.Random) -> None:
     """A round of `bench.playing`: probes loaded, exchanged, refused; the own ones edited."""
     player = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.playing", "--player"),
-        *(str(scene.socket), str(chance.randrange(1 << 16))),
+        *(str(scene.socket), str(chance.randrange(1 << 16)), str(scene.n_probes)),
         env=scene.environment,
         stdout=subprocess.PIPE,
     )
