@@ -32,14 +32,14 @@ def markdown(result: dict[str, Any]) -> str:
     costs = result["cpu_us_per_process"]
     cost = growth([(float(n), each) for n, each in enumerate(costs)])
     not_flat = result["not_flat"]
-    verdict = "**flat, and nothing was left behind**" if not not_flat else "**not flat**"
+    verdict = "**Flat, and nothing was left behind**" if not not_flat else "**Not flat**"
     return (
         "# An hour of mixed load\n\n"
         f"linnix-ls {result['tool']['version']}, {result['measured_at']}: {result['n_cpus']} CPUs,"
         f" kernel {result['kernel']}, load before {result['load']}; {rests[-1]['at_s'] / 60:.0f}"
         f" minutes, {result['n_rounds']} rounds, seed {result['seed']}. One agent serves all of it;"
         " after each round, with nothing running, is counted what the processes that stay hold:"
-        f" at the first rest / at the last. {verdict.capitalize()}: no count may be higher in the"
+        f" at the first rest / at the last. {verdict}: no count may be higher in the"
         f" end; the trend over the second half (Theil-Sen) may be {MEMORY_TOLERANCE:.0%} of memory"
         f" and {CPU_TOLERANCE:.0%} of the CPU time per process of a storm"
         f" ({costs[len(costs) // 2] if costs else 0:.0f} us of the agent's, trend {cost:+.1%}).\n\n"
