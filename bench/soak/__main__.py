@@ -234,7 +234,7 @@ class Soak:
         self.left += [f"file {path}" for path in sorted(self._temporary())]
         if socket.exists():
             self.left.append("the agent's socket")
-        self.left += (self._folder / "errors").read_text(errors="replace").splitlines()[-20:]
+        self.left += (self._folder / "errors").read_text(errors="replace").splitlines()[-60:]
 
     def _temporary(self) -> set[str]:
         folders = (

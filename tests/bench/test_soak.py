@@ -31,7 +31,9 @@ def resting(change=lambda n: {}, **counts):
         {
             "at_s": 60.0 * n,
             "roles": {"agent": HELD | change(n)},
-            **{"n_processes": 3, "n_files": 2, "n_stale_entries": 0},
+            "n_processes": 3,
+            "n_files": 2,
+            "n_stale_entries": 0,
             **(counts if n == 19 else {}),
         }
         for n in range(20)
