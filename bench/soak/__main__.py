@@ -49,6 +49,7 @@ from linnix_ls.feed.remote import RemoteFeed
 STORM_SIZE = 2000
 QUICK_MINUTES = 1.0
 LOOK_EVERY_S = 5.0
+MAX_COMPLAINTS = 200  # lines
 PID_MAP_ENTRIES = 1024  # the smaller ones are of a few suspects, and of users
 # What was killed is noticed, what was begun is ended, and a second look at a suspect is over.
 SETTLED_WITHIN_S = 30.0
@@ -234,7 +235,10 @@ class Soak:
         self.left += [f"file {path}" for path in sorted(self._temporary())]
         if socket.exists():
             self.left.append("the agent's socket")
-        self.left += (self._folder / "errors").read_text(errors="replace").splitlines()[-60:]
+
+    def complaints(self) -> list[str]:
+        """What the agent has printed: a bug of ours each."""
+        return (self._folder / "errors").read_text(errors="replace").splitlines()[-MAX_COMPLAINTS:]
 
     def _temporary(self) -> set[str]:
         folders = (
@@ -277,6 +281,7 @@ async def measure(
                 "done": dict(sorted(soak.scene.done.items())),
                 "problems": soak.scene.problems,
                 "left": soak.left,
+                "complaints": soak.complaints(),
                 "cpu_us_per_process": soak.scene.cpu_us_per_process,
                 "rests": soak.rests[1:],
                 "looks": soak.looks,
@@ -303,7 +308,7 @@ def _line(soak: Soak, minutes: float) -> str:
     return (
         f"{rest['at_s'] / 60:.1f} of {minutes:g} min, round {soak.n_rounds}: {held};"
         f" {rest['n_processes']} processes, {rest['n_files']} files;"
-        f" problems: {len(soak.scene.problems)}"
+        f" problems: {len(soak.scene.problems)}, lines of complaints: {len(soak.complaints())}"
     )
 
 

@@ -20,6 +20,7 @@ RESULT = {
     "done": {"processes of storms": 40_000},
     "problems": [],
     "left": [],
+    "complaints": [],
     "cpu_us_per_process": [190.0] * 20,
     "not_flat": [],
 }

@@ -18,6 +18,7 @@ async def test_what_comes_and_goes_leaves_nothing_with_the_agent():
     )
     first, *_, last = result["rests"]
     assert result["problems"] == []
+    assert "\n".join(result["complaints"]) == ""
     assert result["left"] == []
     assert last["n_stale_entries"] == 0
     for role in ("agent", "probes", "server"):
