@@ -117,7 +117,7 @@ async def editor(scene: Scene, chance: random.Random) -> None:
         client = Editor(workspace)
         await client.start(scene.settings(), scene.environment)
         kind = chance.choice(("cpu_spin", "fork_storm"))
-        if await client.time_to_diagnostic(kind, 0) is None:
+        if await client.time_to_diagnostic(kind, 0, give_up_s=50) is None:
             scene.problems.append(f"an editor was told of no {kind}")
         scene.done[f"diagnostics: {kind}"] += 1
         if chance.random() < 0.5:

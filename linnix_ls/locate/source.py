@@ -7,10 +7,11 @@ import builtins
 import functools
 import os
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from linnix_ls.sources import parse_python
 
 MAX_SOURCE_BYTES = 2 << 20
 MAX_CALLS = 6
@@ -256,10 +257,5 @@ def python_source(path: str) -> PythonSource | None:
 
 @functools.lru_cache(maxsize=64)
 def _parse_python(path: str, _mtime_ns: int) -> PythonSource | None:
-    text = "\n".join(read_lines(path))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the user's code: not our business
-            return PythonSource(ast.parse(text))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+    tree = parse_python("\n".join(read_lines(path)))
+    return PythonSource(tree) if tree else None
