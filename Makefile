@@ -56,7 +56,7 @@ packages: ## dist/linnix-ls_*.deb and dist/linnix-ls-*.rpm, the extension within
 extension-test: ## the extension's types, lint and tests, without VS Code
 	@deploy/extension.sh test
 
-bench: ## time to diagnostic, what the server costs an editor, accuracy, innocents, explanations: an hour on a quiet machine
+bench: ## time to diagnostic, what the server costs an editor, accuracy, innocents, explanations: two hours on a quiet machine
 	@deploy/setup.sh test
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.heard
@@ -69,6 +69,7 @@ bench: ## time to diagnostic, what the server costs an editor, accuracy, innocen
 	@deploy/bench-tools.sh
 	$(BIN)/python -m bench.overhead
 	$(BIN)/python -m bench.start
+	$(BIN)/python -m bench.soak
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.innocents
 	@deploy/setup.sh model

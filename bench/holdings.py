@@ -24,6 +24,7 @@ _FIELD = re.compile(r"^(\w+):\s*(\w+)", re.MULTILINE)
 _libc = ctypes.CDLL(None, use_errno=True)
 _KINDS = {"prog": "programs", "map": "maps", "link": "links"}
 
+BPF_KINDS = tuple(_NEXT_ID)
 BpfId = tuple[str, int]  # of "programs", "maps" or "links"
 
 

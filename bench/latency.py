@@ -158,7 +158,9 @@ class Editor:
         os.kill(self.server_pid, signal.SIGKILL)
         await self.client.stop()
 
-    async def time_to_diagnostic(self, kind: str, number: int) -> tuple[float, int] | None:
+    async def time_to_diagnostic(
+        self, kind: str, number: int, *, give_up_s: float = GIVE_UP_S
+    ) -> tuple[float, int] | None:
         """Seconds from the beginning of the runaway, and the line said; None if none came."""
         folder = self.workspace / f"{kind}_{number}"
         folder.mkdir()
@@ -166,7 +168,7 @@ class Editor:
         file.write_text(SOURCES[kind])
         with pytest_on(file):
             try:
-                async with asyncio.timeout(GIVE_UP_S):
+                async with asyncio.timeout(give_up_s):
                     at_ns, line = await self._diagnostic_on(file, kind)
             except TimeoutError:
                 return None

@@ -14,10 +14,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
-import platform
 import random
 import subprocess
 import sys
@@ -30,6 +28,7 @@ from typing import Any
 import psutil
 
 from bench import machine
+from bench.holdings import BPF_KINDS, all_bpf
 from linnix_ls.config import cache_dir
 from linnix_ls.errors import LinnixError
 from linnix_ls.feed.remote import RemoteFeed
@@ -48,19 +47,18 @@ TRACEPOINT_PROBE(sched, sched_process_exec)
 }
 """
 SETTLING_S = 30.0
-_SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
-# Commands of bpf(2) that give the next higher id: of include/uapi/linux/bpf.h.
-PROGRAMS, MAPS, LINKS = 11, 12, 31
+PROBES_A_ROUND = 4
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.playing", description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--out", metavar="DIR", type=Path, default=machine.RESULTS)
-    parser.add_argument("--player", nargs=2, metavar=("SOCKET", "SEED"), help=argparse.SUPPRESS)
+    parser.add_argument("--player", nargs=3, help=argparse.SUPPRESS)  # socket, seed, probes
     args = parser.parse_args()
     if args.player:
-        asyncio.run(_play(Path(args.player[0]), int(args.player[1])))
+        path, seed, n_probes = args.player
+        asyncio.run(_play(Path(path), int(seed), int(n_probes)))
         return
     result = asyncio.run(_measure(args.minutes))
     print(markdown(result))
@@ -68,7 +66,7 @@ def main() -> None:
     sys.exit(bool(result["left"]))
 
 
-async def _play(path: Path, seed: int) -> None:
+async def _play(path: Path, seed: int, n_probes: int) -> None:
     """One round, and what came of each step on stdout."""
     chance = random.Random(seed)
     sources = [text for lesson in all_lessons() for text in (lesson.start, lesson.solution)]
@@ -86,7 +84,7 @@ async def _play(path: Path, seed: int) -> None:
     feed = await RemoteFeed.connect(path, hello_timeout_s=60)
     playground = feed.playground
     assert playground is not None
-    for number in range(4):
+    for number in range(n_probes):
         source = chance.choice(sources)
         dialect = dialect_of(source)
         loaded = await step(
@@ -102,7 +100,7 @@ async def _play(path: Path, seed: int) -> None:
             )
         if chance.random() < 0.7:
             await step("unload", playground.unload(loaded.id))
-        if number == 2:
+        if number == n_probes // 2:
             text = shipped("lifecycle.bpf.c").replace("return 0;", f"return 0; /* {seed} */", 1)
             await step("own", playground.replace_own({"lifecycle.bpf.c": text}, trial_s=5))
             await step("own read", playground.read_own())
@@ -142,7 +140,7 @@ async def _measure(minutes: float) -> dict[str, Any]:
                 after = _there(process)
                 left = {
                     what: sorted(after[what] - before[what])
-                    for what in ("programs", "maps", "links", "processes", "files")
+                    for what in (*BPF_KINDS, "processes", "files")
                     if len(after[what]) > len(before[what])
                 }
                 if not left:
@@ -160,7 +158,7 @@ async def _measure(minutes: float) -> dict[str, Any]:
         "n_rounds": n_rounds,
         "done": dict(sorted(done.items())),
         "left": left,
-        "n_before": {what: len(before[what]) for what in ("programs", "maps", "links")},
+        "n_before": {what: len(before[what]) for what in BPF_KINDS},
         "before": {name: before[name] for name in numbers},
         "after": {name: after[name] for name in numbers},
     }
@@ -169,7 +167,8 @@ async def _measure(minutes: float) -> dict[str, Any]:
 async def _round(path: Path, seed: int) -> Counter[str]:
     """By a process of its own, which may be killed."""
     player = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.playing", "--player", str(path), str(seed)),
+        *(sys.executable, "-m", "bench.playing", "--player"),
+        *(str(path), str(seed), str(PROBES_A_ROUND)),
         stdout=subprocess.PIPE,
     )
     assert player.stdout is not None
@@ -182,27 +181,15 @@ async def _round(path: Path, seed: int) -> Counter[str]:
 
 
 def _there(agent: psutil.Process) -> dict[str, Any]:
+    bpf = all_bpf()
     folders = (Path(tempfile.gettempdir()), cache_dir(), Path("/sys/fs/bpf"))
     return {
-        "programs": set(_ids(PROGRAMS)),
-        "maps": set(_ids(MAPS)),
-        "links": set(_ids(LINKS)),
+        **{kind: {n for each, n in bpf if each == kind} for kind in BPF_KINDS},
         "processes": {each.pid for each in agent.children(recursive=True)},
         "files": {str(each) for folder in folders if folder.is_dir() for each in folder.iterdir()},
         "rss_bytes": agent.memory_info().rss,
         "n_descriptors": agent.num_fds(),
     }
-
-
-def _ids(command: int) -> set[int]:
-    """Of all that the kernel has."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    attributes = (ctypes.c_uint32 * 3)()
-    found = set()
-    while libc.syscall(_SYS_BPF, command, ctypes.byref(attributes), ctypes.sizeof(attributes)) == 0:
-        found.add(int(attributes[1]))
-        attributes[0] = attributes[1]
-    return found
 
 
 def markdown(result: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ Without arguments, from the newest whole one of each in bench/results: latency, 
 corpus, by eBPF and degraded, innocents, what the server costs an editor, explanations, what
 models cost, checks of probes, what playing with probes leaves behind, what watching costs the work
 that is watched and by itself, whether every process is seen, what an event costs against what is
-known, and how long a start takes.
+known, how long a start takes, and the soak.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from bench import (
 from bench.editor import bars
 from bench.explain import hover, neighbour, quality
 from bench.overhead import page as overhead
+from bench.soak import page as soak
 
 PAGE = Path(__file__).parents[1] / "docs/benchmarks.md"
 PICTURES = PAGE.parent / "pictures/bench"
@@ -53,12 +54,18 @@ MARKDOWN: dict[str, Callable[[Any], str]] = {
     capture.SCHEMA: capture.markdown,
     heard.SCHEMA: heard.markdown,
     growth.SCHEMA: growth.markdown,
+    soak.SCHEMA: soak.markdown,
 }
 
 # Of those that have one. Drawn again from the result, so that its JSON is all that need be kept.
 PLOTS: dict[str, Callable[[Any, Path], Path]] = {
     overhead.SCHEMA: overhead.plot,
     start.SCHEMA: start.plot,
+    cost.SCHEMA: cost.plot,
+    capture.SCHEMA: capture.plot,
+    heard.SCHEMA: heard.plot,
+    growth.SCHEMA: growth.plot,
+    soak.SCHEMA: soak.plot,
 }
 
 

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linnix_ls import agent_start, capabilities
+from linnix_ls import agent_start, capabilities, children
 from linnix_ls.errors import AgentError, AlreadyServing, LinnixError, TracerUnavailable
 from linnix_ls.invocation import enable_tracing
 from linnix_ls.places import cache_dir, default_socket_path, socket_paths
@@ -338,6 +338,7 @@ async def run_agent(
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    children.notice_their_ends_by_pidfd()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     _take_precedence()

@@ -7,11 +7,14 @@ nothing, or a file that is none of its owner's business. It is opened with the r
 
 from __future__ import annotations
 
+import ast
 import functools
 import os
 import re
 import stat
+import threading
 import time
+import warnings
 from collections.abc import Iterator
 from importlib import import_module
 from itertools import islice
@@ -241,4 +244,19 @@ def grammar(language: str) -> Language | None:
 
         return Language(getattr(import_module(module), function)())
     except ImportError:
+        return None
+
+
+_parsing = threading.Lock()
+
+
+def parse_python(text: str) -> ast.Module | None:
+    """The syntax tree; None where it is none. One at a time: two threads that parse at once disturb
+    each other in Python before 3.12 (SystemError: AST constructor recursion depth mismatch), and
+    what is done with warnings is done to all threads."""
+    try:
+        with _parsing, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the user's code: not our business
+            return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None

@@ -29,6 +29,7 @@ from typing import Any
 
 from bench import machine
 from bench.holdings import (
+    BPF_KINDS,
     BpfId,
     Holdings,
     all_bpf,
@@ -38,19 +39,21 @@ from bench.holdings import (
     with_variable,
 )
 from bench.latency import Editor
+from bench.playing import PROBES_A_ROUND
 from bench.soak import loads
-from bench.soak.verdict import COUNTED, CPU_TOLERANCE, MEMORY_TOLERANCE, growth, judge, of_role
+from bench.soak.page import SCHEMA, markdown, plot
+from bench.soak.verdict import judge
 from linnix_ls import procfs
 from linnix_ls.feed.remote import RemoteFeed
 
-SCHEMA = "linnix-soak/1"
 STORM_SIZE = 2000
 QUICK_MINUTES = 1.0
 LOOK_EVERY_S = 5.0
+MAX_COMPLAINTS = 200  # lines
 PID_MAP_ENTRIES = 1024  # the smaller ones are of a few suspects, and of users
 # What was killed is noticed, what was begun is ended, and a second look at a suspect is over.
 SETTLED_WITHIN_S = 30.0
-REST_S = 4.0
+REST_S = 3.0
 
 
 class Soak:
@@ -61,10 +64,12 @@ class Soak:
         rests: after each round, when nothing runs.
     """
 
-    def __init__(self, folder: Path, seed: int, names: Sequence[str], storm_size: int) -> None:
+    def __init__(
+        self, folder: Path, seed: int, names: Sequence[str], storm_size: int, n_probes: int
+    ) -> None:
         self._folder = folder
         self._names = names
-        self._storm_size = storm_size
+        self._sizes = storm_size, n_probes
         self._chance = random.Random(seed)
         self._mark = f"{os.getpid()}-{seed}"
         self._began_s = time.monotonic()
@@ -91,7 +96,7 @@ class Soak:
         self._errors = (self._folder / "errors").open("wb")
         self._agent = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "linnix_ls.cli.main", "agent", "--socket", str(socket)),
-            *("--ready-fd", str(write_fd)),
+            *("--ready-fd", str(write_fd), "--exit-when-idle", "30"),  # should we be killed
             pass_fds=[write_fd],
             env=self.environment("agent"),
             stderr=self._errors,
@@ -105,7 +110,7 @@ class Soak:
         project.mkdir()
         self._editor = Editor(project)
         self.scene = loads.Scene(
-            socket, self._folder / "clients", clients, feed, self._agent_cpu_s, self._storm_size
+            socket, self._folder / "clients", clients, feed, self._agent_cpu_s, *self._sizes
         )
         await self._editor.start(self.scene.settings(), clients)
         looking = asyncio.create_task(self._look_on())
@@ -172,7 +177,7 @@ class Soak:
             "n_files": len(self._files()),
             "n_stale_entries": self._n_stale_entries(),
             "n_children": len(procfs.children_of(self._agent.pid)),
-            "bpf_of_all": {kind: count(all_bpf(), kind) for kind in ("programs", "maps", "links")},
+            "bpf_of_all": {kind: count(all_bpf(), kind) for kind in BPF_KINDS},
             "load": os.getloadavg()[0],
         }
 
@@ -230,7 +235,10 @@ class Soak:
         self.left += [f"file {path}" for path in sorted(self._temporary())]
         if socket.exists():
             self.left.append("the agent's socket")
-        self.left += (self._folder / "errors").read_text(errors="replace").splitlines()[-20:]
+
+    def complaints(self) -> list[str]:
+        """What the agent has printed: a bug of ours each."""
+        return (self._folder / "errors").read_text(errors="replace").splitlines()[-MAX_COMPLAINTS:]
 
     def _temporary(self) -> set[str]:
         folders = (
@@ -243,7 +251,7 @@ class Soak:
 def _plain(holdings: Holdings) -> dict[str, Any]:
     plain = asdict(holdings)
     bpf = plain.pop("bpf")
-    return plain | {f"n_{kind}": count(bpf, kind) for kind in ("programs", "maps", "links")}
+    return plain | {f"n_{kind}": count(bpf, kind) for kind in BPF_KINDS}
 
 
 async def measure(
@@ -253,12 +261,13 @@ async def measure(
     names: Sequence[str] = tuple(loads.ALL),
     cores: float | None = None,
     storm_size: int = STORM_SIZE,
+    n_probes: int = PROBES_A_ROUND,
     out: Path | None = None,
 ) -> dict[str, Any]:
     """The result as plain JSON; saved into `out` after each round."""
     about = machine.describe()
     with tempfile.TemporaryDirectory(prefix="linnix-soak-") as folder:
-        soak = Soak(Path(folder), seed, names, storm_size)
+        soak = Soak(Path(folder), seed, names, storm_size, n_probes)
 
         def result() -> dict[str, Any]:
             so_far = {
@@ -272,6 +281,7 @@ async def measure(
                 "done": dict(sorted(soak.scene.done.items())),
                 "problems": soak.scene.problems,
                 "left": soak.left,
+                "complaints": soak.complaints(),
                 "cpu_us_per_process": soak.scene.cpu_us_per_process,
                 "rests": soak.rests[1:],
                 "looks": soak.looks,
@@ -298,47 +308,7 @@ def _line(soak: Soak, minutes: float) -> str:
     return (
         f"{rest['at_s'] / 60:.1f} of {minutes:g} min, round {soak.n_rounds}: {held};"
         f" {rest['n_processes']} processes, {rest['n_files']} files;"
-        f" problems: {len(soak.scene.problems)}"
-    )
-
-
-def markdown(result: dict[str, Any]) -> str:
-    """The result as a page."""
-    rests = result["rests"]
-    rows = []
-    for role in rests[0]["roles"]:
-        first, last = rests[0]["roles"][role], rests[-1]["roles"].get(role, {})
-        grown = growth(of_role(rests, role, "heap_bytes"))
-        rows.append(
-            [
-                role,
-                *(f"{each.get('rss_bytes', 0) / 1e6:.0f} MB" for each in (first, last)),
-                *(f"{each.get('heap_bytes', 0) / 1e6:.1f} MB" for each in (first, last)),
-                f"{grown:+.1%}",
-                *(f"{first[what]} / {last.get(what)}" for what in COUNTED),
-            ]
-        )
-    head = ["process", "RSS first", "RSS last", "heap first", "heap last", "trend of heap"]
-    head += [what.removeprefix("n_") for what in COUNTED]
-    costs = result["cpu_us_per_process"]
-    cost = growth([(float(n), each) for n, each in enumerate(costs)])
-    not_flat = result["not_flat"]
-    verdict = "**flat, and nothing was left behind**" if not not_flat else "**not flat**"
-    return (
-        "# An hour of mixed load\n\n"
-        f"linnix-ls {result['tool']['version']}, {result['measured_at']}: {result['n_cpus']} CPUs,"
-        f" kernel {result['kernel']}, load before {result['load']}; {rests[-1]['at_s'] / 60:.0f}"
-        f" minutes, {result['n_rounds']} rounds, seed {result['seed']}. One agent serves all of it;"
-        " after each round, with nothing running, is counted what the processes that stay hold:"
-        f" at the first rest / at the last. {verdict.capitalize()}: no count may be higher in the"
-        f" end; the trend over the second half (Theil-Sen) may be {MEMORY_TOLERANCE:.0%} of memory"
-        f" and {CPU_TOLERANCE:.0%} of the CPU time per process of a storm"
-        f" ({costs[len(costs) // 2] if costs else 0:.0f} us of the agent's, trend {cost:+.1%}).\n\n"
-        + machine.table(head, rows)
-        + "".join(f"\n- {sentence}" for sentence in not_flat)
-        + ("\n" if not_flat else "")
-        + "\n"
-        + machine.table(["done", "times"], [[what, f"{n:,}"] for what, n in result["done"].items()])
+        f" problems: {len(soak.scene.problems)}, lines of complaints: {len(soak.complaints())}"
     )
 
 
@@ -357,7 +327,7 @@ def main() -> None:
     result = asyncio.run(measure(minutes, args.seed, names=names, cores=args.cores, out=args.out))
     page = markdown(result)
     print("\n" + page)
-    machine.save("soak", result, page, args.out)
+    machine.save("soak", result, page, args.out, plot)
     sys.exit(bool(result["not_flat"]))
 
 

@@ -53,6 +53,7 @@ class Scene:
     feed: RemoteFeed
     agent_cpu_s: Callable[[], float]
     storm_size: int
+    n_probes: int
     done: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     cpu_us_per_process: list[float] = field(default_factory=list)
@@ -116,7 +117,7 @@ async def editor(scene: Scene, chance: random.Random) -> None:
         client = Editor(workspace)
         await client.start(scene.settings(), scene.environment)
         kind = chance.choice(("cpu_spin", "fork_storm"))
-        if await client.time_to_diagnostic(kind, 0) is None:
+        if await client.time_to_diagnostic(kind, 0, give_up_s=50) is None:
             scene.problems.append(f"an editor was told of no {kind}")
         scene.done[f"diagnostics: {kind}"] += 1
         if chance.random() < 0.5:
@@ -202,7 +203,7 @@ async def playing(scene: Scene, chance: random.Random) -> None:
     """A round of `bench.playing`: probes loaded, exchanged, refused; the own ones edited."""
     player = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.playing", "--player"),
-        *(str(scene.socket), str(chance.randrange(1 << 16))),
+        *(str(scene.socket), str(chance.randrange(1 << 16)), str(scene.n_probes)),
         env=scene.environment,
         stdout=subprocess.PIPE,
     )

@@ -45,6 +45,7 @@ def judge(result: Mapping[str, Any]) -> list[str]:
     rests = result["rests"]
     said = [f"left behind: {what}" for what in result["left"]]
     said += result["problems"]
+    said += [f"the agent complained: {line}" for line in result["complaints"]]
     if len(rests) < 2:
         return [*said, "not long enough for a second look at rest"]
     first, last = rests[0], rests[-1]

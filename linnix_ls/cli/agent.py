@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from linnix_ls.cli.heap import give_back_memory
+
 if TYPE_CHECKING:
     from linnix_ls.installation import Plan
 
@@ -73,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
     if args.install or args.uninstall:
         return _change(args)
     from linnix_ls.app import run_agent
+
+    give_back_memory()
 
     def tell() -> None:
         if sys.stderr.isatty():  # somebody has started it by hand, and waits for a word

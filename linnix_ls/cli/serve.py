@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import importlib
 import logging
 import os
@@ -17,6 +16,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from linnix_ls.cli.heap import give_back_memory
 from linnix_ls.lsp.stdio import claim_stdio, exit_within
 
 if TYPE_CHECKING:
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from linnix_ls.feed.base import Feed
     from linnix_ls.fixes.base import Fixer
     from linnix_ls.playground.base import Author, DocumentChecker, LessonDesk, Workbench
-
-# Of malloc.h.
-_M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
-_M_ARENA_MAX = -8
-_LARGE_BYTES = 64 << 10
 
 
 def serve(args: argparse.Namespace) -> int:
@@ -56,23 +50,6 @@ async def open_feed(settings: Settings, *, on_progress: Callable[[str], None]) -
     app = await asyncio.to_thread(importlib.import_module, "linnix_ls.app")
     feed: Feed = await app.open_feed(settings, on_progress=on_progress)
     return feed
-
-
-def give_back_memory() -> None:
-    """Have what a large answer took go back to the system once it is sent.
-
-    glibc keeps it otherwise: after the first large block that is freed it takes those of that size
-    from its heap, where anything small behind them holds them (mallopt(3), M_MMAP_THRESHOLD). And
-    each thread has a heap of its own. A tree of a thousand processes with long arguments left
-    20 MB behind. To be called before there are threads.
-    """
-    import ctypes
-
-    with contextlib.suppress(AttributeError):  # another C library has no mallopt
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
-        mallopt(_M_ARENA_MAX, 1)
 
 
 async def open_notes(settings: ExplainSettings, *arguments: Any, **hooks: Any) -> Notes | None:

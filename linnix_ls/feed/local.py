@@ -348,7 +348,11 @@ class LocalFeed:
         missed = {
             process.key
             for process in self.engine.tree.alive()
-            if (stat.has_ended if (stat := living.get(process.key)) else procfs.has_gone(process.key))
+            if (
+                stat.has_ended
+                if (stat := living.get(process.key))
+                else procfs.has_gone(process.key)
+            )
         }
         gone = self._missed & missed
         self._missed = missed - gone if self._n_searches_left else set()

@@ -7,11 +7,10 @@ import builtins
 import functools
 import os
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from linnix_ls.sources import Identity, identity_of, is_file, read_regular
+from linnix_ls.sources import Identity, identity_of, is_file, parse_python, read_regular
 
 MAX_SOURCE_BYTES = 2 << 20
 MAX_CALLS = 6
@@ -253,10 +252,5 @@ def python_source(path: str) -> PythonSource | None:
 
 @functools.lru_cache(maxsize=64)
 def _parse_python(path: str, _identity: Identity) -> PythonSource | None:
-    text = "\n".join(read_lines(path))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the user's code: not our business
-            return PythonSource(ast.parse(text))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+    tree = parse_python("\n".join(read_lines(path)))
+    return PythonSource(tree) if tree else None

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import os
 import re
-import warnings
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -20,7 +19,7 @@ from linnix_ls.core.examination import PlaceHint, ProcessFacts
 from linnix_ls.core.tree import script_argument
 from linnix_ls.locate.source import is_user_file, read_lines
 from linnix_ls.locate.syntax import syntax_of
-from linnix_ls.sources import walk
+from linnix_ls.sources import parse_python, walk
 
 MAX_FILES = 400
 MAX_FOLDERS = 2_000
@@ -139,11 +138,8 @@ def _starting_calls(path: str, token: str) -> Iterator[tuple[int, str | None]]:
     text = "\n".join(read_lines(path))
     if token not in text:
         return
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = parse_python(text)
+    if tree is None:
         return
     names = {
         target.id

@@ -4,10 +4,10 @@ none is left behind, whatever ends the asking."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
+from linnix_ls import children
 from linnix_ls.locate.owner import Owner
 
 MAX_COMPLAINT_BYTES = 1 << 16
@@ -56,10 +56,8 @@ async def ask(
             return out, b""
     finally:
         complaints.cancel()
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        children.kill(process)
+        await process.wait()
 
 
 async def _read(stream: asyncio.StreamReader, max_bytes: int) -> bytes:

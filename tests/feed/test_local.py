@@ -116,7 +116,7 @@ class TestWhoSeesWhat:
         hub.tracer.tell(forked(key(2), key(1)), EventsLost(5, 17))
         for _ in range(SEARCHES_AFTER_A_LOSS):
             await feed._take_care()
-        assert feed.known_pids() == []
+        assert [key.pid for key in feed.living()] == []
 
     async def test_who_lives_is_not_taken_for_dead_after_a_loss(self, hub):
         own = procfs.read_stat(os.getpid()).key
@@ -124,7 +124,7 @@ class TestWhoSeesWhat:
         hub.tracer.tell(EventsLost(5, 17))
         for _ in range(SEARCHES_AFTER_A_LOSS):
             await feed._take_care()
-        assert feed.known_pids() == [own.pid]
+        assert [key.pid for key in feed.living()] == [own.pid]
 
     async def test_of_the_dead_of_a_storm_the_last_ones_are_shown(self, hub):
         feed = await watching(hub, ROOT, seen(key(1)))

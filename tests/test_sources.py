@@ -1,0 +1,23 @@
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from linnix_ls.sources import parse_python
+
+NESTED = "\n".join(
+    f"x{n} = [{'(' * 40}{n}{')' * 40}, {{'a': lambda y: y + {n}}}]" for n in range(99)
+)
+
+
+def test_threads_that_parse_at_once_do_not_disturb_each_other():
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            trees = [*threads.map(parse_python, [NESTED] * 40)]
+    finally:
+        sys.setswitchinterval(before_s)
+    assert all(tree is not None and len(tree.body) == 99 for tree in trees)
+
+
+def test_what_is_no_python_has_no_tree():
+    assert parse_python("def (") is None
