@@ -469,7 +469,7 @@ class Engine:
             patience.history = (*patience.history[-2:], (self._now_ns, examination))
             waits_s = self.policy.spin.look_again_s
             wait_s = waits_s[min(patience.n_looks, len(waits_s) - 1)]
-            patience.n_looks += 1
+            patience.n_looks += 2 if examination.moves_on else 1
             patience.not_before_ns = self._now_ns + int(wait_s * NS_PER_S)
             return None
         finding = self._finding(verdict, examination)

@@ -240,6 +240,7 @@ class Examination:
         deadlock: threads that wait for each other, by the word of the runtime that they run in: who
             for whom.
         listening: addresses that it accepts connections at.
+        moves_on: that it gets on was plain at the first glance, and not all was measured.
         notes: what could not be done and why, for people.
     """
 
@@ -272,4 +273,5 @@ class Examination:
     waits: tuple[Wait, ...] = ()
     deadlock: tuple[tuple[str, str], ...] = ()
     listening: tuple[str, ...] = ()
+    moves_on: bool = False
     notes: tuple[str, ...] = ()

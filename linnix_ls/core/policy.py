@@ -72,7 +72,8 @@ class SpinPolicy:
             Honest large sources take up to 60 MB with each second of CPU. The time scales with
             load.
         look_again_s: after each look that found it busy, the time to the next. The longer it gets
-            on, the less likely it is a runaway, and each look costs it a little.
+            on, the less likely it is a runaway, and each look costs it a little. One that got on
+            plainly counts as two.
     """
 
     suspicion_window_s: float = 0.6

@@ -29,6 +29,7 @@ class Reading:
             without a line of the user's.
         motions: of its threads, where the reader has looked at registers and stack itself.
         deadlock: threads that wait for each other, by the runtime's own word: who for whom.
+        moves_on: that it gets on was plain before all looks were taken.
     """
 
     language: str
@@ -38,6 +39,7 @@ class Reading:
     bystanders: tuple[StackSnapshot, ...] = ()
     motions: tuple[ThreadMotion, ...] = ()
     deadlock: tuple[tuple[str, str], ...] = ()
+    moves_on: bool = False
 
 
 class LanguageReader(Protocol):

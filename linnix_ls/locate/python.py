@@ -86,6 +86,7 @@ class PythonReader:
             return Reading(self.language, notes=("py-spy is not installed: pip install py-spy",))
         per_look: list[list[StackSnapshot]] = []
         note: str | None = None
+        moves_on = False
         began = time.monotonic()
         manners = _manners(facts.key.pid)
         for n in range(n_looks):
@@ -107,7 +108,8 @@ class PythonReader:
                 note = failure
             else:
                 per_look.append(threads)
-            if _moves_on(_busiest_thread(per_look)):
+            moves_on = _moves_on(_busiest_thread(per_look))
+            if moves_on:
                 break
         stacks = tuple(_busiest_thread(per_look))
         others = (
@@ -118,6 +120,7 @@ class PythonReader:
             stacks,
             notes=(note,) if note else (),
             bystanders=tuple(others[:MAX_BYSTANDERS]),
+            moves_on=moves_on,
         )
 
 
