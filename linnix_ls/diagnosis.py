@@ -205,7 +205,7 @@ def _permission(is_served: bool, fix: str | None) -> Check:
 
 
 async def _probes() -> Check:
-    tracer = BccTracer(cache_dir())
+    tracer = BccTracer(cache_dir(), may_be_kept=False)  # compilers may have broken since
     try:
         await tracer.start(lambda _events: None, lambda _reason: None)
     except TracerUnavailable as error:

@@ -29,7 +29,7 @@ from linnix_ls.invocation import enable_tracing
 from linnix_ls.privilege import has_bpf_permission
 from linnix_ls.tracer import tracefs
 from linnix_ls.tracer.base import Deliver, Launch, RecentRecord
-from linnix_ls.tracer.bcc_worker import RING_PAGES
+from linnix_ls.tracer.bcc_worker import ANEW, RING_PAGES
 from linnix_ls.tracer.decode import KIND_NAMES, decode, kind_of, structure_of
 from linnix_ls.tracer.generation import Generation
 from linnix_ls.tracer.seam import Seam, Side
@@ -52,13 +52,17 @@ class BccTracer:
     Args:
         ring_pages: the size of the kernel's buffer, a power of two. What does not fit is lost,
             and counted.
+        may_be_kept: whether probes that were compiled at an earlier start will do.
     """
 
     name = "bcc"
     degraded: str | None = None
 
-    def __init__(self, cache_dir: Path, *, ring_pages: int = RING_PAGES) -> None:
-        self.shipped = Launch("linnix_ls.tracer.bcc_worker", (str(cache_dir), str(ring_pages)))
+    def __init__(
+        self, cache_dir: Path, *, ring_pages: int = RING_PAGES, may_be_kept: bool = True
+    ) -> None:
+        arguments = (str(cache_dir), str(ring_pages), *(() if may_be_kept else (ANEW,)))
+        self.shipped = Launch("linnix_ls.tracer.bcc_worker", arguments)
         self.ring_pages = ring_pages
         self.generation = 1
         self.n_events = 0

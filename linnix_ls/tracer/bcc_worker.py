@@ -1,11 +1,11 @@
 """The process that holds the probes: their file descriptors, and little else.
 
-    python -m linnix_ls.tracer.bcc_worker FRAMES_FD CACHE_DIR RING_PAGES
+    python -m linnix_ls.tracer.bcc_worker FRAMES_FD CACHE_DIR RING_PAGES [anew]
 
 Who compiles them is a child of it, which ends with all that BCC and LLVM take; probes that were
-compiled before are not compiled again (`kept_products`). libbcc may abort, exit or print to any
-stream: then this process ends as its child did, and nothing else does. When it dies, for whatever
-reason, the kernel detaches all that it held.
+compiled before are not compiled again (`kept_products`), unless it is to be done anew. libbcc may
+abort, exit or print to any stream: then this process ends as its child did, and nothing else does.
+When it dies, for whatever reason, the kernel detaches all that it held.
 
 Commands come as JSON lines on stdin; its end is the order to stop. Answers and records leave
 as frames on FRAMES_FD: ``<u32 length><u8 FRAME_*><payload>``. Imported only by its own process
@@ -35,6 +35,7 @@ from linnix_ls.tracer import bpf_syscall, perf_event, wire
 from linnix_ls.tracer.product import PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT, Map, Product, with_maps
 from linnix_ls.tracer.ring_buffer import RingBuffer
 
+ANEW = "anew"
 FRAME_MESSAGE = 0  # JSON
 FRAME_RECORDS = 1  # a piece of the ring buffer, for `ring_buffer.records_in`
 FRAME_HEAD = struct.Struct("<IB")
@@ -409,7 +410,7 @@ def main() -> None:
         return made
 
     def probes() -> Probes:
-        made = made_by_a_child(lambda: product(may_be_kept=True))
+        made = made_by_a_child(lambda: product(may_be_kept=ANEW not in sys.argv[4:]))
         try:
             return Probes(made)
         except TracerUnavailable:
