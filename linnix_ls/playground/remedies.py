@@ -66,8 +66,11 @@ def proposals(text: str, problem: Problem) -> list[Proposal]:
         return []
     if not 0 < problem.span.line <= text.count("\n") + 1:
         return []
+    source = CSource(text)
+    if source.root is None:  # made to be slow to read
+        return []
     found: dict[str, Proposal] = {}
-    for title, changes, *is_sure in propose(_Probe(text), problem):
+    for title, changes, *is_sure in propose(_Probe(source, source.root), problem):
         changed = _changed(text, changes)
         if changed != text:
             found.setdefault(changed, Proposal(title, changed, *is_sure))
@@ -87,13 +90,12 @@ _Found = Iterator[tuple[str, list[_Change]] | tuple[str, list[_Change], bool]]
 class _Probe:
     """A source, and how it is changed in its own style."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.content = text.encode()
-        self.source = CSource(text)
-        assert self.source.root is not None
-        self.root = self.source.root
-        self.is_bcc = dialect_of(text) is Dialect.BCC
+    def __init__(self, source: CSource, root: Node) -> None:
+        self.text = source.text
+        self.content = source.text.encode()
+        self.source = source
+        self.root = root
+        self.is_bcc = dialect_of(source.text) is Dialect.BCC
 
     # -- looking -------------------------------------------------------------------------------
 

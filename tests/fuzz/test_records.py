@@ -5,6 +5,7 @@ import ctypes
 import gzip
 import json
 import os
+import struct
 from dataclasses import fields
 from typing import get_args
 
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 from linnix_ls.codec import CodecError, TaggedCodec
 from linnix_ls.core.events import Event, Examined
 from linnix_ls.errors import TraceFileError
-from linnix_ls.tracer import decode, generation, wire
+from linnix_ls.tracer import decode, wire
 from linnix_ls.tracer.bcc_worker import FRAME_HEAD, FRAME_RECORDS, Frames
+from linnix_ls.tracer.ring_buffer import records_in
 from linnix_ls.tracer.seam import Seam, Side
 from linnix_ls.tracer.trace_file import TraceHeader, TraceWriter, read_trace
 from tests.fuzz.strategies import damaged, damaged_json, json_values, pieces
@@ -65,18 +67,22 @@ def test_a_seam_passes_on_no_record_twice(told):
     assert len(passed) <= sum(len(batch) for _, batch in told)
 
 
-@given(st.lists(st.binary(max_size=300), max_size=50))
-def test_records_come_out_of_a_frame_as_they_went_in(records):
+@given(st.lists(st.tuples(st.binary(max_size=300), st.booleans()), max_size=50))
+def test_records_come_out_of_a_frame_as_they_went_in(written):
+    piece = b"".join(
+        struct.pack("<II", len(record) | (1 << 30 if is_discarded else 0), 0)
+        + record
+        + bytes(-len(record) % 8)
+        for record, is_discarded in written
+    )
     reading, writing = os.pipe()
     with open(reading, "rb") as out:
-        Frames(writing).records(records)
+        Frames(writing).records(piece)
         os.close(writing)
-        received = []
-        while head := out.read(FRAME_HEAD.size):
-            length, kind = FRAME_HEAD.unpack(head)
-            assert kind == FRAME_RECORDS
-            received += generation._records(out.read(length))
-    assert received == records
+        length, kind = FRAME_HEAD.unpack(out.read(FRAME_HEAD.size))
+        assert kind == FRAME_RECORDS
+        received = records_in(out.read(length))
+    assert received == [record for record, is_discarded in written if not is_discarded]
 
 
 @pytest.mark.parametrize("event_type", get_args(Event), ids=lambda each: each.__name__)
