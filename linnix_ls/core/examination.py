@@ -105,6 +105,7 @@ class SyscallCount:
     Attributes:
         n_paths: how many different paths it was given; None when it takes none.
         commonest_path, n_commonest_path: the one that it was given most often, and how often.
+        share: of the window in which they were counted: of very many only some are.
     """
 
     name: str
@@ -115,6 +116,7 @@ class SyscallCount:
     n_paths: int | None = None
     commonest_path: str | None = None
     n_commonest_path: int | None = None
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

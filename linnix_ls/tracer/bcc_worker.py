@@ -181,14 +181,21 @@ class Probes:
             )
         self._suspect_pids.add(pid)
 
-    def stop_counting(self, pid: int) -> list[tuple[Any, ...]]:
-        """(name, calls, errors, zero results, sum of results, paths, commonest path, its calls)
-        of each system call; the last three are None for those that take no path."""
+    def pause_counting(self, pid: int) -> int:
+        """How many calls there have been so far; counting may be started again."""
         self._remove("suspects", [pid])
         self._suspect_pids.discard(pid)
         if not self._suspect_pids and self._sys_exit_fd is not None:
             os.close(self._sys_exit_fd)
             self._sys_exit_fd = None
+        table, head = self.maps["syscall_counts"], _U32.pack(pid)
+        values = (table.value(key) for key in {key for key in table if key.startswith(head)})
+        return sum(wire.SyscallCounts.from_buffer_copy(raw).n_calls for raw in values if raw)
+
+    def stop_counting(self, pid: int) -> list[tuple[Any, ...]]:
+        """(name, calls, errors, zero results, sum of results, paths, commonest path, its calls)
+        of each system call; the last three are None for those that take no path."""
+        self.pause_counting(pid)
         paths: dict[int, dict[bytes, int]] = {}
         for raw_key, raw_count in self._taken("path_counts", pid):
             key = wire.PathKey.from_buffer_copy(raw_key)

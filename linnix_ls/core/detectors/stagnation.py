@@ -165,7 +165,7 @@ def _fruitless_syscalls(
     evidence = common_evidence(examination)
     window_s = examination.window_s
     source = "sys_exit probe"
-    evidence.add("syscalls_per_s", asked.n_calls / window_s, "calls/s", source, window_s)
+    evidence.add("syscalls_per_s", asked.per_s, "calls/s", source, window_s)
     evidence.add("fruitless_share", asked.n_fruitless / asked.n_calls, "share", source, window_s)
     evidence.add("commonest_syscall", asked.top.name, "name", source, window_s)
     evidence.add(
@@ -190,6 +190,7 @@ class _Asked:
     n_fruitless: int
     n_productive: int
     n_locking: int
+    per_s: float
     productive_per_s: float
     per_cpu_s: float
     top: SyscallCount
@@ -226,6 +227,7 @@ def _asked(examination: Examination) -> _Asked | None:
     if examination.syscalls is None or examination.window_s <= 0:
         return None
     syscalls = [count for count in examination.syscalls if count.name not in _IDLE]
+    counted_s = _counted_s(examination)
     n_calls = sum(count.n_calls for count in syscalls)
     if n_calls == 0:
         return None
@@ -244,9 +246,10 @@ def _asked(examination: Examination) -> _Asked | None:
         n_fruitless=sum(_n_fruitless(count) for count in syscalls),
         n_productive=n_productive,
         n_locking=sum(count.n_calls for count in syscalls if count.name in _LOCKING),
-        productive_per_s=n_productive / examination.window_s,
+        per_s=n_calls / counted_s,
+        productive_per_s=n_productive / counted_s,
         # Of a loaded machine it gets less, and asks less often.
-        per_cpu_s=n_calls / (examination.window_s * (examination.on_cpu_cores or 1.0)),
+        per_cpu_s=n_calls / (counted_s * (examination.on_cpu_cores or 1.0)),
         top=max(syscalls, key=lambda count: count.n_calls),
         lookups=max(with_paths, key=lambda count: count.n_calls, default=None),
         is_opening_anew=is_opening_anew,
@@ -446,14 +449,20 @@ def _is_of_a_lock(function: str) -> bool:
 def _calls_per_s(examination: Examination) -> float | None:
     if examination.syscalls is None or examination.window_s <= 0:
         return None
-    return sum(count.n_calls for count in examination.syscalls) / examination.window_s
+    return sum(count.n_calls for count in examination.syscalls) / _counted_s(examination)
+
+
+def _counted_s(examination: Examination) -> float:
+    """For how long of the window system calls were counted."""
+    share = min((count.share for count in examination.syscalls or ()), default=1.0)
+    return examination.window_s * share
 
 
 def _productive_calls_per_s(examination: Examination) -> float | None:
     """System calls that moved bytes or changed something, as far as their results tell."""
     if examination.syscalls is None or examination.window_s <= 0:
         return None
-    return _n_productive(examination.syscalls) / examination.window_s
+    return _n_productive(examination.syscalls) / _counted_s(examination)
 
 
 def _n_productive(syscalls: Iterable[SyscallCount]) -> int:
