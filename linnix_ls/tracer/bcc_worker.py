@@ -25,6 +25,8 @@ import select
 import signal
 import struct
 import sys
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, NoReturn
@@ -47,6 +49,8 @@ DRAIN_INTERVAL_S = 0.02
 LOOK_ANYWAY_S = 1.0
 RING_PAGES = 2048  # 8 MiB: 80,000 forks, a second of the most that two CPUs can start
 FRAME_BYTES = 1 << 18
+# Six seconds of work for the agent: a burst waits, and is not lost.
+MAX_WAITING_BYTES = 32 << 20
 SAMPLE_FREQUENCY_HZ = 99
 _VERIFIER_LOG_BYTES = 1 << 20
 
@@ -265,10 +269,24 @@ def _summary(
 
 
 class Frames:
-    """The way out. Writing may block: then the kernel's ring holds what comes meanwhile."""
+    """The way out. What the agent has no time for waits here, and when that is too much, in the
+    kernel's ring."""
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self.fd = fd
+        os.set_blocking(fd, False)
+        self._waiting: deque[memoryview] = deque()
+        self._n_waiting_bytes = 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something has not been written."""
+        return bool(self._waiting)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more records should come."""
+        return self._n_waiting_bytes >= MAX_WAITING_BYTES
 
     def message(self, **fields: Any) -> None:
         self._write(FRAME_MESSAGE, json.dumps(fields).encode())
@@ -277,9 +295,21 @@ class Frames:
         self._write(FRAME_RECORDS, piece)
 
     def _write(self, kind: int, payload: bytes) -> None:
-        pending = memoryview(FRAME_HEAD.pack(len(payload), kind) + payload)
-        while pending:
-            pending = pending[os.write(self._fd, pending) :]
+        frame = FRAME_HEAD.pack(len(payload), kind) + payload
+        self._waiting.append(memoryview(frame))
+        self._n_waiting_bytes += len(frame)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what can be written now."""
+        with contextlib.suppress(BlockingIOError):
+            while self._waiting:
+                n_written = os.write(self.fd, self._waiting[0])
+                self._n_waiting_bytes -= n_written
+                if n_written < len(self._waiting[0]):
+                    self._waiting[0] = self._waiting[0][n_written:]
+                else:
+                    self._waiting.popleft()
 
 
 def serve(probes: Probes, frames: Frames) -> None:
@@ -291,18 +321,22 @@ def serve(probes: Probes, frames: Frames) -> None:
     def pass_on() -> None:
         nonlocal n_lost_told
         has_some = False
-        for piece in probes.pieces():
+        for piece in () if frames.is_full else probes.pieces():
             frames.records(piece)
             has_some = True
+            if frames.is_full:
+                break
         # A loss comes with what was not lost: when nothing comes, there is nothing to ask for.
         if has_some and (n_lost := probes.n_lost()) != n_lost_told:
             frames.message(n_lost=n_lost - n_lost_told)
             n_lost_told = n_lost
 
     while True:
-        ready, _, _ = select.select([stdin_fd, probes.events_fd], [], [], LOOK_ANYWAY_S)
+        # What is full is not asked whether there is more.
+        asked = [stdin_fd] if frames.is_full else [stdin_fd, probes.events_fd]
+        ready = _wait_for(asked, frames, LOOK_ANYWAY_S)
         if ready == [probes.events_fd]:
-            ready, _, _ = select.select([stdin_fd], [], [], DRAIN_INTERVAL_S)
+            ready = _wait_for([stdin_fd], frames, DRAIN_INTERVAL_S)
         pass_on()
         if stdin_fd not in ready:
             continue
@@ -319,6 +353,21 @@ def serve(probes: Probes, frames: Frames) -> None:
                 frames.message(id=command["id"], result=result)
             except Exception as error:  # noqa: BLE001 - whatever it raises is the answer
                 frames.message(id=command["id"], error=f"{type(error).__name__}: {error}")
+
+
+def _wait_for(fds: list[int], frames: Frames, timeout_s: float) -> list[int]:
+    """Which of these can be read. Meanwhile what waits is written; when there is room again for
+    what had none, that is all."""
+    give_up_s = time.monotonic() + timeout_s
+    was_full = frames.is_full
+    while True:
+        out = [frames.fd] if frames.is_waiting else []
+        left_s = max(0.0, give_up_s - time.monotonic())
+        ready, writable, _ = select.select(fds, out, [], left_s)
+        if writable:
+            frames.flush()
+        if ready or not writable or (was_full and not frames.is_full):
+            return ready
 
 
 def made_by_a_child(make: Callable[[], Product]) -> Product:

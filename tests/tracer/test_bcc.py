@@ -413,6 +413,28 @@ async def test_what_does_not_fit_is_counted():
         await witness.tracer.stop()
 
 
+async def test_what_the_agent_has_no_time_for_waits():
+    n_forks = 2_000  # some ten times what this ring and a pipe hold
+    witness = Witness(BccTracer(cache_dir(), ring_pages=8))
+    await witness.start()
+    try:
+        async with witness.holding(
+            sys.executable, "-Sc",
+            "import os, time\n"
+            f"for _ in range({n_forks}):\n"
+            "    if os.fork() == 0: os._exit(0)\n"
+            "    os.wait()\n"
+            "    time.sleep(0.0005)",
+        ) as held:  # fmt: skip
+            held.let_go()
+            os.waitid(os.P_PID, held.process.pid, os.WEXITED | os.WNOWAIT)  # our loop stands still
+            await witness.until(lambda: len(held.story.forks) >= n_forks)
+        assert witness.n_lost == 0
+        assert len(held.story.forks) == n_forks
+    finally:
+        await witness.tracer.stop()
+
+
 async def test_a_worker_that_does_not_answer_is_not_waited_for(witness, monkeypatch):
     worker = witness.tracer.worker_pid
     with monkeypatch.context() as patience:
