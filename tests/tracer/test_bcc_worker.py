@@ -99,7 +99,7 @@ class TestPermission:
         cache = f"/tmp/linnix-ls-test-{os.getpid()}"
         capabilities = "+bpf,+perfmon,+dac_read_search"
         prefix = (
-            *with_mounts("umount /sys/kernel/tracing || true", f"mkdir -m 777 {cache}"),
+            *with_mounts("umount /sys/kernel/tracing || true", f"install -d -m 700 -o nobody {cache}"),
             *NOBODY, f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}",
         )  # fmt: skip
         try:
