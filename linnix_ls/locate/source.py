@@ -71,28 +71,30 @@ _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
 class PythonSource:
-    """What the syntax of a Python file tells about its lines."""
+    """What the syntax of a Python file tells about its lines. The tree itself, which takes thirty
+    times what the text does, is not kept."""
 
     def __init__(self, tree: ast.Module) -> None:
         self._loops: list[tuple[int, int]] = []
-        self._whiles: list[ast.While] = []
+        self._whiles: dict[tuple[int, int], _While] = {}
         self._definitions = list(_definitions(tree))
-        self._calls: dict[int, list[ast.Call]] = {}
+        self._calls: dict[int, list[_Call]] = {}
         self._feeds: list[tuple[int, int, frozenset[str]]] = []
         self._regex_names: set[str] = {"re", "regex"}
         for node in ast.walk(tree):
             if isinstance(node, _LOOPS):
                 self._loops.append(_span(node))
             if isinstance(node, ast.While):
-                self._whiles.append(node)
+                self._whiles.setdefault(_span(node), _while(node))
             elif isinstance(node, (ast.For, ast.AsyncFor)):
                 self._feeds.append((*_span(node), _names(node.target)))
             elif isinstance(node, _Comprehension):
                 targets = frozenset().union(*(_names(part.target) for part in node.generators))
                 self._feeds.append((*_span(node), targets))
             elif isinstance(node, ast.Call):
+                call = _call(node)
                 for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
-                    self._calls.setdefault(line, []).append(node)
+                    self._calls.setdefault(line, []).append(call)
             elif isinstance(node, (ast.Assign, ast.AnnAssign)) and _is_regex_compile(node.value):
                 to = node.targets if isinstance(node, ast.Assign) else [node.target]
                 self._regex_names.update(filter(None, map(_last_name, to)))
@@ -121,22 +123,14 @@ class PythonSource:
         """The names in the condition of the innermost loop, if that alone can end it. Python's
         own functions are none of them: what they say follows from what they are given."""
         loop = self._innermost_while(line)
-        if loop is None or _has_other_exit(loop):
+        if loop is None or loop.has_other_exit:
             return frozenset()
-        return _names(loop.test) - _OWN_FUNCTIONS
+        return loop.names - _OWN_FUNCTIONS
 
     def is_timed(self, line: int) -> bool:
         """Whether nothing but a comparison with a clock ends the innermost loop."""
         loop = self._innermost_while(line)
-        return (
-            loop is not None
-            and isinstance(loop.test, ast.Compare)
-            and any(
-                isinstance(node, ast.Call) and _last_name(node.func) in _CLOCKS
-                for node in ast.walk(loop.test)
-            )
-            and not _has_other_exit(loop)
-        )
+        return loop is not None and loop.compares_a_clock and not loop.has_other_exit
 
     def is_fed(self, line: int) -> bool:
         """Whether what is called there gets what a loop around it goes through. The number of a
@@ -148,36 +142,65 @@ class PythonSource:
             for name in names
             if not _TRIES.match(name)
         }
-        return any(
-            isinstance(node, ast.Name) and node.id in through
-            for call in self._calls.get(line, ())
-            for node in ast.walk(call)
-        )
+        return any(name in through for call in self._calls.get(line, ()) for name in call.names)
 
-    def _innermost_while(self, line: int) -> ast.While | None:
+    def _innermost_while(self, line: int) -> _While | None:
         """None when a loop of another kind is further in."""
         innermost = next(iter(self.loops_around(line)), None)
-        return next((loop for loop in self._whiles if _span(loop) == innermost), None)
+        return self._whiles.get(innermost) if innermost else None
 
     def calls_at(self, line: int) -> tuple[str, ...]:
         """Names of what is called on the line, and in the condition of the loop around it."""
         loop = self._innermost_while(line)
-        condition = list(ast.walk(loop.test)) if loop else []
-        calls = [*self._calls.get(line, ()), *(n for n in condition if isinstance(n, ast.Call))]
-        names = dict.fromkeys(filter(None, (_last_name(call.func) for call in calls)))
-        return tuple(names)[:MAX_CALLS]
+        names = [*(call.name for call in self._calls.get(line, ())), *(loop.calls if loop else ())]
+        return tuple(dict.fromkeys(filter(None, names)))[:MAX_CALLS]
 
     def calls_regex(self, line: int) -> bool:
         """Whether the statement there calls a regular expression's method."""
         return any(
-            (
-                isinstance(call.func, ast.Attribute)
-                and call.func.attr in _REGEX_METHODS
-                and _last_name(call.func.value) in self._regex_names
-            )
-            or _is_regex_compile(getattr(call.func, "value", None))
+            call.is_of_new_regex
+            or (call.name in _REGEX_METHODS and call.receiver in self._regex_names)
             for call in self._calls.get(line, ())
         )
+
+
+class _While(NamedTuple):
+    """Of a `while`: what its condition asks, and whether that alone can end it."""
+
+    names: frozenset[str]
+    calls: tuple[str | None, ...]
+    compares_a_clock: bool
+    has_other_exit: bool
+
+
+def _while(loop: ast.While) -> _While:
+    asked = [node for node in ast.walk(loop.test) if isinstance(node, ast.Call)]
+    calls = tuple(_last_name(call.func) for call in asked)
+    return _While(
+        _names(loop.test),
+        calls,
+        isinstance(loop.test, ast.Compare) and not _CLOCKS.isdisjoint(filter(None, calls)),
+        _has_other_exit(loop),
+    )
+
+
+class _Call(NamedTuple):
+    """Of a call: what is called, of what, and the names in all of it."""
+
+    name: str | None
+    receiver: str | None
+    names: tuple[str, ...]
+    is_of_new_regex: bool
+
+
+def _call(call: ast.Call) -> _Call:
+    of = call.func.value if isinstance(call.func, ast.Attribute) else None
+    return _Call(
+        _last_name(call.func),
+        _last_name(of) if of is not None else None,
+        tuple(_names(call)),
+        _is_regex_compile(getattr(call.func, "value", None)),
+    )
 
 
 class _Definition(NamedTuple):

@@ -164,7 +164,7 @@ def tree_of(text: bytes, language: str) -> Tree | None:
     return parsed(text, language)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=24)
 def _parse(path: str, language: str, _identity: Identity) -> Syntax | None:
     source = read_regular(path, MAX_PARSED_BYTES)
     tree = None if source is None else tree_of(source, language)
