@@ -146,6 +146,7 @@ class ProbeLoader:
         """See the protocol."""
         probe = self._find(probe_id)
         async with probe.lock:
+            self._find(probe_id)  # it may have been unloaded meanwhile
             if probe.problem is not None:
                 raise PlaygroundError(
                     f"it runs no more: {probe.problem}", fix="load it again in place of it"
@@ -240,14 +241,17 @@ class ProbeLoader:
             raise
 
     async def _exchange(self, probe: _Probe, source: str) -> None:
-        worker = await self._start(probe, source)
+        """With the probe's lock held."""
         old = probe.worker
         try:
+            worker = await self._start(probe, source)
             await self._let_through(worker)
         except BaseException:
             probe.forget_pending()
             with contextlib.suppress(PlaygroundError):  # it has ended by itself
                 await old.order("let_through")  # if the new one had come so far
+            if probe.problem is not None:
+                probe.close()
             raise
         probe.run(worker, source)
         try:
@@ -410,7 +414,8 @@ class _Probe:
         if generation == self.generation:
             self.problem, self.ended_why = message, why
             self.last = reading or self.last
-            if why == "time" or self.trial is None or self.trial.done():
+            is_tried = self.trial is not None and not self.trial.done()
+            if not self.lock.locked() and (why == "time" or not is_tried):
                 self.close()  # nothing will go on with its maps
 
     def reading(self, since_event: int) -> ProbeReading:

@@ -364,6 +364,35 @@ asyncio.run(main())
 """
 
 
+async def test_one_that_dies_while_it_is_replaced_is_replaced(client, written, program):
+    handle = await client.load(Dialect.BCC, "send.bpf.c", SENDER)
+    probe = client._probes[handle.id]  # noqa: SLF001
+    replacing = asyncio.create_task(client.replace(handle.id, SENDER, trial_s=0))
+    while probe.pending is None:  # noqa: ASYNC110 - until the next one is attached, and not yet the probe
+        await asyncio.sleep(0)
+    probe.on_end(1, "died", "it was killed", None)
+    assert (await replacing).generation == 2
+    subprocess.run([program], check=True)
+    await events_of(client, handle, program, 1)
+
+
+async def test_one_that_is_unloaded_before_it_could_be_replaced_stays_unloaded(client, written):
+    handle = await client.load(Dialect.BCC, "count.bpf.c", COUNTER)
+    first = asyncio.create_task(client.replace(handle.id, COUNTER, trial_s=0))
+    await asyncio.sleep(0)  # it has begun; the others wait for it, in the order of who unloads
+    probe = client._probes[handle.id]  # noqa: SLF001
+    unloading = asyncio.create_task(client.unload(handle.id))
+    await asyncio.sleep(0)
+    client._probes[handle.id] = probe  # noqa: SLF001 - as it was found by who asks next
+    second = asyncio.create_task(client.replace(handle.id, COUNTER, trial_s=0))
+    await asyncio.sleep(0)
+    del client._probes[handle.id]  # noqa: SLF001
+    await asyncio.gather(first, unloading)
+    with pytest.raises(PlaygroundError, match="there is no probe"):
+        await second
+    await until_nothing_remains(written, "counts")
+
+
 async def test_nothing_is_left_when_the_owner_is_killed(cache):
     map_name = f"m{secrets.token_hex(4)}"
     source = COUNTER.replace("counts", map_name) + "RAW_TRACEPOINT_PROBE(sched_switch){return 0;}"
