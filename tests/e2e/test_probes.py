@@ -366,7 +366,7 @@ asyncio.run(main())
 
 async def test_one_that_dies_while_it_is_replaced_is_replaced(client, written, program):
     handle = await client.load(Dialect.BCC, "send.bpf.c", SENDER)
-    probe = client._probes[handle.id]  # noqa: SLF001
+    probe = client._probes[handle.id]
     replacing = asyncio.create_task(client.replace(handle.id, SENDER, trial_s=0))
     while probe.pending is None:  # noqa: ASYNC110 - until the next one is attached, and not yet the probe
         await asyncio.sleep(0)
@@ -380,13 +380,13 @@ async def test_one_that_is_unloaded_before_it_could_be_replaced_stays_unloaded(c
     handle = await client.load(Dialect.BCC, "count.bpf.c", COUNTER)
     first = asyncio.create_task(client.replace(handle.id, COUNTER, trial_s=0))
     await asyncio.sleep(0)  # it has begun; the others wait for it, in the order of who unloads
-    probe = client._probes[handle.id]  # noqa: SLF001
+    probe = client._probes[handle.id]
     unloading = asyncio.create_task(client.unload(handle.id))
     await asyncio.sleep(0)
-    client._probes[handle.id] = probe  # noqa: SLF001 - as it was found by who asks next
+    client._probes[handle.id] = probe
     second = asyncio.create_task(client.replace(handle.id, COUNTER, trial_s=0))
     await asyncio.sleep(0)
-    del client._probes[handle.id]  # noqa: SLF001
+    del client._probes[handle.id]
     await asyncio.gather(first, unloading)
     with pytest.raises(PlaygroundError, match="there is no probe"):
         await second

@@ -98,8 +98,9 @@ class TestPermission:
         # pytest's own folders are closed to other users.
         cache = f"/tmp/linnix-ls-test-{os.getpid()}"
         capabilities = "+bpf,+perfmon,+dac_read_search"
+        own = f"install -d -m 700 -o nobody {cache}"
         prefix = (
-            *with_mounts("umount /sys/kernel/tracing || true", f"install -d -m 700 -o nobody {cache}"),
+            *with_mounts("umount /sys/kernel/tracing || true", own),
             *NOBODY, f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}",
         )  # fmt: skip
         try:
