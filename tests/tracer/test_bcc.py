@@ -427,7 +427,8 @@ async def test_what_the_agent_has_no_time_for_waits():
             "    time.sleep(0.0005)",
         ) as held:  # fmt: skip
             held.let_go()
-            os.waitid(os.P_PID, held.process.pid, os.WEXITED | os.WNOWAIT)  # our loop stands still
+            # Our loop stands still meanwhile.
+            os.waitid(os.P_PID, held.process.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222
             await witness.until(lambda: len(held.story.forks) >= n_forks)
         assert witness.n_lost == 0
         assert len(held.story.forks) == n_forks
