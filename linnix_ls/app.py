@@ -204,12 +204,15 @@ class _LateExaminer:
         self._made: asyncio.Task[Examiner] | None = None
 
     async def _get(self) -> Examiner:
-        if self._made is None:
+        if self._made is None or _has_failed(self._made):
             self._made = asyncio.create_task(self._import())
         return await asyncio.shield(self._made)
 
     async def _import(self) -> Examiner:
-        await asyncio.to_thread(importlib.import_module, "linnix_ls.locate.examiner")
+        try:
+            await asyncio.to_thread(importlib.import_module, "linnix_ls.locate.examiner")
+        except ImportError as error:
+            raise OSError(f"what looks at processes cannot be loaded: {error}") from error
         return self._make()
 
     async def look(self, key: ProcessKey) -> Reading:
@@ -219,6 +222,11 @@ class _LateExaminer:
         self, request: ExaminationRequest, ancestors: Sequence[ProcessKey]
     ) -> Examination:
         return await (await self._get()).examine(request, ancestors)
+
+
+def _has_failed(task: asyncio.Task[Any]) -> bool:
+    """So that the next who needs it tries again: there may have been no file descriptors."""
+    return task.done() and (task.cancelled() or task.exception() is not None)
 
 
 def _examiner_maker(tracer: Tracer) -> Callable[[LocalFeed], Examiner]:
@@ -250,7 +258,7 @@ class _LatePlayground:
 
     async def open(self, peer: Peer, groups: frozenset[int]) -> ServedPlayground:
         """For one client."""
-        if self._making is None:
+        if self._making is None or _has_failed(self._making):
             self._making = asyncio.create_task(self._make())
         service = await asyncio.shield(self._making)
         permission: Any = importlib.import_module("linnix_ls.playground.permission")
@@ -382,7 +390,8 @@ async def run_agent(
     try:
         server.bind()
         tracefs.ensure_mounted()  # later it could not
-        capabilities.be_an_agent()  # whoever has started it
+        # Whoever has started it. To measure the probes of users takes more, for a moment.
+        capabilities.be_an_agent(aside=capabilities.SYS_ADMIN)
         await hub.start()
         await server.start()
         if not _report_ready(ready_fd, {"is_ready": True}):

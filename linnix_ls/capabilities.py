@@ -68,9 +68,11 @@ def raised(wanted: int) -> Iterator[None]:
         checked(_libc.capset(ctypes.byref(header), halves))
 
 
-def be_an_agent() -> None:
-    """Give up for good what an agent does without; called while it has one thread. It keeps aside
-    what measuring the probes of users needs: its children cannot have that.
+def be_an_agent(*, aside: int = 0) -> None:
+    """Give up for good what an agent does without; called while it has one thread.
+
+    Args:
+        aside: what it keeps to be `raised` when it is needed, and its children cannot have.
 
     Raises:
         OSError: the kernel refuses.
@@ -85,7 +87,7 @@ def be_an_agent() -> None:
         if not AGENT >> number & 1:
             _libc.prctl(_CAPBSET_DROP, number, 0, 0, 0)
     checked(_libc.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-    keep(AGENT, permitted=SYS_ADMIN)
+    keep(AGENT, permitted=aside)
     checked(_libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0))
     os.umask(0o077)
 
