@@ -26,7 +26,7 @@ from linnix_ls.errors import AgentError
 from linnix_ls.feed.base import FeedState
 from linnix_ls.feed.remote import RemoteFeed
 from linnix_ls.tracer.kernel_headers import find_bpftool
-from tests.feed.scenes import nobody_command, run_as_nobody, sleeping, until
+from tests.feed.scenes import run_as_nobody, sleeping, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ebpf, pytest.mark.asyncio]
 
