@@ -14,12 +14,8 @@ from dataclasses import dataclass
 
 # libbpf puts words of its own in the place of an instruction that it could not relocate.
 # A jump that is taken has the state at where it leads behind it: "goto pc+3 12: R0=0".
-_THERE = r"\d+: (?=(?:frame\d+: )?R\d+(?:_w)?=)"
-_STEP = re.compile(
-    r"^(?P<at>\d{1,9}): (?:\([0-9a-f]{2}\) |(?=<invalid ))"
-    rf"(?P<text>(?:[^;\s]|\s++(?!{_THERE})(?=[^;\s]))*+)\s*"
-    rf"(?:;\s?(?P<state>.*)|(?<=\s){_THERE}(?P<there>.*))?$"
-)
+_STEP = re.compile(r"^(?P<at>\d{1,9}): (?:\([0-9a-f]{2}\) |(?=<invalid ))")
+_THERE = re.compile(r"\s\d{1,9}: (?=(?:frame\d+: )?R\d+(?:_w)?=)")
 # Of a jump without anything new about registers the kernel ends no line: its message follows.
 _STEP_THAT_SAYS = re.compile(
     r"^(?P<step>\d{1,9}: \([0-9a-f]{2}\) [^;]*?(?:\bgotol? pc[+-]\d+|exit))"
@@ -117,16 +113,10 @@ def read_log(text: str) -> Log:
         if report and _HEADLINE.match(raw):
             break
         said = _STEP_THAT_SAYS.match(raw)
-        if step := _STEP.match(said["step"] if said else raw):
-            steps.append(
-                Step(
-                    int(step["at"]),
-                    step["text"],
-                    _registers(step["state"] or step["there"] or ""),
-                    file,
-                    line,
-                )
-            )
+        stepped = said["step"] if said else raw
+        if step := _STEP.match(stepped):
+            text, state_after = _text_and_state(stepped[step.end() :])
+            steps.append(Step(int(step["at"]), text, _registers(state_after), file, line))
             messages[:] = [said["said"].strip()] if said else []
         elif source := _SOURCE.match(raw):
             if source["line"] and int(source["line"]) > 0:
@@ -145,6 +135,14 @@ def read_log(text: str) -> Log:
         elif not _NOISE.match(raw) and not _FIRST_STATE.match(raw):
             messages.append(_COUNTS.sub("", raw).strip())
     return Log(tuple(steps), tuple(messages), validating, report)
+
+
+def _text_and_state(rest: str) -> tuple[str, str]:
+    """Of a step, behind its number and code: the instruction, and what registers hold after it."""
+    text, _, state = rest.partition(";")
+    if there := _THERE.search(text):
+        return text[: there.start()].rstrip(), rest[there.end() :]
+    return text.rstrip(), state
 
 
 def _registers(state: str) -> dict[str, str]:
