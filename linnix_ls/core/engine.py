@@ -451,6 +451,8 @@ class Engine:
         look = self._looks.pop(examination.request_id, None)
         if look is None:
             return []
+        if examination.is_brief:
+            self._measures_left += 1
         scene = self._scene(())
         for suspicion in look.suspicions:
             finding = self._judge(scene, suspicion, examination)
@@ -469,7 +471,8 @@ class Engine:
             patience.history = (*patience.history[-2:], (self._now_ns, examination))
             waits_s = self.policy.spin.look_again_s
             wait_s = waits_s[min(patience.n_looks, len(waits_s) - 1)]
-            patience.n_looks += 2 if examination.moves_on else 1
+            if not examination.is_brief:  # that has cost it nothing
+                patience.n_looks += 2 if examination.moves_on else 1
             patience.not_before_ns = self._now_ns + int(wait_s * NS_PER_S)
             return None
         finding = self._finding(verdict, examination)

@@ -277,3 +277,8 @@ class Examination:
     listening: tuple[str, ...] = ()
     moves_on: bool = False
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether it was to be measured, and what was known already was enough not to."""
+        return self.depth is Depth.MEASURE and not self.is_gone and self.window_s == 0

@@ -139,9 +139,7 @@ class Examiner:
                 return await self._without_suspect(request, ancestors)
             facts = _facts(request.key)
             if request.depth is Depth.MEASURE and self._is_all_over_the_place(facts, before):
-                return Examination(
-                    request.id, request.key, request.depth, False, 0.0, facts, moves_on=True
-                )
+                return Examination(request.id, request.key, request.depth, False, 0.0, facts)
             if request.depth is not Depth.MEASURE:
                 reading, looks = await asyncio.gather(
                     self._read(facts, n_looks=GLANCE_LOOKS, interval_s=GLANCE_INTERVAL_S),

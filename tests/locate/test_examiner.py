@@ -216,3 +216,20 @@ def program(tmp_path_factory):
     )
     subprocess.run(["cc", "-o", folder / "sleep", folder / "sleep.c"], check=True)
     return str(folder / "sleep")
+
+
+def test_a_native_program_that_is_met_everywhere_is_not_measured_at_first(folder):
+    def looked_at(places):
+        key = procfs.read_stat(process.pid).key
+        examiner = Examiner(count_syscalls, lambda _key: [(place, 1) for place in places])
+        return asyncio.run(examiner.examine(ExaminationRequest(1, key, Depth.MEASURE), ()))
+
+    shutil.copy("/usr/bin/yes", folder / "grinder")
+    with subprocess.Popen([folder / "grinder"], stdout=subprocess.DEVNULL) as process:
+        try:
+            everywhere, in_a_circle = looked_at(range(60)), looked_at([1, 2, 3] * 20)
+        finally:
+            process.kill()
+    assert everywhere.is_brief
+    assert not in_a_circle.is_brief
+    assert in_a_circle.syscalls == COUNTED
