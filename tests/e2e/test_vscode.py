@@ -567,6 +567,7 @@ def test_a_probe_of_ones_own_is_run_shown_and_detached(editor, workspace):
     page.get_by_role("gridcell", name="sleep").first.wait_for()
     page.get_by_role("searchbox").fill("comm=true")
     page.locator(".count", has_text=" of ").wait_for()
+    page.get_by_role("gridcell", name="true").first.wait_for()  # else none of them is copied
     page.get_by_role("button", name="Copy as JSON").click()
     copied = editor.until(
         lambda: '"comm": "true"' in (text := editor.call("clipboard")) and text, "JSON"
