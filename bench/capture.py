@@ -264,8 +264,7 @@ def main() -> None:
     result = asyncio.run(measure(5.0 if options.quick else options.seconds))
     page = markdown(result)
     print("\n" + page)
-    machine.save("capture", result, page, options.out)
-    plot(result, machine.result_path("capture", result, options.out))
+    machine.save("capture", result, page, options.out, plot)
 
 
 if __name__ == "__main__":

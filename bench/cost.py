@@ -249,8 +249,7 @@ def main() -> None:
     result = asyncio.run(measure(n, 10.0 if options.quick else 60.0))
     page = markdown(result)
     print("\n" + page)
-    machine.save("cost", result, page, options.out)
-    plot(result, machine.result_path("cost", result, options.out))
+    machine.save("cost", result, page, options.out, plot)
 
 
 if __name__ == "__main__":

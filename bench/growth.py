@@ -266,8 +266,7 @@ def main() -> None:
     result = measure(5 if options.quick else options.rounds, 10_000 if options.quick else SIZES[-1])
     page = markdown(result)
     print("\n" + page)
-    machine.save("growth", result, page, options.out)
-    plot(result, machine.result_path("growth", result, options.out))
+    machine.save("growth", result, page, options.out, plot)
 
 
 if __name__ == "__main__":

@@ -149,8 +149,7 @@ def main() -> None:
     result = asyncio.run(measure(300 if options.quick else options.events))
     page = markdown(result)
     print("\n" + page)
-    machine.save("heard", result, page, options.out)
-    plot(result, machine.result_path("heard", result, options.out))
+    machine.save("heard", result, page, options.out, plot)
 
 
 if __name__ == "__main__":

@@ -845,8 +845,7 @@ def _suspend(key: ProcessKey, uid: int) -> None:
     with contextlib.suppress(OSError):
         pidfd = os.pidfd_open(key.pid)
         try:
-            stat = procfs.read_stat(key.pid)
-            if stat is not None and stat.key == key and procfs.may_signal(uid, key.pid):
+            if not _has_ended(key) and procfs.may_signal(uid, key.pid):
                 signal.pidfd_send_signal(pidfd, signal.SIGSTOP)
         finally:
             os.close(pidfd)

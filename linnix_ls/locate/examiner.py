@@ -257,7 +257,7 @@ class Examiner:
         """Whether a program without an interpreter is hardly ever met twice in the same place, as
         compilers are. What goes round in circles has few; where many functions take part in it,
         it is measured a little later."""
-        reader = next(reader for reader in READERS if reader.recognises(facts))
+        reader = _reader_of(facts)
         if not (reader is READERS[-1] or isinstance(reader, CompilerReader)):
             return False
         if _cpu_ticks(counters) > EVERYWHERE_CPU_S * TICKS_PER_S:
@@ -313,7 +313,7 @@ class Examiner:
         )
 
     async def _read(self, facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
-        reader = next(reader for reader in READERS if reader.recognises(facts))
+        reader = _reader_of(facts)
         if reader.language == JAVA_LEFT_ALONE.language and not self._may_attach_to_jvm():
             reader = JAVA_LEFT_ALONE
         reading = await reader.read(facts, n_looks=n_looks, interval_s=interval_s)
@@ -383,6 +383,10 @@ async def _memory_unless_it_moves_on(
     return await asyncio.to_thread(watch_memory, pid, counts_references=is_python)
 
 
+def _reader_of(facts: ProcessFacts) -> LanguageReader:
+    return next(reader for reader in READERS if reader.recognises(facts))
+
+
 def _facts(key: ProcessKey) -> ProcessFacts:
     """What /proc says; empty where the process has gone, or is another one by now."""
     facts = ProcessFacts(
@@ -408,7 +412,7 @@ async def _look_at_native_code(
     """Of programs that no reader knows. What interpreters and virtual machines are made of is
     nobody's to change; and only one at a time may stop a process to look at it. Of a JVM, which
     its reader does not stop, only whether its threads get on."""
-    reader = next(reader for reader in READERS if reader.recognises(facts))
+    reader = _reader_of(facts)
     if isinstance(reader, JavaReader):
         looks = await native.take_looks(facts.key.pid, n_looks=n_looks, interval_s=interval_s)
         return looks._replace(looks=[])

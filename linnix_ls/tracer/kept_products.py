@@ -83,7 +83,7 @@ def _made(cache_dir: Path, source: str, flags: list[str]) -> tuple[Product, list
     with _fewer_types(headers, source) as fewer:
         try:
             product = bcc_compiler.compiled(bcc, source, [*flags, *fewer])
-        except Exception:
+        except Exception:  # libbcc raises nothing else
             if not fewer:
                 raise
             product = bcc_compiler.compiled(bcc, source, flags)
