@@ -39,7 +39,8 @@ LOAD_TIMEOUT_S = 180.0
 MAX_RECENT = 1000
 # Who makes so many system calls is counted in slices of the time.
 MANY_CALLS_PER_S = 20_000
-FIRST_SLICE_S, NEXT_SLICE_S, N_NEXT_SLICES = 0.05, 0.02, 4
+ENOUGH_CALLS = 4_000
+FIRST_SLICE_S, MIN_SLICE_S, MAX_SLICE_S, N_NEXT_SLICES = 0.005, 0.001, 0.02, 4
 # A program that has taken the time of its record has written it by then.
 IN_FLIGHT_S = 0.02
 # After a loss it is seen who is there when nothing was lost for so long, or after so many times.
@@ -168,22 +169,17 @@ class BccTracer:
     async def _count_for(self, generation: Generation, pid: int, window_s: float) -> float:
         """In which share of the window it was counted. Each call that is counted takes its caller,
         and less of it all others, a part of a microsecond: of very many some tell enough."""
-
-        async def count_for(slice_s: float) -> tuple[float, int]:
+        counted_s, n_calls = await generation.command("count_slice", pid, FIRST_SLICE_S)
+        if n_calls < MANY_CALLS_PER_S * counted_s:
             await generation.command("start_counting", pid)
-            started_s = time.monotonic()
-            await asyncio.sleep(slice_s)
-            n_calls = await generation.command("pause_counting", pid)
-            return time.monotonic() - started_s, n_calls
-
-        counted_s, n_calls = await count_for(min(FIRST_SLICE_S, window_s))
-        left_s = window_s - counted_s
-        if left_s <= 0 or n_calls < MANY_CALLS_PER_S * counted_s:
-            await count_for(max(0.0, left_s))
+            await asyncio.sleep(max(0.0, window_s - counted_s))
             return 1.0
+        enough_s = ENOUGH_CALLS * counted_s / n_calls / N_NEXT_SLICES
+        slice_s = min(max(enough_s, MIN_SLICE_S), MAX_SLICE_S)
+        pause_s = (window_s - counted_s) / N_NEXT_SLICES - slice_s
         for _ in range(N_NEXT_SLICES):
-            await asyncio.sleep(max(0.0, left_s / N_NEXT_SLICES - NEXT_SLICE_S))
-            counted_s += (await count_for(NEXT_SLICE_S))[0]
+            await asyncio.sleep(max(0.0, pause_s))
+            counted_s += (await generation.command("count_slice", pid, slice_s))[0]
         return min(1.0, counted_s / window_s)
 
     async def stop(self) -> None:

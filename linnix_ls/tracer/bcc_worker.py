@@ -185,21 +185,32 @@ class Probes:
             )
         self._suspect_pids.add(pid)
 
-    def pause_counting(self, pid: int) -> int:
-        """How many calls there have been so far; counting may be started again."""
+    def count_slice(self, pid: int, slice_s: float) -> tuple[float, int]:
+        """For how long it was counted, and how many calls there have been so far.
+
+        It is waited for here: of two commands each comes a millisecond late on a full machine.
+        """
+        self.start_counting(pid)
+        started_s = time.monotonic()
+        time.sleep(slice_s)
+        counted_s = time.monotonic() - started_s
+        self._pause_counting(pid)
+        table, head = self.maps["syscall_counts"], _U32.pack(pid)
+        values = (table.value(key) for key in {key for key in table if key.startswith(head)})
+        n_calls = sum(wire.SyscallCounts.from_buffer_copy(raw).n_calls for raw in values if raw)
+        return counted_s, n_calls
+
+    def _pause_counting(self, pid: int) -> None:
         self._remove("suspects", [pid])
         self._suspect_pids.discard(pid)
         if not self._suspect_pids and self._sys_exit_fd is not None:
             os.close(self._sys_exit_fd)
             self._sys_exit_fd = None
-        table, head = self.maps["syscall_counts"], _U32.pack(pid)
-        values = (table.value(key) for key in {key for key in table if key.startswith(head)})
-        return sum(wire.SyscallCounts.from_buffer_copy(raw).n_calls for raw in values if raw)
 
     def stop_counting(self, pid: int) -> list[tuple[Any, ...]]:
         """(name, calls, errors, zero results, sum of results, paths, commonest path, its calls)
         of each system call; the last three are None for those that take no path."""
-        self.pause_counting(pid)
+        self._pause_counting(pid)
         paths: dict[int, dict[bytes, int]] = {}
         for raw_key, raw_count in self._taken("path_counts", pid):
             key = wire.PathKey.from_buffer_copy(raw_key)
