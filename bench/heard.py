@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import os
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -53,29 +51,13 @@ class Nobody:
         return Reading("none")
 
 
-@contextlib.contextmanager
-def busy() -> Iterator[None]:
-    """Two processes for each CPU that want all of it, until the end of the block."""
-    n_spinning = 2 * (os.cpu_count() or 1)
-    spinning = [
-        subprocess.Popen([sys.executable, "-Sc", "while True: pass"], start_new_session=True)
-        for _ in range(n_spinning)
-    ]
-    try:
-        yield
-    finally:
-        for process in spinning:
-            process.kill()
-            process.wait()
-
-
 async def measure(n_events: int) -> dict[str, Any]:
     """Milliseconds; as plain JSON."""
     about = machine.describe()
     hub = Hub(BccTracer(cache_dir()), lambda _feed: Nobody())
     await hub.start()
     quiet = _figures(await _times_ms(hub, n_events))
-    with busy():
+    with machine.busy():
         loaded = _figures(await _times_ms(hub, n_events))
     await hub.stop()
     return {"schema": SCHEMA, **about, "ms": {"nothing else runs": quiet, "CPUs full": loaded}}

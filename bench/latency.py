@@ -1,10 +1,12 @@
 """How long from the start of a runaway in a test to its diagnostic in the editor.
 
-    python -m bench.latency [--rounds N] [--out DIR]
+    python -m bench.latency [--rounds N] [--quick] [--out DIR]
 
 Plays an editor: starts the real server on stdio, opens a workspace, starts pytest as a terminal
 in it would, and takes the time from the moment that the test begins to run away (the test writes
-it down: CLOCK_MONOTONIC is the same for all processes) to `publishDiagnostics` on that file.
+it down: CLOCK_MONOTONIC is the same for all processes) until it is flagged, and from there to
+`publishDiagnostics` on that file. Once while the machine has nothing else to do, and once while
+two processes for each CPU, that nobody watches, want all of it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,9 +31,9 @@ from lsprotocol import types
 from pygls import uris
 from pygls.lsp.client import LanguageClient
 
-from bench import machine
+from bench import machine, plots
 
-SCHEMA = "linnix-latency/1"
+SCHEMA = "linnix-latency/2"
 NS_PER_S = 1_000_000_000
 
 # The most that is aimed at, median of ten on a quiet machine.
@@ -99,12 +103,26 @@ def pytest_on(file: Path) -> Iterator[None]:
         process.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Of one runaway, the line that was said and the two parts of the time until then."""
+
+    flagged_after_s: float
+    published_after_s: float
+    line: int
+
+    @property
+    def seconds(self) -> float:
+        return self.flagged_after_s + self.published_after_s
+
+
 class Editor:
     """A client of the server that remembers when each file got which diagnostics."""
 
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
         self.published: asyncio.Queue[tuple[int, types.PublishDiagnosticsParams]] = asyncio.Queue()
+        self._flagged_at: dict[str, str] = {}  # by the finding's id, as the server says it
         self.client = LanguageClient("linnix-latency", "1")
 
         @self.client.feature(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
@@ -112,7 +130,11 @@ class Editor:
             self.published.put_nowait((time.monotonic_ns(), params))
 
         @self.client.feature("linnix/didChangeFindings")
+        def change(params: Any) -> None:
+            self._flagged_at |= {each.id: each.flagged_at for each in params.findings}
+
         @self.client.feature("linnix/didChangeStatus")
+        @self.client.feature("linnix/probesChanged")
         def ignore(_params: object) -> None:
             pass
 
@@ -160,8 +182,8 @@ class Editor:
 
     async def time_to_diagnostic(
         self, kind: str, number: int, *, give_up_s: float = GIVE_UP_S
-    ) -> tuple[float, int] | None:
-        """Seconds from the beginning of the runaway, and the line said; None if none came."""
+    ) -> Measured | None:
+        """From the beginning of the runaway; None if no diagnostic came."""
         folder = self.workspace / f"{kind}_{number}"
         folder.mkdir()
         file = folder / f"test_{kind}_{number}.py"
@@ -169,50 +191,77 @@ class Editor:
         with pytest_on(file):
             try:
                 async with asyncio.timeout(give_up_s):
-                    at_ns, line = await self._diagnostic_on(file, kind)
+                    at_ns, diagnostic = await self._diagnostic_on(file, kind)
             except TimeoutError:
                 return None
+            # What was sent with it has arrived when this is answered.
+            await self.client.protocol.send_request_async("linnix/status", {})
         began_ns = int((folder / "began").read_text())
-        return (at_ns - began_ns) / NS_PER_S, line
+        wall_offset_s = time.time() - time.monotonic()
+        flagged_at = datetime.fromisoformat(self._flagged_at[diagnostic.data["finding_id"]])
+        flagged_s = flagged_at.timestamp() - wall_offset_s
+        return Measured(
+            flagged_after_s=flagged_s - began_ns / NS_PER_S,
+            published_after_s=at_ns / NS_PER_S - flagged_s,
+            line=diagnostic.range.start.line + 1,
+        )
 
-    async def _diagnostic_on(self, file: Path, kind: str) -> tuple[int, int]:
+    async def _diagnostic_on(self, file: Path, kind: str) -> tuple[int, Any]:
         while True:
             at_ns, params = await self.published.get()
             path = uris.to_fs_path(params.uri)
             for diagnostic in params.diagnostics if path == str(file) else ():
                 if diagnostic.source == "linnix" and diagnostic.code == kind:
-                    return at_ns, diagnostic.range.start.line + 1
+                    return at_ns, diagnostic
 
 
 async def measure(n_rounds: int) -> dict[str, Any]:
-    """All rounds of all kinds on one server; the result as plain JSON."""
+    """All rounds of all kinds, each time on one server; the result as plain JSON."""
     about = machine.describe()
+    status: dict[str, Any] = {}
+    meanwhile: dict[str, Any] = {}
+    for what, while_it in (("nothing else runs", nullcontext()), ("CPUs full", machine.busy())):
+        with while_it, tempfile.TemporaryDirectory(prefix="linnix-latency-") as scratch:
+            print(what)
+            editor = Editor(Path(scratch).resolve())
+            status = await editor.start()
+            print(f"watching by {status['tracer']}; degraded: {status['degraded'] or 'no'}")
+            meanwhile[what] = await _measure_kinds(editor, n_rounds)
+            await editor.stop()
+        machine.wait_for_no_agent()
+    return {"schema": SCHEMA, **about, **status, "n_rounds": n_rounds, "meanwhile": meanwhile}
+
+
+async def _measure_kinds(editor: Editor, n_rounds: int) -> dict[str, Any]:
     kinds: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="linnix-latency-") as scratch:
-        editor = Editor(Path(scratch).resolve())
-        status = await editor.start()
-        print(f"watching by {status['tracer']}; degraded: {status['degraded'] or 'no'}")
-        for kind in SOURCES:
-            rounds = []
-            for number in range(n_rounds):
-                measured = await editor.time_to_diagnostic(kind, number)
-                rounds.append(measured)
-                said = f"{measured[0]:.2f} s, line {measured[1]}" if measured else "nothing came"
-                print(f"{kind} {number + 1}/{n_rounds}: {said}", flush=True)
-            kinds[kind] = _figures(kind, rounds)
-        await editor.stop()
-    return {"schema": SCHEMA, **about, **status, "n_rounds": n_rounds, "kinds": kinds}
+    for kind in SOURCES:
+        rounds = []
+        for number in range(n_rounds):
+            measured = await editor.time_to_diagnostic(kind, number)
+            rounds.append(measured)
+            said = f"{measured.seconds:.2f} s, line {measured.line}" if measured else "nothing came"
+            print(f"{kind} {number + 1}/{n_rounds}: {said}", flush=True)
+        kinds[kind] = figures(kind, rounds)
+    return kinds
 
 
-def _figures(kind: str, rounds: list[tuple[float, int] | None]) -> dict[str, Any]:
-    times = [measured[0] for measured in rounds if measured]
+def figures(kind: str, rounds: list[Measured | None]) -> dict[str, Any]:
+    """Of one kind; rounds in which nothing came are counted, and in none of the medians."""
+    came = [measured for measured in rounds if measured]
+    seconds = [measured.seconds for measured in came]
+
+    def middle(values: list[float]) -> float | None:
+        return round(median(values), 3) if values else None
+
     return {
-        "seconds": [round(measured[0], 3) if measured else None for measured in rounds],
-        "lines": [measured[1] if measured else None for measured in rounds],
+        "seconds": [round(measured.seconds, 3) if measured else None for measured in rounds],
+        "lines": [measured.line if measured else None for measured in rounds],
         "n_missed": rounds.count(None),
-        "min_s": min(times, default=None),
-        "median_s": median(times) if times else None,
-        "max_s": max(times, default=None),
+        "min_s": min(seconds, default=None),
+        "median_s": middle(seconds),
+        "max_s": max(seconds, default=None),
+        "flagged_after_s": middle([measured.flagged_after_s for measured in came]),
+        "published_after_s": middle([measured.published_after_s for measured in came]),
         "target_s": TARGET_S[kind],
     }
 
@@ -223,34 +272,58 @@ def markdown(result: dict[str, Any]) -> str:
     def seconds(value: float | None) -> str:
         return "-" if value is None else f"{value:.2f} s"
 
+    names = ("flagged_after_s", "published_after_s", "min_s", "median_s", "max_s")
     rows = [
         [
             kind,
-            *(seconds(figures[name]) for name in ("min_s", "median_s", "max_s")),
-            str(figures["n_missed"]),
-            f"{figures['target_s']:.1f} s",
+            meanwhile,
+            *(seconds(of_kind[name]) for name in names),
+            str(of_kind["n_missed"]),
+            f"{of_kind['target_s']:.1f} s",
         ]
-        for kind, figures in result["kinds"].items()
+        for meanwhile, kinds in result["meanwhile"].items()
+        for kind, of_kind in kinds.items()
     ]
+    head = ["kind", "meanwhile", "until flagged", "until published", "min", "median", "max"]
     return (
         "# Time from the start of a runaway to its diagnostic\n\n"
         f"linnix-ls {result['tool']['version']}, tracer {result['tracer']},"
         f" {result['measured_at']}: {result['n_cpus']} CPUs, kernel {result['kernel']},"
         f" Python {result['python']}, load before {result['load']}; {result['n_rounds']} rounds.\n"
-        "A pytest test spins, or starts a failing command 100 times a second.\n\n"
-        + machine.table(["kind", "min", "median", "max", "missed", "at most (median)"], rows)
+        "A pytest test spins, or starts a failing command 100 times a second. Full means two"
+        " processes for each CPU that want all of it. Flagged: by the agent, published: from then"
+        " to the editor (medians).\n\n" + machine.table([*head, "missed", "at most (median)"], rows)
     )
+
+
+def plot(result: dict[str, Any], path: Path) -> Path:
+    """Medians, from the fastest to the slowest, a panel for each kind."""
+    conditions = result["meanwhile"]
+    panels = [
+        plots.Panel(
+            kind, [_bar(meanwhile, kinds[kind]) for meanwhile, kinds in conditions.items()], most_s
+        )
+        for kind, most_s in TARGET_S.items()
+    ]
+    return plots.bars(path, "From the start of a runaway to its diagnostic", "s", panels)
+
+
+def _bar(meanwhile: str, of_kind: dict[str, Any]) -> plots.Bar:
+    middle, least, most = (of_kind[name] for name in ("median_s", "min_s", "max_s"))
+    return plots.Bar(meanwhile, middle, least, most, is_ours=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.latency", description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=10, metavar="N")
+    parser.add_argument("--rounds", type=int, metavar="N", help="of each; 10")
+    parser.add_argument("--quick", action="store_true", help="two rounds of each")
     parser.add_argument("--out", type=Path, default=machine.RESULTS, metavar="DIR")
     options = parser.parse_args()
-    result = asyncio.run(measure(options.rounds))
+    machine.end_tidily()
+    result = asyncio.run(measure(options.rounds or (2 if options.quick else 10)))
     page = markdown(result)
     print("\n" + page)
-    machine.save("latency", result, page, options.out)
+    machine.save("latency", result, page, options.out, plot)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -80,6 +81,36 @@ def end_tidily() -> None:
     """From now on whoever ends us has what we started end too: SIGTERM is as good as Ctrl-C."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
+
+
+# A fork that its parent does not wait for belongs to nobody who is watched.
+_SPINNING = """
+import os
+if os.fork():
+    os._exit(0)
+os.setsid()
+print(os.getpid(), flush=True)
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+while True:
+    pass
+"""
+
+
+@contextmanager
+def busy() -> Iterator[None]:
+    """Two processes for each CPU that want all of it, until the end of the block. They are nobody's
+    children: who watches us from now on does not watch them."""
+    spinning = []
+    try:
+        for _ in range(2 * (os.cpu_count() or 1)):
+            started = subprocess.run(
+                [sys.executable, "-Sc", _SPINNING], stdout=subprocess.PIPE, check=True
+            )
+            spinning.append(psutil.Process(int(started.stdout)))
+        yield
+    finally:
+        for process in spinning:
+            process.kill()
 
 
 def wait_for_no_agent() -> None:

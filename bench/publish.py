@@ -59,6 +59,7 @@ MARKDOWN: dict[str, Callable[[Any], str]] = {
 
 # Of those that have one. Drawn again from the result, so that its JSON is all that need be kept.
 PLOTS: dict[str, Callable[[Any, Path], Path]] = {
+    latency.SCHEMA: latency.plot,
     overhead.SCHEMA: overhead.plot,
     start.SCHEMA: start.plot,
     cost.SCHEMA: cost.plot,
@@ -69,17 +70,29 @@ PLOTS: dict[str, Callable[[Any, Path], Path]] = {
 }
 
 
-def page(results: Iterable[Mapping[str, Any]], pictures: Path = PICTURES) -> str:
-    """All results, a heading deeper than on their own pages, with their plots."""
+def page(results: Iterable[Mapping[str, Any]], pictures: Path = PICTURES, before: str = "") -> str:
+    """All results, a heading deeper than on their own pages, with their plots. What the page held
+    `before` and was not measured again stays where it is."""
     parts = [
         MARKDOWN[result["schema"]](result).rstrip() + "\n" + _picture(result, pictures)
         for result in sorted(results, key=_order)
     ]
+    sections = {_heading(part): part for part in _sections(before)}
+    sections |= {_heading(part): part for part in parts}
     return (
         "# Benchmarks\n\n"
         "Written by `make bench` and `python -m bench.publish`, which do it again anywhere.\n\n"
-        + "\n".join(part.replace("# ", "## ", 1) for part in parts)
+        + "\n".join(part.replace("# ", "## ", 1) for part in sections.values())
     )
+
+
+def _sections(text: str) -> list[str]:
+    """Of a page, as they were before they went a heading deeper."""
+    return [f"# {section.rstrip()}\n" for section in text.split("\n## ")[1:]]
+
+
+def _heading(section: str) -> str:
+    return section.partition("\n")[0]
 
 
 def _picture(result: Mapping[str, Any], pictures: Path) -> str:
@@ -135,7 +148,7 @@ def main() -> None:
         results = newest(results)
     if not results:
         parser.error("there are no results yet: make bench")
-    PAGE.write_text(page(results))
+    PAGE.write_text(page(results, before=PAGE.read_text()))
     print(f"wrote {PAGE}")
 
 

@@ -457,8 +457,7 @@ class History:
         run.n_ended_kept = len(over) - len(gone)
         if not gone:
             return False
-        for key in gone:
-            del run.spans[key]
+        run.spans = {key: span for key, span in run.spans.items() if key not in gone}
         self._n_spans -= len(gone)
         run.thinned_version = self._version
         version = self._version

@@ -423,6 +423,7 @@ class ProcessTree:
         self._processes[process.key] = self._alive[process.key] = process
         self.n_processes_seen += 1
         if process.parent is not None and (parent := self._processes.get(process.parent)):
+            process.parent = parent.key  # one object for all its children
             parent.children[process.key] = None
             parent.n_living_children += 1
         return process
@@ -442,3 +443,6 @@ class ProcessTree:
         self._processes.pop(process.key, None)
         if process.parent is not None and (parent := self._processes.get(process.parent)):
             parent.children.pop(process.key, None)
+            if not parent.children:
+                # An emptied dict keeps the room that it had: 1 MB after a storm.
+                parent.children = {}

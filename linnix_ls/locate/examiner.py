@@ -148,16 +148,19 @@ class Examiner:
                 syscalls = memory = growth = None
             else:
                 interval_s = MEASURE_WINDOW_S / MEASURE_LOOKS
-                is_python = READERS[0].recognises(facts)
-                is_java = JavaReader().recognises(facts)
+                reader = _reader_of(facts)
+                is_java = isinstance(reader, JavaReader)
+                comes_back = asyncio.Event() if isinstance(reader, PythonReader) else None
+                if comes_back is not None:
+                    reader = PythonReader(comes_back)
                 begun = asyncio.create_task(
-                    self._read(facts, n_looks=MEASURE_LOOKS, interval_s=interval_s)
+                    self._read(facts, reader, n_looks=MEASURE_LOOKS, interval_s=interval_s)
                 )
                 reading, looks, syscalls, memory, growth = await asyncio.gather(
                     begun,
                     _look_at_native_code(facts, n_looks=MEASURE_LOOKS, interval_s=interval_s),
                     self._count_syscalls(pid, MEASURE_WINDOW_S),
-                    _memory_unless_it_moves_on(pid, begun, is_python=is_python),
+                    _memory_unless_it_moves_on(pid, begun, comes_back),
                     asyncio.to_thread(watch_growth, pid, has_short_addresses=is_java),
                 )
             if is_one_call(reading.stacks):  # it may be inside of native code of the user's own
@@ -312,8 +315,15 @@ class Examiner:
             hints=tuple(hints),
         )
 
-    async def _read(self, facts: ProcessFacts, *, n_looks: int, interval_s: float) -> Reading:
-        reader = _reader_of(facts)
+    async def _read(
+        self,
+        facts: ProcessFacts,
+        reader: LanguageReader | None = None,
+        *,
+        n_looks: int,
+        interval_s: float,
+    ) -> Reading:
+        reader = reader or _reader_of(facts)
         if reader.language == JAVA_LEFT_ALONE.language and not self._may_attach_to_jvm():
             reader = JAVA_LEFT_ALONE
         reading = await reader.read(facts, n_looks=n_looks, interval_s=interval_s)
@@ -372,15 +382,23 @@ class Examiner:
 
 
 async def _memory_unless_it_moves_on(
-    pid: int, reading: asyncio.Task[Reading], *, is_python: bool
+    pid: int, reading: asyncio.Task[Reading], comes_back: asyncio.Event | None
 ) -> MemoryProgress | None:
     """Reading memory is what costs most of a look, and tells only of who was seen to come back to
-    something. Of Python programs most are soon seen to get on."""
-    if is_python:
-        done, _ = await asyncio.wait({reading}, timeout=FIRST_LOOKS_S)
-        if done and reading.exception() is None and reading.result().moves_on:
+    something. Of Python programs most are soon seen to get on.
+
+    Args:
+        comes_back: of a Python program, is set when it has.
+    """
+    if comes_back is not None:
+        coming_back = asyncio.create_task(comes_back.wait())
+        await asyncio.wait(
+            {reading, coming_back}, timeout=FIRST_LOOKS_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        coming_back.cancel()
+        if reading.done() and reading.exception() is None and reading.result().moves_on:
             return None
-    return await asyncio.to_thread(watch_memory, pid, counts_references=is_python)
+    return await asyncio.to_thread(watch_memory, pid, counts_references=comes_back is not None)
 
 
 def _reader_of(facts: ProcessFacts) -> LanguageReader:

@@ -72,9 +72,16 @@ def py_spy_path() -> str | None:
 
 
 class PythonReader:
-    """See `locate.base.LanguageReader`."""
+    """See `locate.base.LanguageReader`.
+
+    Args:
+        comes_back: is set as soon as two looks of a reading have seen the same.
+    """
 
     language = "python"
+
+    def __init__(self, comes_back: asyncio.Event | None = None) -> None:
+        self._comes_back = comes_back
 
     def recognises(self, facts: ProcessFacts) -> bool:
         names = [os.path.basename(name) for name in (facts.exe, *facts.argv[:1]) if name]
@@ -108,7 +115,10 @@ class PythonReader:
                 note = failure
             else:
                 per_look.append(threads)
-            moves_on = _moves_on(_busiest_thread(per_look))
+            looks = _busiest_thread(per_look)
+            if self._comes_back is not None and _comes_back(looks):
+                self._comes_back.set()
+            moves_on = _moves_on(looks)
             if moves_on:
                 break
         stacks = tuple(_busiest_thread(per_look))
@@ -125,18 +135,21 @@ class PythonReader:
 
 
 def _moves_on(looks: list[StackSnapshot]) -> bool:
-    """Whether it is in no loop of the user's, or nothing that a loop without progress comes back to
-    was the same in two looks: not the variables, not what its condition asks, not the round of a
-    loop further out."""
+    """Whether it is in no loop of the user's, or in all looks so far has come back to nothing."""
     outside = [look for look in looks if not look.is_in_user_code]
     if len(outside) >= LOOKS_OUTSIDE and not any(map(_is_in_event_loop, looks)):
         return True
+    n_states = sum(look.state_hash is not None for look in looks)
+    return n_states >= LOOKS_AT_WHO_MOVES_ON and not _comes_back(looks)
+
+
+def _comes_back(looks: list[StackSnapshot]) -> bool:
+    """Whether something that a loop without progress comes back to was the same in two looks: the
+    variables, what its condition asks, or the round of a loop further out."""
     states = [look.state_hash for look in looks if look.state_hash is not None]
-    if len(states) < LOOKS_AT_WHO_MOVES_ON:
-        return False
     conditions = [look.condition_hash for look in looks if look.condition_hash is not None]
     rounds = [(depth, one) for look in looks for depth, one in enumerate(look.round_hashes)]
-    return all(len(set(seen)) == len(seen) for seen in (states, conditions, rounds))
+    return any(len(set(seen)) < len(seen) for seen in (states, conditions, rounds))
 
 
 def _is_between_tasks(threads: list[StackSnapshot]) -> bool:

@@ -169,6 +169,7 @@ class BccTracer:
     async def _count_for(self, generation: Generation, pid: int, window_s: float) -> float:
         """In which share of the window it was counted. Each call that is counted takes its caller,
         and less of it all others, a part of a microsecond: of very many some tell enough."""
+        counted_s: float
         counted_s, n_calls = await generation.command("count_slice", pid, FIRST_SLICE_S)
         if n_calls < MANY_CALLS_PER_S * counted_s:
             await generation.command("start_counting", pid)

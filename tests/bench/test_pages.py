@@ -8,7 +8,7 @@ from bench.accuracy import CORPUS, CaseRun, Options, compare, judge, markdown, t
 from bench.editor import bars, memory
 from bench.innocents import entry, last_words, problems
 from bench.innocents import markdown as innocents_markdown
-from bench.latency import _figures
+from bench.latency import Measured, figures
 from bench.latency import markdown as latency_markdown
 from bench.publish import newest, page
 from bench.scoring import Case, Place, Report
@@ -154,24 +154,29 @@ def test_unknown_and_ambiguous_cases_are_refused(tmp_path):
 
 
 def test_latency_rounds_without_a_diagnostic_are_counted_not_averaged():
-    figures = _figures("cpu_spin", [(1.0, 5), None, (2.0, 5)])
-    assert (figures["median_s"], figures["n_missed"]) == (1.5, 1)
-    page = latency_markdown(
-        {**ABOUT, "tracer": "bcc", "n_rounds": 3, "kinds": {"cpu_spin": figures}}
-    )
-    assert row(page, "cpu_spin") == ["cpu_spin", "1.00 s", "1.50 s", "2.00 s", "1", "3.0 s"]
+    rounds = [Measured(0.75, 0.25, 5), None, Measured(1.5, 0.5, 5)]
+    spin = figures("cpu_spin", rounds)
+    assert (spin["median_s"], spin["n_missed"]) == (1.5, 1)
+    meanwhile = {"CPUs full": {"cpu_spin": spin}}
+    page = latency_markdown({**ABOUT, "tracer": "bcc", "n_rounds": 3, "meanwhile": meanwhile})
+    cells = ["CPUs full", "1.12 s", "0.38 s", "1.00 s", "1.50 s", "2.00 s", "1", "3.0 s"]
+    assert row(page, "cpu_spin") == ["cpu_spin", *cells]
 
 
 def test_latency_that_measured_nothing_says_so():
-    assert _figures("cpu_spin", [None])["median_s"] is None
+    assert figures("cpu_spin", [None])["median_s"] is None
 
 
 LATENCY = {
     **ABOUT,
-    "schema": "linnix-latency/1",
+    "schema": "linnix-latency/2",
     "tracer": "bcc",
     "n_rounds": 1,
-    "kinds": {"cpu_spin": _figures("cpu_spin", [(1.0, 5)])},
+    "meanwhile": {
+        "CPUs full": {
+            kind: figures(kind, [Measured(1.0, 0.1, 5)]) for kind in ("cpu_spin", "fork_storm")
+        }
+    },
 }
 QUIET = Work("quiet", "does nothing", lambda folder: None, ("true",))
 
@@ -260,11 +265,25 @@ def test_a_recorded_run_is_played_as_one_of_an_editor_of_which_nothing_is_left()
     assert len(forked) == 3
 
 
-def test_the_published_page_holds_all_results_in_order():
+def test_what_was_measured_elsewhere_stays_on_the_published_page(tmp_path):
+    before = page([innocents(), LATENCY], pictures=tmp_path)
+    again = {**LATENCY, "measured_at": "2026-02-03"}
+    ours = as_result({}) | {"options": {"corpora": [str(CORPUS)]}}
+    after = page([again, ours], pictures=tmp_path, before=before)
+    assert "2026-02-03" in after
+    assert [line for line in after.splitlines() if line.startswith("## ")] == [
+        "## Time from the start of a runaway to its diagnostic",
+        "## Innocents",
+        "## Accuracy on bench/corpus",
+    ]
+    assert page([again, ours], pictures=tmp_path, before=after) == after
+
+
+def test_the_published_page_holds_all_results_in_order(tmp_path):
     second = as_result({}) | {"options": {"corpora": ["/elsewhere/holdout"]}}
     ours = as_result({}) | {"options": {"corpora": [str(CORPUS)]}}
     degraded = ours | {"tracers": ["psutil"]}
-    text = page([innocents(), degraded, second, ours, LATENCY])
+    text = page([innocents(), degraded, second, ours, LATENCY], pictures=tmp_path)
     assert [line for line in text.splitlines() if line.startswith("#")] == [
         "# Benchmarks",
         "## Time from the start of a runaway to its diagnostic",

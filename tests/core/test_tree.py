@@ -1,5 +1,6 @@
 """The process tree by itself: what it holds after which events."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -239,6 +240,15 @@ def test_no_more_dead_are_kept_than_there_is_room_for(tree, monkeypatch):
         tree.forget_old(0, NOTHING_KEPT)
     assert len(tree) == 101
     assert tree.n_processes_seen == 501
+
+
+def test_a_storm_that_is_forgotten_leaves_no_room_taken_at_its_parent(tree):
+    empty = sys.getsizeof(tree.get(ROOT).children)
+    for pid in range(1_000, 3_000):
+        fork(tree, key(pid))
+        exit_(tree, key(pid), at_s=LONG_AGO)
+    tree.forget_old(NOW, NOTHING_KEPT)
+    assert sys.getsizeof(tree.get(ROOT).children) == empty
 
 
 def test_a_tree_is_removed_whole_and_its_neighbours_stay(tree):
