@@ -250,7 +250,7 @@ def grammar(language: str) -> Language | None:
 _parsing = threading.Lock()
 
 
-def parse_python(text: str) -> ast.Module | None:
+def parse_python(text: str | bytes) -> ast.Module | None:
     """The syntax tree; None where it is none. One at a time: two threads that parse at once disturb
     each other in Python before 3.12 (SystemError: AST constructor recursion depth mismatch), and
     what is done with warnings is done to all threads."""

@@ -1,6 +1,9 @@
+import ast
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import linnix_ls
 from linnix_ls.sources import parse_python
 
 NESTED = "\n".join(
@@ -21,3 +24,14 @@ def test_threads_that_parse_at_once_do_not_disturb_each_other():
 
 def test_what_is_no_python_has_no_tree():
     assert parse_python("def (") is None
+
+
+def test_nothing_else_parses_python_for_none_may_while_another_does():
+    parsers = {"ast.parse", "ast.literal_eval", "compile", "parse"}
+    found = {
+        (path.name, ast.unparse(call.func))
+        for path in Path(linnix_ls.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in parsers
+    }
+    assert found == {("sources.py", "ast.parse")}

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Callable, Iterator
 
 from linnix_ls.core.findings import Finding
 from linnix_ls.explain.base import Excerpt, RefusedProbe, ToldFunction
-from linnix_ls.sources import language_of, parsed, read_source
+from linnix_ls.sources import language_of, parse_python, parsed, read_source
 
 MAX_LINES = 40
 MAX_CHARS = 4_000
@@ -79,11 +78,8 @@ def _length(span: Span) -> int:
 
 
 def _python(text: str) -> Iterator[Span]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the user's code: not our business
-            tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = parse_python(text)
+    if tree is None:
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.stmt):

@@ -13,7 +13,6 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from linnix_ls.explain.base import Excerpt, RefusedProbe
 from linnix_ls.explain.prompt import told_lines
 from linnix_ls.explain.redaction import HIDDEN
 from linnix_ls.explain.vocabulary import API_WORDS, KEYWORDS, LOCAL_NAME, SAFE_CALLS, SAFE_IMPORTS
-from linnix_ls.sources import parsed
+from linnix_ls.sources import parse_python, parsed
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -297,7 +296,7 @@ class _Change:
     # -- Python ----------------------------------------------------------------------------------
 
     def _check_python(self, before: str, after: str) -> None:
-        old_tree, new_tree = _python(before), _python(after)
+        old_tree, new_tree = parse_python(before), parse_python(after)
         if old_tree is None:
             raise BadPatch("the file's syntax is not whole")
         if new_tree is None:
@@ -431,15 +430,6 @@ def _code(text: str, language: str | None) -> str:
 
 def _without_comments(text: str, language: str | None) -> str:
     return re.sub(_COMMENT.get(language or "", _C_COMMENT), "", text, flags=re.DOTALL)
-
-
-def _python(text: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the user's code: not our business
-            return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def _modules(tree: ast.Module) -> set[str]:

@@ -15,7 +15,7 @@ from linnix_ls.fixes import python, syntax
 from linnix_ls.fixes.base import TextOf
 from linnix_ls.fixes.text import Source, apply
 from linnix_ls.locate.syntax import MAX_PARSED_BYTES
-from linnix_ls.sources import language_of
+from linnix_ls.sources import language_of, parse_python
 
 MAX_PATCHES = 3
 _MAX_EDITED_LINES = 40
@@ -70,5 +70,5 @@ def _is_sound(patch: Patch, text: str, source: Source, language: str) -> bool:
         return False
     after = Source(source.path, apply(text, patch.edits)).content
     if language == "python":
-        return python.parse(after) is not None
+        return parse_python(after) is not None
     return syntax.is_no_worse(source.content, after, language)

@@ -7,13 +7,13 @@ its patch is run before it is offered.
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, TypeGuard
 
 from linnix_ls.core.findings import Cause, Finding, Kind
 from linnix_ls.fixes.text import Change, Source
+from linnix_ls.sources import parse_python
 
 Proposal = tuple[str, list[Change]]
 
@@ -35,18 +35,9 @@ TRYING = frozenset({Cause.RETRY_LOOP, Cause.OTHER})
 _GUARD = 'if __name__ == "__main__":'
 
 
-def parse(text: bytes) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the user's code: not our business
-            return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
 def proposals(finding: Finding, source: Source, line: int) -> Iterator[Proposal]:
     """What may help at that line of a Python file, the most fitting first."""
-    tree = parse(source.content)
+    tree = parse_python(source.content)
     if tree is None:
         return
     file = _File(source, tree, line)
