@@ -206,12 +206,13 @@ def see(pid: int, ktime_ns: int) -> ProcessSeen | None:
     )
 
 
-def descendants(pid: int, ignored: Collection[int] = ()) -> list[int]:
+def descendants(pid: int, ignored: Collection[ProcessKey] = ()) -> list[int]:
     """`pid` and everything below it, parents first; subtrees of `ignored` left out."""
+    pids = {key.pid for key in ignored}
     found, todo = [], [pid]
     while todo:
         current = todo.pop()
-        if current in ignored:
+        if current in pids and (stat := read_stat(current)) and stat.key in ignored:
             continue
         found.append(current)
         todo += children_of(current)

@@ -162,8 +162,11 @@ class TestRealProcesses:
         with process("sh", "-c", script) as pid:
             whole = procfs.descendants(pid)
             assert len(whole) == 3
-            assert procfs.descendants(pid, {whole[1]}) == [pid]
-            assert procfs.descendants(pid, {pid}) == []
+            [top, middle, _] = [procfs.read_stat(each).key for each in whole]
+            assert procfs.descendants(pid, {middle}) == [pid]
+            assert procfs.descendants(pid, {top}) == []
+            before = middle._replace(start_ticks=1)  # had that pid once
+            assert procfs.descendants(pid, {before}) == whole
             parents = [procfs.read_stat(below).ppid for below in whole[1:]]
             assert parents == whole[:-1]
 

@@ -56,7 +56,7 @@ class StreamTracer:
         self.deliver = deliver
 
     async def watch(
-        self, key: ProcessKey, *, ignored: Collection[int] = ()
+        self, key: ProcessKey, *, ignored: Collection[ProcessKey] = ()
     ) -> tuple[ProcessSeen, ...]:
         seen = procfs.see(key.pid, time.monotonic_ns())
         return (seen,) if seen else ()

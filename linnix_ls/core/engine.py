@@ -112,7 +112,7 @@ class Engine:
         self.n_lost = 0
         self._detectors = {detector.kind: detector for detector in detectors}
         self._watched: dict[ProcessKey, Watched] = {}
-        self._ignored: set[ProcessKey] = set()
+        self.ignored: set[ProcessKey] = set()
         self._raised: set[str] = set()  # of the findings
         self._n_findings = 0
         # What was found, also what is not kept: of processes, and of runs.
@@ -151,7 +151,7 @@ class Engine:
                 return []
             case Forked():
                 self.n_received += 1
-                if self.tree.get(event.parent) is None or event.key in self._ignored:
+                if self.tree.get(event.parent) is None or event.key in self.ignored:
                     return []
                 child = self.tree.fork(event)
                 child.is_judged = self._is_judged(child)
@@ -166,6 +166,7 @@ class Engine:
                 return self._begin_run_with(process)
             case Exited():
                 self.n_received += 1
+                self.ignored.discard(event.key)
                 process = self.tree.exit(event)
                 if process is None:
                     return []
@@ -184,7 +185,7 @@ class Engine:
             case Unwatched():
                 return self._unwatch(event)
             case Ignored():
-                self._ignored.add(event.key)
+                self.ignored.add(event.key)
                 self.history.remove(self._remove_tree(event.key), self._now_ns)
                 return []
             case Dismissed():
@@ -224,7 +225,7 @@ class Engine:
 
     def _see(self, event: ProcessSeen) -> list[Change]:
         is_known_parent = event.parent is not None and self.tree.get(event.parent) is not None
-        if event.key in self._ignored or not (event.key in self._watched or is_known_parent):
+        if event.key in self.ignored or not (event.key in self._watched or is_known_parent):
             return []
         process = self.tree.see(event)
         self._run_of.clear()  # it may be above others

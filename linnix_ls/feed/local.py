@@ -286,7 +286,8 @@ class LocalFeed:
         self._sequence = 0
         self._roots: dict[ProcessKey, str] = {}
         self._folders: tuple[str, ...] = ()
-        self._ignored_pids: set[int] = {os.getpid()}
+        # By whom it is, not by pid: these are used again.
+        self._ignored = {own.key} if (own := procfs.read_stat(os.getpid())) else set()
         self._tags: dict[bytes, _Tag] = {}
         self._tagged: dict[ProcessKey, bytes] = {}  # roots that were found by a tag
         self._arriving: set[ProcessKey] = set()
@@ -379,6 +380,8 @@ class LocalFeed:
                 return None
             if isinstance(event, Forked):
                 is_known = self.engine.tree.get(event.parent) is not None
+        elif isinstance(event, Exited):
+            is_known = is_known or event.key in self.engine.ignored
         return event if is_known or isinstance(event, ProcessSeen) else None
 
     def _handle(self, changes: Sequence[Change]) -> None:
@@ -421,10 +424,9 @@ class LocalFeed:
 
     def _consider(self, event: Execed) -> None:
         """A program that started outside of the trees."""
-        pid, parent = event.key.pid, event.parent
-        if pid in self._ignored_pids or (parent and parent.pid in self._ignored_pids):
+        if event.key in self._ignored or event.parent in self._ignored:
             return
-        value = self._tag_of(pid) if self._tags else None
+        value = self._tag_of(event.key.pid) if self._tags else None
         if value is not None:
             self._start(self._watch_tagged(event.key, value, event.argv, event.comm))
         elif event.cwd is not None and any(
@@ -439,8 +441,7 @@ class LocalFeed:
         """Unless somebody else watches it by now: what a client has just named, and what is below
         that, is not in the tree yet, and would lose its name by this."""
         key = watched.key
-        arriving = {key.pid for key in self._arriving}
-        if self.engine.tree.get(key) is not None or _is_below(key.pid, arriving):
+        if self.engine.tree.get(key) is not None or _is_below(key, self._arriving):
             return
         if tag is not None:
             self._tagged[key] = tag
@@ -470,7 +471,7 @@ class LocalFeed:
         self, key: ProcessKey, value: bytes, argv: tuple[str, ...], comm: str
     ) -> None:
         tag = self._tags.get(value)
-        if tag is None or _is_below(key.pid, self._ignored_pids):  # we inherit it, as all do
+        if tag is None or _is_below(key, self._ignored):  # we inherit it, as all do
             return
         is_run = not is_interactive_shell(argv, comm)
         now_ns = time.monotonic_ns()
@@ -493,6 +494,7 @@ class LocalFeed:
                 if self.engine.tree.get(key) is None:  # it ended long ago, and all below it
                     self._forget_root(key)
                     self.receive((Unwatched(time.monotonic_ns(), key),))
+            await self._forget_the_gone()
             living = self.engine.history.living()
             keys = [key for keys in living.values() for key in keys]
             if self._n_searches_left:
@@ -509,6 +511,13 @@ class LocalFeed:
         finally:
             now_s = time.monotonic()
             self._next_care_s = now_s + max(CARE_INTERVAL_S, CARE_COST_FACTOR * (now_s - began_s))
+
+    async def _forget_the_gone(self) -> None:
+        """Of those who are ignored: nobody tells of their ends, for they are not followed."""
+        gone = await asyncio.to_thread(_gone_of, self._ignored | self.engine.ignored)
+        self._ignored -= gone
+        now_ns = time.monotonic_ns()
+        self.receive([Exited(now_ns, key, exit_code=None, term_signal=None) for key in gone])
 
     def _forget_root(self, key: ProcessKey) -> bool:
         self._tagged.pop(key, None)
@@ -575,7 +584,7 @@ class LocalFeed:
         self._arriving.add(key)
         self.receive((watched,))
         try:
-            seen = await self._hub.tracer.watch(key, ignored=self._ignored_pids)
+            seen = await self._hub.tracer.watch(key, ignored=self._ignored)
         except TracerUnavailable as error:
             raise AgentError(error.message, fix=error.fix) from error
         finally:
@@ -614,9 +623,11 @@ class LocalFeed:
         stat = procfs.read_stat(pid)
         if stat is None:
             return
-        if len(self._ignored_pids) >= MAX_IGNORED:
-            raise AgentError(f"{MAX_IGNORED} processes are ignored already")
-        self._ignored_pids.add(pid)
+        if len(self._ignored | {stat.key}) > MAX_IGNORED:
+            await self._forget_the_gone()
+            if len(self._ignored) >= MAX_IGNORED:
+                raise AgentError(f"{MAX_IGNORED} processes are ignored already")
+        self._ignored.add(stat.key)
         self.receive((Ignored(time.monotonic_ns(), stat.key),))
 
     async def watch_folders(self, folders: Sequence[str]) -> None:
@@ -795,15 +806,20 @@ def _real_paths(folders: Sequence[str]) -> tuple[str, ...]:
     return tuple(real_path(folder) for folder in folders if folder)
 
 
-def _is_below(pid: int, pids: Collection[int]) -> bool:
+def _gone_of(keys: Collection[ProcessKey]) -> set[ProcessKey]:
+    return {key for key in keys if procfs.has_gone(key)}
+
+
+def _is_below(key: ProcessKey, keys: Collection[ProcessKey]) -> bool:
     """Whether it is one of them, or one of them is above it now."""
-    for _ in range(MAX_ANCESTORS if pids else 0):
-        if pid in pids:
+    stat = procfs.read_stat(key.pid) if keys else None
+    for _ in range(MAX_ANCESTORS):
+        if key in keys:
             return True
-        stat = procfs.read_stat(pid)
-        if stat is None or stat.ppid == 0:
+        stat = procfs.read_stat(stat.ppid) if stat and stat.ppid else None
+        if stat is None:
             return False
-        pid = stat.ppid
+        key = stat.key
     return False
 
 

@@ -64,9 +64,9 @@ class Tracer(Protocol):
         ...
 
     async def watch(
-        self, key: ProcessKey, *, ignored: Collection[int] = ()
+        self, key: ProcessKey, *, ignored: Collection[ProcessKey] = ()
     ) -> tuple[ProcessSeen, ...]:
-        """Follow `key` and its descendants, those of `ignored` pids left out.
+        """Follow `key` and its descendants, those of `ignored` left out.
 
         Returns what is already there, parents first; empty when the process has gone.
         """

@@ -123,7 +123,7 @@ class BccTracer:
         await self._speaking.start(LOAD_TIMEOUT_S)
 
     async def watch(
-        self, key: ProcessKey, *, ignored: Collection[int] = ()
+        self, key: ProcessKey, *, ignored: Collection[ProcessKey] = ()
     ) -> tuple[ProcessSeen, ...]:
         """See the protocol. The root is in scope before its descendants are looked up, so that
         nothing can be born unseen between two looks."""
@@ -132,7 +132,9 @@ class BccTracer:
             return ()
         return await self._follow(key.pid, ignored)
 
-    async def _follow(self, pid: int, ignored: Collection[int] = ()) -> tuple[ProcessSeen, ...]:
+    async def _follow(
+        self, pid: int, ignored: Collection[ProcessKey] = ()
+    ) -> tuple[ProcessSeen, ...]:
         known: list[int] = []
         while new := [p for p in procfs.descendants(pid, ignored) if p not in known]:
             await self._command("watch", new)

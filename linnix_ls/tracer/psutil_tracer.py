@@ -57,7 +57,7 @@ class PsutilTracer:
                 f"{self.degraded}, and stacks and memory of processes cannot be read "
                 f"(kernel.yama.ptrace_scope = {scope})"
             )
-        self._roots: dict[int, frozenset[int]] = {}
+        self._roots: dict[int, frozenset[ProcessKey]] = {}
         self._known: dict[int, _Known] = {}
         self._uids: frozenset[int] = frozenset()
         self._there: frozenset[int] = frozenset()
@@ -71,7 +71,7 @@ class PsutilTracer:
         self._task = asyncio.create_task(self._poll_for_ever())
 
     async def watch(
-        self, key: ProcessKey, *, ignored: Collection[int] = ()
+        self, key: ProcessKey, *, ignored: Collection[ProcessKey] = ()
     ) -> tuple[ProcessSeen, ...]:
         stat = procfs.read_stat(key.pid)
         if stat is None or stat.key != key:

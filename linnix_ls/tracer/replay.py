@@ -28,7 +28,7 @@ class ReplayTracer:
         deliver(self._trace.events)
 
     async def watch(
-        self, key: ProcessKey, *, ignored: Collection[int] = ()
+        self, key: ProcessKey, *, ignored: Collection[ProcessKey] = ()
     ) -> tuple[ProcessSeen, ...]:
         del key, ignored
         return ()

@@ -218,6 +218,14 @@ def test_who_was_ignored_before_it_was_seen_stays_so(scene):
     assert scene.engine.tree.get(ours) is None
 
 
+def test_who_is_ignored_is_forgotten_with_its_end(scene):
+    ours = ProcessKey(5000, 1)
+    scene.tell(Ignored(scene.now_ns, ours))
+    assert ours in scene.engine.ignored
+    scene.tell(Exited(scene.now_ns, ours, 0, None))
+    assert ours not in scene.engine.ignored
+
+
 def test_processes_of_trees_that_nobody_watches_are_not_known(scene):
     stranger = ProcessKey(7000, 1)
     scene.see(stranger, "python3 pump.py")

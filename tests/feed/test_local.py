@@ -23,6 +23,7 @@ from linnix_ls.core.examination import (
 )
 from linnix_ls.core.policy import Policy
 from linnix_ls.errors import AgentError
+from linnix_ls.feed import local
 from linnix_ls.feed.base import FeedState, InputsSeen, StatusChanged, StopOutcome
 from linnix_ls.feed.local import MAX_ENDED_SHOWN, SEARCHES_AFTER_A_LOSS, Hub
 from linnix_ls.locate.base import Reading
@@ -157,6 +158,45 @@ class TestWhoSeesWhat:
             hub.tracer.tell(forked(key(4), own))
             ours.kill()
         assert await keys_of(feed) == {key(1)}
+
+    async def test_who_is_ignored_is_forgotten_when_it_has_gone(self, hub):
+        """Nobody may tell of its end: what is ignored is not followed."""
+        feed = await watching(hub, ROOT, seen(key(1)))
+        with sleeping() as ours:
+            own = procfs.read_stat(ours.pid).key
+            await feed.ignore(ours.pid)
+            await feed._take_care()
+            assert own in feed._ignored and own in feed.engine.ignored
+        await feed._take_care()
+        assert own not in feed._ignored and not feed.engine.ignored
+        assert len(feed._ignored) == 1  # we are
+
+    async def test_what_has_become_somebody_elses_is_forgotten_with_its_end(self, hub):
+        feed = await watching(hub, NOBODY, seen(key(1), uid=NOBODY))
+        hub.tracer.tell(forked(key(2), key(1), uid=NOBODY), execed(key(2), key(1), uid=ROOT))
+        assert feed.engine.ignored == {key(2)}
+        hub.tracer.tell(exited(key(2)))
+        assert not feed.engine.ignored
+
+    async def test_as_many_may_be_ignored_as_live_at_a_time(self, hub, monkeypatch):
+        monkeypatch.setattr(local, "MAX_IGNORED", 2)
+        feed = hub.open(ROOT)
+        for _ in range(3):
+            with sleeping() as ours:
+                await feed.ignore(ours.pid)
+                await feed.ignore(ours.pid)
+
+    async def test_who_has_the_pid_of_one_that_was_ignored_is_not(self, hub, tmp_path):
+        feed = hub.open(ROOT)
+        await feed.watch_folders([str(tmp_path)])
+        with sleeping() as ours:
+            own = procfs.read_stat(ours.pid).key
+            await feed.ignore(ours.pid)
+        after = own._replace(start_ticks=own.start_ticks + 1)
+        hub.tracer.seen = [seen(after)]
+        hub.tracer.tell(execed(after, argv=("make",), cwd=str(tmp_path)))
+        await asyncio.gather(*feed._tasks)
+        assert [run.key for run in await feed.runs()] == [after]
 
     @pytest.mark.ebpf  # needs root, for others to be there
     async def test_what_runs_with_other_rights_meanwhile_is_not_examined_for_them(self, hub):
@@ -297,7 +337,7 @@ class TestTags:
     @pytest_asyncio.fixture
     async def feed(self, hub):
         feed = hub.open(os.geteuid())
-        feed._ignored_pids.clear()
+        feed._ignored.clear()
         yield feed
         await feed.close()
 
@@ -378,7 +418,7 @@ class TestTags:
             assert (run.key, run.source) == (key(1), "terminal")
 
     async def test_what_we_start_ourselves_is_not_the_users(self, hub, feed):
-        feed._ignored_pids.add(os.getpid())
+        feed._ignored.add(procfs.read_stat(os.getpid()).key)
         with tagged(TAG, "sh", "-c", "sleep 1000 & wait") as own:
             await feed.watch_tag(TAG, Source.TASK, None)
             await until(lambda: procfs.children_of(own.pid))

@@ -168,7 +168,7 @@ async def test_a_subtree_may_be_left_out(witness):
         held.let_go()
         ours = int(await held.read_line())
         await witness.tracer.unwatch([held.key.pid])
-        seen = await witness.tracer.watch(held.key, ignored={ours})
+        seen = await witness.tracer.watch(held.key, ignored={procfs.read_stat(ours).key})
         assert [s.key for s in seen] == [held.key]
         await asyncio.sleep(0.5)
         assert held.story.forks == []
