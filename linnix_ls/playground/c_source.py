@@ -42,7 +42,7 @@ _SENDS = re.compile(
 _RECORD_AT = {"perf_submit": 1, "ringbuf_output": 0, "ringbuf_submit": 0}
 _HELPER_RECORD_AT = {"bpf_perf_event_output": (1, 3), "bpf_ringbuf_output": (0, 1)}
 _RESERVED = r"\b{}\s*=\s*(?:\([^()]*\)\s*)?bpf_ringbuf_reserve\s*\(\s*&?\s*(\w+)"
-_DECLARED = r"\b((?:struct|union)\s+\w+|[A-Za-z_]\w*)\s*\*?\s*\b{}\s*(?:[=;,\[])"
+_DECLARED = r"\b((?:struct|union)\s+\w+|[A-Za-z_]\w*)\s*(?:\*\s*)?\b{}\s*(?:[=;,\[])"
 _SCALARS = frozenset(
     "u8 u16 u32 u64 s8 s16 s32 s64 __u8 __u16 __u32 __u64 __s8 __s16 __s32 __s64 int long short"
     " char pid_t uid_t size_t".split()
@@ -272,7 +272,7 @@ class CSource:
         return found
 
     def _declared(self, argument: str, body: str) -> str | None:
-        variable = re.search(r"(\w+)\s*$", argument)
+        variable = re.search(r"\b(\w+)\s*$", argument)
         declared = variable and re.search(_DECLARED.format(re.escape(variable[1])), body)
         if not declared:
             return None

@@ -22,9 +22,9 @@ _AT_LINE = re.compile(r"^Error at line (?P<line>\d+): (?P<text>.*)$")
 _CANNOT_SELECT = re.compile(r"^(?:fatal error: error in backend: |LLVM ERROR: )(?P<text>.*)$")
 _BUILTIN = re.compile(r"A call to built-in function '(?P<name>\w+)' is not supported")
 # A struct or union without a name, by where it is.
-_UNNAMED = re.compile(r"(?:::)?\((?:unnamed|anonymous)\b[^()]* at [^()]*?:(?P<line>\d+):\d+\)")
+_UNNAMED = re.compile(r"(?:::)?\((?:unnamed|anonymous)\b(?=[^()]* at )[^()]*:(?P<line>\d+):\d+\)")
 # Not where a type without a name is defined: "struct (unnamed struct at probe.bpf.c:4:1)".
-_LLVM_PLACE = re.compile(r"(?<! at )(?<![^\s,:(])(?P<file>[^\s,:]+):(?P<line>\d+):(?P<column>\d+)")
+_LLVM_PLACE = re.compile(r"(?<! at )(?<![^\s,:])(?P<file>[^\s,:]+):(?P<line>\d+):(?P<column>\d+)")
 # LLVM's note behind an error that stands at the function's head: this is where it is.
 _PLACE_FOLLOWS = "could not determine the original source location for "
 _FLAG = re.compile(r" \[-W[\w=-]+\]$")
@@ -49,7 +49,10 @@ _NO_FLOATS_FIX = "count in whole numbers of a smaller unit"
 # What LLVM cannot express for BPF, in words; None: its own will do.
 _BACKEND: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (
-        re.compile(r"Unsupport(?:ed)? signed division|Cannot select:.*\bs(?:div|rem)\b"),
+        re.compile(
+            r"Unsupport(?:ed)? signed division"
+            r"|Cannot select:(?:(?!Cannot select:).)*?\bs(?:div|rem)\b"
+        ),
         "BPF has no signed division",
         "make both numbers unsigned: (u64)a / (u64)b",
     ),
@@ -272,10 +275,10 @@ _STACK_LIMIT = re.compile(r"[Ss]tack limit")
 _LARGE_LOCAL = re.compile(
     r"^\s+(?!return\b|static\b|else\b|goto\b)(?:(?:const|volatile|unsigned)\s+)*"
     r"(?P<tag>(?:struct|union)\s+)?\w+\s+(?P<name>\w+)\s*"
-    r"(?:\[\s*(?P<length>\d*)[^\]]*\]|=\s*\{|(?(tag)[;,=]|(?!)))"
+    r"(?:\[(?=\s*(?P<length>\d*))[^\]]*\]|=\s*\{|(?(tag)[;,=]|(?!)))"
 )
 # Declared with a length that is a variable's value.
-_VARIABLE_LENGTH = re.compile(r"^\s*(?:[a-z]\w*\s+)+\w+\s*\[\s*[^\]]*\b[a-z_]\w*\b[^\]]*\]\s*[;=]")
+_VARIABLE_LENGTH = re.compile(r"^\s*(?:[a-z]\w*\s+)+\w+\s*\[(?=[^\]]*\b[a-z_])[^\]]*\]\s*[;=]")
 
 
 def _builtin_line(source: CSource, name: str, head: int) -> int:
@@ -288,8 +291,13 @@ def _builtin_line(source: CSource, name: str, head: int) -> int:
         if re.search(rf"\b(?:__builtin_)?{name}\s*\(", source.code(at))
     ]
     # Those of a constant length are no calls when they are compiled.
-    varying = [at for at in calls if not re.search(r",\s*(?:\d+|sizeof\b.*)\)", source.code(at))]
+    varying = [at for at in calls if not _has_constant_length(source.code(at))]
     return (varying or calls or [head])[0]
+
+
+def _has_constant_length(code: str) -> bool:
+    """Whether a call in there may end in a number or a sizeof."""
+    return re.search(r",\s*(?:\d+\)|sizeof\b)", code[: code.rfind(")") + 1]) is not None
 
 
 def _first_line(source: CSource, pattern: re.Pattern[str]) -> str | None:

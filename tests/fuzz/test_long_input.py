@@ -20,6 +20,13 @@ from linnix_ls.playground.verifier.log import read_log
 
 N = 400_000
 
+
+def told_of(text, *output):
+    """What a compiler said of a function with that in it."""
+    source = CSource(f"int f(void)\n{{\n{text}\n}}\n")
+    return clang_output.problems("\n".join(output), source, "x.bpf.c", is_bcc=False)
+
+
 READERS = {
     "jvm thread": lambda text: list(java._parse(text)),
     "jvm deadlock": lambda text: java._deadlock(f"Java-level deadlock\n{text}"),
@@ -31,6 +38,11 @@ READERS = {
     "make": lambda text: make._rule_of(text.splitlines(), ["all"]),
     "verifier": read_log,
     "clang": lambda text: clang_output.problems(text, CSource(""), "x.bpf.c", is_bcc=False),
+    "large local": lambda text: told_of(text, "x.bpf.c:2:1: error: Stack limit exceeded"),
+    "no constant length": lambda text: told_of(text, "LLVM ERROR: dynamic stack allocation"),
+    "built-in": lambda text: told_of(
+        text, "x.bpf.c:2:1: error: A call to built-in function 'memset' is not supported"
+    ),
     "comments": without_comments,
     "dialect": dialect_of,
     "numbered": numbered,
@@ -55,6 +67,29 @@ HOSTILE = [
     ("verifier", "0: (aa) a", " ", "x"),
     ("verifier", "", "0: (aa) a", "\n"),
     ("verifier", "; a", " @ a:", "x"),
+    ("verifier", "0: (aa) ", " exit a", ";"),
+    ("verifier", "0: (aa) ", "goto pc+1 a", ";"),
+    ("verifier", "Verification failed: a: b\nAt: ", "a", ""),
+    ("verifier", "Verification failed: a: b\nAt: ", "a @ ", ""),
+    ("verifier", "0: (aa) r0; R0=(", "a(b)", ""),
+    ("clang", "x.bpf.c:1:1: error: (unnamed", " at ", ""),
+    ("clang", "x.bpf.c:1:1: error: (unnamed at ", ":1:1", ""),
+    ("clang", "x.bpf.c:1:1: error: ", "(unnamed", ""),
+    ("clang", "x.bpf.c:1:1: error: ", " [-Wa", ""),
+    ("clang", "LLVM ERROR: ", "a:1", ""),
+    ("clang", "LLVM ERROR: ", "Cannot select:", ""),
+    ("clang", "LLVM ERROR: ", "A call to built-in function '", ""),
+    ("clang", "error: a:1:1: in function a ", "): ", "\r"),
+    ("large local", " a b[", " ", ""),
+    ("large local", " a b[", "1", ""),
+    ("large local", " ", "const ", ""),
+    ("large local", " ", "a ", ""),
+    ("no constant length", "a b[", " ", ""),
+    ("no constant length", "a b[", "a", ""),
+    ("no constant length", "a b[", "a ", "]"),
+    ("no constant length", "", "a ", ""),
+    ("built-in", "memset(", ",sizeof", ""),
+    ("built-in", "", "memset", ""),
     ("comments", "", '"\\', ""),
     ("comments", "", "/*/", ""),
     ("numbered", "", "{}", ""),

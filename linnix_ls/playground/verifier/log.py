@@ -18,8 +18,8 @@ _STEP = re.compile(r"^(?P<at>\d{1,9}): (?:\([0-9a-f]{2}\) |(?=<invalid ))")
 _THERE = re.compile(r"\s\d{1,9}: (?=(?:frame\d+: )?R\d+(?:_w)?=)")
 # Of a jump without anything new about registers the kernel ends no line: its message follows.
 _STEP_THAT_SAYS = re.compile(
-    r"^(?P<step>\d{1,9}: \([0-9a-f]{2}\) [^;]*?(?:\bgotol? pc[+-]\d+|exit))"
-    r" (?P<said>[A-Za-z][^;]*)$"
+    r"^(?=[^;]*$)(?P<step>\d{1,9}: \([0-9a-f]{2}\) .*?(?:\bgotol? pc[+-]\d+|exit))"
+    r" (?P<said>[A-Za-z].*)$"
 )
 _STATE = re.compile(r"^(?:from )?\d+(?: to \d+)?(?: \(speculative execution\))?: (?P<state>.*)$")
 _SOURCE = re.compile(r"^; (?P<text>.*?)(?: @ (?P<file>[^ ]+):(?P<line>\d{1,9}))?$")
@@ -43,7 +43,7 @@ _REGISTER = re.compile(r"\b(R\d+)(?:_[a-z]+)?=((?:[^ (]|\((?:[^()]|\([^()]*\))*\
 _HEADLINE = re.compile(r"^Verification failed: (?P<category>[^:]+): (?P<problem>.+)$")
 _SECTION = re.compile(r"^(?P<name>Reason|At|Causal path|Suggestion):\s*(?P<text>.*)$")
 _POSITION = re.compile(
-    r"(?P<function>\w+) @ (?P<file>[^:\s]+):(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?"
+    r"\b(?P<function>\w+) @ (?P<file>[^:\s]+):(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?"
 )
 
 MAX_LINES = 200_000
