@@ -1,4 +1,4 @@
-// Bundles the extension and the front ends of its views; with --tests their tests instead,
+// Bundles the extension and the front ends of its views; with --tests their tests, and these,
 // with --page the front ends as pages of their own, with --minify for a package.
 import { cpSync, readdirSync } from "node:fs";
 import { build } from "esbuild";
@@ -11,12 +11,16 @@ const inBrowser = { ...common, platform: "browser", target: "es2022", format: "i
 if (has("--tests")) {
   await build({
     ...inNode,
-    entryPoints: readdirSync("test")
-      .filter((name) => name.endsWith(".test.ts"))
-      .map((name) => `test/${name}`),
+    entryPoints: ["test", "test/dom"].flatMap((folder) =>
+      readdirSync(folder)
+        .filter((name) => name.endsWith(".test.ts"))
+        .map((name) => ({ in: `${folder}/${name}`, out: name.replace(/\.ts$/, "") })),
+    ),
     outdir: "dist/test",
     sourcemap: "inline",
+    external: ["jsdom"],
   });
+  await buildFrontEnds("dist/test/webview");
 } else if (has("--page")) {
   for (const [folder, name] of [["webview", "details"], ["webview/probes", "probe"]]) {
     await build({
@@ -36,7 +40,11 @@ if (has("--tests")) {
     outdir: "dist",
     external: ["vscode"],
   });
-  await build({
+  await buildFrontEnds("dist/webview");
+}
+
+function buildFrontEnds(outdir) {
+  return build({
     ...inBrowser,
     entryPoints: [
       { in: "webview/main.ts", out: "details" },
@@ -44,6 +52,6 @@ if (has("--tests")) {
       { in: "webview/probes/main.ts", out: "probe" },
       { in: "webview/probes/style.css", out: "probe" },
     ],
-    outdir: "dist/webview",
+    outdir,
   });
 }

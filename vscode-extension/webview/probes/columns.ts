@@ -6,13 +6,14 @@ import type { Plain } from "./data";
 import { isObject } from "./parse";
 
 const MAX_CELL = 300;
+const MAX_NAME = 80;
 /** The time has a column of its own, and what identifies or pads says nothing to a reader. */
 const LEFT_OUT = /(^|\.)(ktime|ktime_ns|\w*boottime_ns|_*pad\d*)$/;
 
 export interface Column {
   /** Where the field is: `header.tgid`. */
   path: string;
-  /** As short as it is clear: `tgid`. */
+  /** To be shown, as short as it is clear: `tgid`. */
   name: string;
 }
 
@@ -50,7 +51,7 @@ export function columnsOf(
   return shown
     .filter(([path]) => chosen.has(path))
     .sort(([a], [b]) => Number(texts.has(b)) - Number(texts.has(a)))
-    .map(([path]) => ({ path, name: ends.get(endOf(path)) === 1 ? endOf(path) : path }));
+    .map(([path]) => ({ path, name: visible(ends.get(endOf(path)) === 1 ? endOf(path) : path, MAX_NAME) }));
 }
 
 /** One line of text for a value, however deep it is. */

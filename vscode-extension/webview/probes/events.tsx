@@ -3,6 +3,7 @@
 // row it is at, as rows go while somebody reads.
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { visible } from "../../src/text";
 import { cell } from "./columns";
 import type { Listed, ProbeState } from "./state";
 import { Refusal, type Act } from "./view";
@@ -193,7 +194,7 @@ function Chosen({ listed }: { listed: Listed }) {
     <dl class="chosen" aria-label={`Event ${listed.event.sequence}`}>
       {[...listed.cells].map(([path, value]) => (
         <div key={path}>
-          <dt>{path}</dt>
+          <dt>{visible(path)}</dt>
           <dd class="code">{cell(value)}</dd>
         </div>
       ))}

@@ -47,7 +47,7 @@ function slotOf(key: Plain): { of: string; slot: number } {
     return { of: "", slot: Number(key) };
   }
   const { slot, ...rest } = key;
-  return { of: Object.values(rest).map(cell).join(" "), slot: Number(slot ?? NaN) };
+  return { of: cell(Object.values(rest).map(cell).join(" ")), slot: Number(slot ?? NaN) };
 }
 
 function bars(slots: ReadonlyMap<number, number>, first_slot: number | null): Bar[] {
