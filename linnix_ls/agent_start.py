@@ -4,6 +4,7 @@ agent takes longer to get ready than the client does. Light: nothing here waits 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -54,25 +55,48 @@ def start_if_needed(agent_socket: str | None, tracer: str) -> StartedAgent | Non
     paths = socket_paths(agent_socket)
     if tracer == "psutil" or any(map(os.path.lexists, paths)) or not has_bpf_permission():
         return None
-    return start(Path(agent_socket) if agent_socket else default_socket_path())
+    with contextlib.suppress(AgentError):  # who opens a feed tries again, and says why
+        return start(Path(agent_socket) if agent_socket else default_socket_path())
+    return None
 
 
-def start(path: Path) -> StartedAgent:
-    """Start one that listens there, and goes away with its last client."""
-    read_fd, write_fd = os.pipe()
-    process = subprocess.Popen(
-        [
-            *(*python("linnix_ls.cli.main"), "agent"),
-            *("--socket", str(path), "--exit-when-idle", "--ready-fd", str(write_fd)),
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=(write_fd,),
-        start_new_session=True,  # a Ctrl-C in our terminal is not for it
-        cwd="/",
-    )
-    os.close(write_fd)
+def start(path: Path, *, removes_folder: bool = False) -> StartedAgent:
+    """Start one that listens there, and goes away with its last client.
+
+    Args:
+        removes_folder: at its end, too, that of its socket.
+
+    Raises:
+        AgentError: it cannot be started.
+    """
+    try:
+        process, ready_fd = _start(path, ["--remove-folder"] if removes_folder else [])
+    except OSError as error:
+        raise AgentError(f"an agent cannot be started: {error.strerror}") from error
     # It may end long before us, and somebody has to ask how.
     threading.Thread(target=process.wait, daemon=True).start()
-    return StartedAgent(path, process, read_fd)
+    return StartedAgent(path, process, ready_fd)
+
+
+def _start(path: Path, options: list[str]) -> tuple[subprocess.Popen[bytes], int]:
+    read_fd, write_fd = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [
+                *(*python("linnix_ls.cli.main"), "agent"),
+                *("--socket", str(path), "--exit-when-idle", "--ready-fd", str(write_fd)),
+                *options,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(write_fd,),
+            start_new_session=True,  # a Ctrl-C in our terminal is not for it
+            cwd="/",
+        )
+    except OSError:
+        os.close(read_fd)
+        raise
+    finally:
+        os.close(write_fd)
+    return process, read_fd

@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import resource
+import shutil
 import signal
 import tempfile
 import time
@@ -292,14 +293,21 @@ async def _start_agent(settings: Settings, started: StartedAgent | None) -> Feed
     except AgentError:
         if settings.agent_socket:
             raise
-    private = Path(tempfile.mkdtemp(prefix="linnix-ls-"), "agent.sock")
-    return await _start_agent_at(private)
+    folder = tempfile.mkdtemp(prefix="linnix-ls-")
+    try:
+        return await _start_agent_at(Path(folder, "agent.sock"), removes_folder=True)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # as far as the agent has not done so
+        raise
 
 
-async def _start_agent_at(path: Path, started: StartedAgent | None = None) -> Feed:
+async def _start_agent_at(
+    path: Path, started: StartedAgent | None = None, *, removes_folder: bool = False
+) -> Feed:
     give_up_s = time.monotonic() + LEAVING_TIMEOUT_S
     while True:
-        agent, started = started or agent_start.start(path), None
+        agent = started or agent_start.start(path, removes_folder=removes_folder)
+        started = None
         # While the agent does its part:
         from linnix_ls.feed import protocol
         from linnix_ls.feed.remote import RemoteFeed
@@ -334,11 +342,14 @@ async def run_agent(
     *,
     exit_when_idle_s: float | None,
     ready_fd: int | None,
+    removes_folder: bool = False,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Be the agent, until a signal, or until there has been no client for `exit_when_idle_s`.
 
     A listening socket that a service manager has passed is served where it is, whatever `path`.
+    The folder of a socket that was made for this agent alone is removed at its end
+    (`removes_folder`).
 
     Raises:
         TracerUnavailable: no eBPF here, or no more; an agent without it has no purpose.
@@ -385,7 +396,12 @@ async def run_agent(
 
     playground = _LatePlayground(tracer)
     server = FeedServer(
-        hub, path or default_socket_path(), on_idle, passed_socket(), playground.open
+        hub,
+        path or default_socket_path(),
+        on_idle,
+        passed_socket(),
+        playground.open,
+        removes_folder=removes_folder,
     )
     try:
         server.bind()

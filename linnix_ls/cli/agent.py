@@ -46,7 +46,9 @@ def register(subparsers: Any) -> None:
         metavar="SECONDS",
         help="end when there has been no client for that long (default: at once)",
     )
+    # Of whoever starts one for itself:
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--remove-folder", action="store_true", help=argparse.SUPPRESS)
     change = parser.add_argument_group("as a service")
     which = change.add_mutually_exclusive_group()
     which.add_argument(
@@ -87,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
             args.socket,
             exit_when_idle_s=args.exit_when_idle,
             ready_fd=args.ready_fd,
+            removes_folder=args.remove_folder,
             on_ready=tell,
         )
     )

@@ -162,6 +162,7 @@ class FeedServer:
         listener: a socket that listens already, which its opener keeps: `path` is then nothing to
             make or to take away.
         open_playground: gives a client's; None: there is none here.
+        removes_folder: at the end, too, that of the socket, if there is nothing else in it.
     """
 
     def __init__(
@@ -171,7 +172,10 @@ class FeedServer:
         on_idle: Callable[[], None],
         listener: socket.socket | None = None,
         open_playground: OpenPlayground | None = None,
+        *,
+        removes_folder: bool = False,
     ) -> None:
+        self._removes_folder = removes_folder
         self._open_playground = open_playground
         self._hub = hub
         self._path = path
@@ -209,6 +213,10 @@ class FeedServer:
             if self._made is not None and os.path.samestat(self._path.lstat(), self._made):
                 self._path.unlink()
         if self._lock_fd is not None:
+            if self._removes_folder:
+                with contextlib.suppress(OSError):
+                    self._path.with_suffix(".lock").unlink()
+                    self._path.parent.rmdir()
             os.close(self._lock_fd)
 
     def bind(self) -> None:
