@@ -21,7 +21,7 @@ MAX_PATCHES = 3
 _MAX_EDITED_LINES = 40
 # A test is asked what is right; what starts a program for it may lie among the tests.
 _ROLES = ("spawn_site", "origin", "caller", "callee")
-_CPP = re.compile(rb"(?m)\bstd::|^\s*(class|namespace|template)\b")
+_CPP = re.compile(rb"(?m)\bstd::|^[ \t]*(class|namespace|template)\b")
 
 
 def propose(finding: Finding, text_of: TextOf) -> tuple[Patch, ...]:

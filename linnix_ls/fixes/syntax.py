@@ -223,7 +223,7 @@ def _volatile(file: _File, _cause: Cause) -> Proposal | None:
     if file.language != "java" or file.loop is None:
         return None
     condition = file.text(file.loop.child_by_field_name("condition"))
-    match = re.fullmatch(r"\(\s*!?\s*(?:this\.)?(\w+)\s*\)", condition)
+    match = re.fullmatch(r"\(\s*(?:!\s*)?(?:this\.)?(\w+)\s*\)", condition)
     for node in _walk(file.root) if match else ():
         if node.type != "field_declaration" or not match:
             continue
@@ -415,7 +415,7 @@ def _end_with_us(file: _File, _cause: Cause) -> Proposal | None:
 def _trap(file: _File) -> Proposal | None:
     """``server &`` in a script without a trap."""
     text = file.source.lines[file.line - 1]
-    is_trapped = re.search(rb"(?m)^\s*trap\b.*\bEXIT\b", file.source.content)
+    is_trapped = re.search(rb"(?m)^[ \t]*trap\b.*\bEXIT\b", file.source.content)
     if is_trapped or not re.search(r"[^&]&\s*(#.*)?$", text):
         return None
     following = file.source.lines[file.line] if file.line < len(file.source.lines) else ""
@@ -432,7 +432,7 @@ def _drop(file: _File) -> Proposal | None:
     """A struct that owns a child: dropping std's Child does not end the process."""
     for node in _walk(file.root):
         name = file.text(node.child_by_field_name("name")) if node.type == "struct_item" else ""
-        child = re.search(r"(\w+)\s*:\s*(?:\w+::)*Child\b", file.text(node)) if name else None
+        child = re.search(r"\b(\w+)\s*:\s*(?:\w+::)*Child\b", file.text(node)) if name else None
         has_drop = re.search(rf"\bDrop\s+for\s+{re.escape(name)}\b", file.text(file.root))
         if child and not has_drop:
             change = file.after(

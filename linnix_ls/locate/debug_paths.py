@@ -94,5 +94,5 @@ def _with_parents(folders: Sequence[str | None]) -> Iterator[str]:
 
 def _own_name(function: str) -> str | None:
     """Of ``ns::Class<T>::method::{{closure}}``: method."""
-    names = re.findall(r"[^\W\d]\w*", re.sub(r"\{+[^{}]*\}+|<[^<>]*>", "", function))
+    names = re.findall(r"[^\W\d]\w*", re.sub(r"\{[^{}]*\}|<[^<>]*>", "", function))
     return names[-1] if names else None

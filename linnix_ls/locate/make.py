@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from linnix_ls.core.examination import PlaceHint, ProcessFacts
@@ -46,11 +46,11 @@ class MakeReader:
 
 
 def target_with_rule(
-    facts: ProcessFacts, wanted: re.Pattern[str]
+    facts: ProcessFacts, wanted: Callable[[str], bool]
 ) -> tuple[str, PlaceHint | None] | None:
-    """The first target that make was told to build and `wanted` matches, and where its rule is."""
+    """The first target that make was told to build and that is `wanted`, and where its rule is."""
     makefile, targets = _arguments(facts)
-    target = next((name for name in targets if wanted.fullmatch(name)), None)
+    target = next((name for name in targets if wanted(name)), None)
     if target is None:
         return None
     return target, _rule_of_target(makefile, [target]) if makefile else None

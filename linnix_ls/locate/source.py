@@ -62,7 +62,7 @@ def line_of(path: str, pattern: str) -> int | None:
 
 # Words for the time of day, or a clock's; not those for sleeping.
 _CLOCKS = frozenset("time monotonic perf_counter process_time time_ns monotonic_ns now".split())
-_TRIES = re.compile(r"^_*(attempts?|tries|try|retry|retries|round|n|i|_)_*$")
+_TRIES = frozenset("attempt attempts tries try retry retries round n i".split()) | {""}
 _EXITS = (ast.Return, ast.Raise, ast.Yield, ast.YieldFrom)
 _LOOPS = (ast.While, ast.For, ast.AsyncFor)
 _LATER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
@@ -140,7 +140,7 @@ class PythonSource:
             for first, last, names in self._feeds
             if first <= line <= last
             for name in names
-            if not _TRIES.match(name)
+            if name.strip("_") not in _TRIES
         }
         return any(name in through for call in self._calls.get(line, ()) for name in call.names)
 

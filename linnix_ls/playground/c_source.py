@@ -47,6 +47,7 @@ _SCALARS = frozenset(
     "u8 u16 u32 u64 s8 s16 s32 s64 __u8 __u16 __u32 __u64 __s8 __s16 __s32 __s64 int long short"
     " char pid_t uid_t size_t".split()
 )
+_LOG2 = re.compile(r"\bbpf_log2l?\s*\(")
 _CONTEXT = re.compile(r"\b(\w+)\s*\(\s*struct\s+(\w+)\s*\*")
 
 
@@ -215,11 +216,12 @@ class CSource:
     def is_histogram(self, name: str) -> bool:
         """Whether a map is declared as one, or counted up by slots of powers of two."""
         line = self.maps.get(name)
-        return (line is not None and "BPF_HISTOGRAM" in self.code(line)) or bool(
-            re.search(
-                rf"\b{re.escape(name)}\s*\.\s*(?:atomic_)?increment\s*\([^;]*\bbpf_log2l?\s*\(",
-                without_comments(self.text),
-            )
+        if line is not None and "BPF_HISTOGRAM" in self.code(line):
+            return True
+        counts = re.compile(rf"\b{re.escape(name)}\s*\.\s*(?:atomic_)?increment\s*\(")
+        return any(
+            (counted := counts.search(statement)) and _LOG2.search(statement, counted.end())
+            for statement in without_comments(self.text).split(";")
         )
 
     @cached_property

@@ -25,9 +25,9 @@ _C_LIBRARY_CALL = r"\b(?:__builtin_)?(?:str|mem|bc)\w+\s*\("
 _TARGET = re.compile(
     r"failed to find kernel BTF type ID of '(?P<name>[^']+)'"
     r"|failed to determine tracepoint '(?P<name2>[^']+)'"
-    r"|(?P<name3>\w+) is not found in vmlinux BTF"
+    r"|\b(?P<name3>\w+) is not found in vmlinux BTF"
 )
-_CORE = re.compile(r"CO-RE relocat\w+.*?\[\d+\] struct (?P<type>\w+)\.?(?P<field>\w*)")
+_CORE = re.compile(r"CO-RE relocat\w+\b.*?\[\d+\] struct (?P<type>\w+)\.?(?P<field>\w*)")
 
 
 def diagnose(request: Request, trial: Trial) -> Checked:

@@ -4,19 +4,27 @@ looked at each from every other: what is too slow here is ended by pytest's time
 In most of these Python holds its lock: a user's file could stop an agent for all users.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from linnix_ls import sources
-from linnix_ls.locate import java, make, native, perl, spawn
+from linnix_ls.core.detectors.languages import language_of
+from linnix_ls.core.examination import ProcessFacts
+from linnix_ls.core.ids import ProcessKey
+from linnix_ls.locate import debug_paths, java, make, native, perl, spawn
+from linnix_ls.locate.runners import cpp, javascript, npm
 from linnix_ls.locate.runners import java as junit
-from linnix_ls.locate.runners.base import blocks_around
+from linnix_ls.locate.runners.base import Process, blocks_around
 from linnix_ls.locate.runners.perl import _SUBTEST
+from linnix_ls.locate.source import PythonSource
 from linnix_ls.locate.syntax import syntax_of
 from linnix_ls.playground import clang_output, own_names, policy
 from linnix_ls.playground.c_source import CSource
 from linnix_ls.playground.dialect import dialect_of, numbered, without_comments
 from linnix_ls.playground.probe_text import probe_text
 from linnix_ls.playground.verifier.log import read_log
+from tests.report.samples import SPIN
 
 N = 400_000
 
@@ -27,12 +35,27 @@ def told_of(text, *output):
     return clang_output.problems("\n".join(output), source, "x.bpf.c", is_bcc=False)
 
 
+def run_by_npm(script):
+    facts = ProcessFacts(ProcessKey(1, 1), ("sh",), None, None)
+    return npm.NpmRunner().find(Process(facts, {"npm_lifecycle_event": script}), ())
+
+
+def run_by(program):
+    return language_of(replace(SPIN, location=None, process=replace(SPIN.process, argv=(program,))))
+
+
 READERS = {
     "jvm thread": lambda text: list(java._parse(text)),
     "jvm deadlock": lambda text: java._deadlock(f"Java-level deadlock\n{text}"),
     "addr2line": lambda text: native._parse_addr2line(f"0x1\nf\n{text}"),
     "native name": native.short_name,
     "junit": junit._test_method,
+    "rust name": debug_paths._own_name,
+    "gtest": cpp._TEST_BODY.search,
+    "javascript": lambda text: javascript._CALL.match(text[: javascript.MAX_CALL_CHARS]),
+    "npm": run_by_npm,
+    "program": run_by,
+    "python": lambda text: PythonSource(sources.parse_python(text)).is_fed(2),
     "subtest": lambda text: blocks_around(text.splitlines(), 1, _SUBTEST),
     "perl": lambda text: perl._function_at(text.splitlines(), len(text.splitlines())),
     "make": lambda text: make._rule_of(text.splitlines(), ["all"]),
@@ -48,6 +71,7 @@ READERS = {
     "numbered": numbered,
     "policy": lambda text: policy.source_problems(CSource(text)),
     "probe": probe_text,
+    "histogram": lambda text: CSource(f"BPF_HASH(x);\n{text}").is_histogram("x"),
     "own names": lambda text: own_names.renamed(text, text),
 }
 
@@ -61,6 +85,17 @@ HOSTILE = [
     ("native name", "", "operator<", ")"),
     ("junit", "", "@a(", ""),
     ("junit", "@a(", "()", ""),
+    ("rust name", "", "{", ""),
+    ("rust name", "", "<a", ""),
+    ("gtest", "", "::a_Test<a", "!"),
+    ("gtest", "", "_Test", ""),
+    ("javascript", "a.describe.", "a.describe.a", ""),
+    ("npm", "", "a-tests-", "\n"),
+    ("program", "python", "1", "a"),
+    ("python", "def f():\n for ", "_", "z in x:\n  x.f()"),
+    ("histogram", "", "x.increment(", ""),
+    ("histogram", "", "x.increment(;", "x.increment(bpf_log2("),
+    ("probe", "struct ", " ", ""),
     ("subtest", "subtest", " ", "x"),
     ("perl", "", "sub a {\n", ""),
     ("make", "", "a:\n", ""),

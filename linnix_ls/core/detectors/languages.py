@@ -55,7 +55,7 @@ def language_of(finding: Finding) -> str:
             return ""
     program = (finding.process.argv or (finding.process.exe or finding.process.comm,))[0]
     name = program.rsplit("/", 1)[-1].removeprefix("-")
-    return _PROGRAMS.get(re.sub(r"[\d.]+$", "", name), "")
+    return _PROGRAMS.get(name.rstrip("0123456789."), "")
 
 
 def is_spawn_site(finding: Finding) -> bool:

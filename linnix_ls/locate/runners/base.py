@@ -117,6 +117,11 @@ def shown(path: str, folder: str | None) -> str:
     return path
 
 
+def is_of_tests(name: str) -> bool:
+    """Whether a word of it says so: `unit-tests`, `test:browser`. It may be of any length."""
+    return not {"test", "tests", "check"}.isdisjoint(re.split(r"[-_.:/]", name))
+
+
 def blocks_around(
     lines: Sequence[str], line: int, opening: re.Pattern[str]
 ) -> list[tuple[int, re.Match[str]]]:

@@ -13,7 +13,7 @@ from linnix_ls.locate.source import read_lines, resolve
 from linnix_ls.sources import is_file
 
 MAX_FILES = 200
-_TEST_BODY = re.compile(r"(?:^|::|\s)(\w+)_Test(?:<.*>)?::TestBody\b")
+_TEST_BODY = re.compile(r"(?:^|::|\s)(\w+)_Test(?:<(?:(?!_Test<).)*>)?::TestBody\b")
 _MACRO = re.compile(r"^\s*(?:TYPED_)?TEST(?:_F|_P)?\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)")
 _ONE_TEST = re.compile(r"[\w/]+\.[\w/]+")
 _TOKEN = re.compile(

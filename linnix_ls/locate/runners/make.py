@@ -4,18 +4,16 @@ says only that something is tested."""
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 from linnix_ls.core.examination import PlaceHint
 from linnix_ls.locate.make import target_with_rule
-from linnix_ls.locate.runners.base import FoundTest, Process, Scope, place
+from linnix_ls.locate.runners.base import FoundTest, Process, Scope, is_of_tests, place
 from linnix_ls.locate.source import is_user_file, resolve
 from linnix_ls.sources import read_regular
 
-_TESTS = re.compile(r"(?:.*[-_.:/])?(?:test|tests|check)(?:[-_.:/].*)?")
 _SOURCES = ("", ".sh", ".py", ".pl", ".c", ".cc", ".cpp", ".cxx")
 MAX_DRIVER_ARGUMENTS = 40
 
@@ -41,7 +39,7 @@ class MakeRunner:
     def find(self, process: Process, above: Sequence[Process]) -> FoundTest | None:
         if process.program not in ("make", "gmake"):
             return None
-        found = target_with_rule(process.facts, _TESTS)
+        found = target_with_rule(process.facts, is_of_tests)
         if found is None:
             return None
         target, rule = found

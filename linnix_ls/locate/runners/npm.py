@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from linnix_ls.locate.runners.base import FoundTest, Process, Scope
+from linnix_ls.locate.runners.base import FoundTest, Process, Scope, is_of_tests
 from linnix_ls.locate.script import line_of_npm_script
 
-_TESTS = re.compile(r"(?:.*[-_.:/])?(?:test|tests|check)(?:[-_.:/].*)?")
 _AROUND_TESTS = frozenset({"pretest", "posttest"})
 _AGENTS = frozenset({"npm", "pnpm", "yarn", "bun"})
 
@@ -21,7 +19,7 @@ class NpmRunner:
 
     def find(self, process: Process, above: Sequence[Process]) -> FoundTest | None:
         script = process.variables.get("npm_lifecycle_event", "")
-        if not _TESTS.fullmatch(script) and script not in _AROUND_TESTS:
+        if not is_of_tests(script) and script not in _AROUND_TESTS:
             return None
         agent = process.variables.get("npm_config_user_agent", "").partition("/")[0]
         command = agent if agent in _AGENTS else "npm"
