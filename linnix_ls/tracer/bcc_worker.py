@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import importlib
 import json
 import os
@@ -33,6 +34,7 @@ from typing import Any, NoReturn
 
 from linnix_ls import capabilities
 from linnix_ls.errors import TracerUnavailable
+from linnix_ls.privilege import wants_more_to_sample
 from linnix_ls.tracer import bpf_syscall, perf_event, wire
 from linnix_ls.tracer.product import PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT, Map, Product, with_maps
 from linnix_ls.tracer.ring_buffer import RingBuffer
@@ -64,6 +66,10 @@ NEEDED_MAPS = {
     "path_counts": (ctypes.sizeof(wire.PathKey), 8),
     "events": (0, 0),
 }
+_MORE_TO_SAMPLE = (
+    "this kernel lets nobody sample without CAP_SYS_ADMIN: sudo linnix-ls agent --install gives it"
+    " to the service; or sudo sysctl kernel.perf_event_paranoid=2"
+)
 NEEDED_PROGRAMS = ("on_cpu_clock", "on_sys_exit")
 
 
@@ -141,8 +147,11 @@ class Probes:
                 category, _, event = program.tracepoint.partition("__")
                 return [perf_event.attach_tracepoint(self.program_fds[name], category, event)]
         except OSError as error:
+            fix = (
+                _MORE_TO_SAMPLE if error.errno == errno.EACCES and wants_more_to_sample() else None
+            )
             raise TracerUnavailable(
-                f"the kernel does not attach {name}: {error.strerror}", cause="load_failed"
+                f"the kernel does not attach {name}: {error.strerror}", fix=fix, cause="load_failed"
             ) from error
         return []
 
