@@ -462,22 +462,13 @@ def hold(frames: Frames, make: Callable[[], Probes]) -> None:
         serve(probes, frames)
 
 
-def _allow_memory() -> None:
-    """Before 5.11 the kernel counts maps and programs as locked memory."""
-    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-    for limit in (resource.RLIM_INFINITY, hard):
-        with contextlib.suppress(ValueError, OSError):  # what is more than we may have
-            resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
-            return
-
-
 def main() -> None:
     """Hold the shipped probes."""
     if os.geteuid() == 0:
         capabilities.be_an_agent()  # the agent starts us before it has become one
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # gone with our owner, even kill -9
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is not for us
-    _allow_memory()
+    capabilities.allow_locked_memory()
     cache_dir, ring_pages = sys.argv[2], int(sys.argv[3])
 
     def product(*, may_be_kept: bool) -> Product:
