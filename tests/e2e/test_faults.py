@@ -6,6 +6,7 @@ killed in other ways has its tests beside it: see docs/faults.md.
 
 import asyncio
 import contextlib
+import json
 import os
 import resource
 import shutil
@@ -16,23 +17,27 @@ from pathlib import Path
 
 import pytest
 
+from linnix_ls import procfs
 from linnix_ls.core.findings import Kind, State
 from linnix_ls.core.tree import to_be_stopped
 from linnix_ls.errors import AgentError
 from linnix_ls.feed.base import FeedState
 from linnix_ls.feed.remote import RemoteFeed
+from tests.e2e import editors
 from tests.e2e.faulty import (
     LINNIX_LS,
     Runaway,
     World,
     an_agent,
     an_editor,
+    has_ended,
     temporary_folder,
     told_states,
     until,
 )
 
 ROOT = Path(__file__).parents[2]
+NEOVIM = next(iter(editors.NEOVIMS.values()))
 
 pytestmark = [
     pytest.mark.e2e,
@@ -145,6 +150,84 @@ async def test_two_agents_see_the_same_and_the_readers_of_stacks_may_be_killed(w
             assert await feeds[1].stop_process((await found(feeds[1])).process.key) == "stopped"
             for feed in feeds:
                 await feed.close()
+    await world.is_clean()
+
+
+@contextlib.asynccontextmanager
+async def a_neovim(world, watched, own):
+    """A real one, without a screen, to which a process is shown that others watch as well, and a
+    runaway that it has started itself."""
+    outcome = world.folder / "neovim.json"
+    words = {
+        "SERVER": json.dumps(LINNIX_LS),
+        "SETTINGS": json.dumps({"tracer": "bcc", "agent_socket": str(world.socket)}),
+        "WATCHED": str(watched.root.pid),
+        "SPIN": f"exec nice -n 5 {sys.executable} {own}",
+        "SOURCE_FILE": str(own),
+        "OUTCOME": str(outcome),
+        "HOME": str(world.folder),
+    }
+    neovim = await asyncio.create_subprocess_exec(
+        *(NEOVIM, "--headless", "-n", "-u", "NONE", "-i", "NONE"),
+        *("--cmd", f"set runtimepath^={ROOT}/editors/neovim"),
+        *("-c", f"luafile {ROOT}/tests/e2e/neovim_killed.lua"),
+        cwd=world.folder, env=os.environ | words,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        await until(outcome.exists)
+        assert await until(outcome.read_text) == '{"is_shown": true}\n'
+        yield neovim
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            neovim.kill()
+        await neovim.wait()
+        for its_own in world.temporary.glob("nvim*"):
+            shutil.rmtree(its_own)
+
+
+def sockets_of(pid):
+    """How many it has open."""
+    links = [procfs.read_link(f"/proc/{pid}/fd/{fd}") or "" for fd in os.listdir(f"/proc/{pid}/fd")]
+    return sum(link.startswith("socket:") for link in links)
+
+
+async def test_a_neovim_that_is_killed_leaves_nothing_and_another_client_goes_on(world):
+    """While a runaway of its own is shown in it, and one that another client watches as well."""
+    own = world.folder / "own.py"
+    own.write_text(Runaway.SOURCE)
+    with Runaway(world.folder) as runaway:
+        async with an_agent(world.socket) as agent, an_editor(world) as editor:
+            await editor.request("linnix/watch", {"pid": runaway.root.pid, "label": "t"})
+            runaway.begin()
+            await editor.told("linnix/didChangeFindings", lambda p: p["findings"])
+            n_sockets = sockets_of(agent.pid)
+            before = set(world.processes())
+            watched = world.watched_by(agent.pid)
+            async with a_neovim(world, runaway, own) as neovim:
+                [spin] = world.running(str(own))
+                assert world.watched_by(agent.pid) >= {spin, *watched}
+                assert sockets_of(agent.pid) == n_sockets + 1
+                world.note()
+                neovim.kill()
+                await neovim.wait()
+                # Its server ends; what it had started is its user's, and goes on unwatched.
+                await until(lambda: set(world.processes()) <= before | {spin})
+                await until(lambda: sockets_of(agent.pid) == n_sockets)
+                await until(lambda: world.watched_by(agent.pid) == watched)
+                assert spin in world.processes()
+                assert not [pid for pid in procfs.children_of(agent.pid) if has_ended(pid)]
+                os.kill(spin, signal.SIGKILL)
+            assert set(told_states(editor, "f1")) == {"raised"}
+            stop = {"finding_id": "f1", "confirmed": True}
+            outcome = await editor.request(
+                "workspace/executeCommand", {"command": "linnix.stopProcess", "arguments": [stop]}
+            )
+            assert outcome == {"outcome": "stopped"}
+            await editor.told(
+                "linnix/didChangeFindings",
+                lambda p: [f["state"] for f in p["findings"]] == ["ended"],
+            )
     await world.is_clean()
 
 
