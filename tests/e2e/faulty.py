@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import re
+import resource
 import secrets
 import signal
 import subprocess
@@ -229,6 +230,21 @@ class Runaway:
             os.killpg(self.root.pid, signal.SIGKILL)
         self.root.stdin.close()
         self.root.wait()
+
+
+@contextlib.contextmanager
+def no_more_descriptors(pid, but=0):
+    """It can open nothing, or so many, until the end of the block."""
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    folder = Path(f"/proc/{pid}/fd")
+    listed = os.listdir(folder)
+    taken = {int(number) for number in listed if os.path.lexists(folder / number)}
+    free = sorted(set(range(len(taken) + 1 + but)) - taken)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[but], before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
 
 def told_states(client, finding_id, since=0):

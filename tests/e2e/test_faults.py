@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -31,6 +30,7 @@ from tests.e2e.faulty import (
     an_agent,
     an_editor,
     has_ended,
+    no_more_descriptors,
     temporary_folder,
     told_states,
     until,
@@ -307,19 +307,6 @@ def feed_is_raised(feed):
     return [finding for finding in feed.snapshot().findings if finding.state is State.RAISED]
 
 
-@contextlib.contextmanager
-def no_more_descriptors(pid):
-    """It can open nothing, until the end of the block."""
-    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    taken = {int(number) for number in os.listdir(f"/proc/{pid}/fd")}
-    lowest_free = min(set(range(len(taken) + 1)) - taken)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest_free, before[1]))
-    try:
-        yield
-    finally:
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
-
-
 async def test_without_descriptors_nothing_is_made_up_and_with_them_all_goes_on(world):
     """An agent that has none left."""
     with Runaway(world.folder) as runaway:
@@ -340,6 +327,47 @@ async def test_without_descriptors_nothing_is_made_up_and_with_them_all_goes_on(
             late = await RemoteFeed.connect(world.socket)
             await late.close()
     await world.is_clean()
+
+
+async def test_a_server_without_descriptors_says_so_once_and_works_again_with_them(world):
+    """It shows what it is told of meanwhile, and refuses what it cannot do. Its agent goes, too."""
+    probe = (world.folder / "count.bpf.c").as_uri()
+    lenses = {"textDocument": {"uri": probe}}
+    async with an_agent(world.socket) as agent, an_editor(world) as editor:
+        with Runaway(world.folder) as runaway:
+            uri = runaway.source.as_uri()
+            await editor.request("linnix/watch", {"pid": runaway.root.pid, "label": "t"})
+            world.note()
+            with no_more_descriptors(editor.server.pid):
+                runaway.begin()
+                told = await editor.told("linnix/didChangeFindings", lambda p: p["findings"])
+                where = {"textDocument": {"uri": uri}, "position": {"line": 2, "character": 0}}
+                assert "spin.py:3" in str(await editor.request("textDocument/hover", where))
+                stop = f"Stop process {told['findings'][0]['process']['pid']} (python)"
+                assert stop in await titles_of_actions(editor, uri)
+                editor.open(probe, "int n;\n")
+                assert await editor.request("textDocument/codeLens", lenses) == []
+                for _ in range(2):
+                    reply = await editor.reply_to("linnix/lessons")
+                    assert "no file descriptor is left" in reply["error"]["message"]
+                agent.kill()
+                await editor.told("linnix/didChangeStatus", lambda s: s["state"] == "off")
+            await editor.told("window/logMessage", lambda m: "again" in m["message"])
+            await editor.told("linnix/didChangeStatus", lambda s: s["state"] == "watching")
+            # What could not be loaded is now, and the line, that could not be read, is underlined.
+            assert await editor.request("textDocument/codeLens", lenses)
+            await until(lambda: editor.diagnostics(uri)[0]["range"]["end"]["line"] == 2)
+            assert "Show the command that runs it again" in await titles_of_actions(editor, uri)
+        said = [m["message"] for method, m in editor.notified if method == "window/logMessage"]
+        assert len([each for each in said if "no file descriptor is left" in each]) == 1
+        assert "linnix: there are file descriptors again" in said
+    await world.is_clean()
+
+
+async def titles_of_actions(editor, uri):
+    where = editor.diagnostics(uri)[0]["range"]
+    asked = {"textDocument": {"uri": uri}, "range": where, "context": {"diagnostics": []}}
+    return [each["title"] for each in await editor.request("textDocument/codeAction", asked)]
 
 
 async def test_what_is_suspended_goes_on_afterwards_and_keeps_no_editor_waiting(world):
