@@ -180,10 +180,14 @@ async def an_agent(socket, *options, prefix=(), python=sys.executable, **popen):
 
 
 @contextlib.asynccontextmanager
-async def an_editor(world, *, tracer="bcc", socket=None, **settings):
+async def an_editor(world, *, tracer="bcc", socket=None, prefix=(), **settings):
     """A client on stdio of a language server of its own."""
     server = await asyncio.create_subprocess_exec(
-        *LINNIX_LS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        *prefix,
+        *LINNIX_LS,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     client = Client(server.stdout, server.stdin)
     client.server = server

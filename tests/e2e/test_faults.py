@@ -365,9 +365,13 @@ async def test_a_server_without_descriptors_says_so_once_and_works_again_with_th
 
 
 async def titles_of_actions(editor, uri):
+    return [each["title"] for each in await actions_on(editor, uri)]
+
+
+async def actions_on(editor, uri):
     where = editor.diagnostics(uri)[0]["range"]
     asked = {"textDocument": {"uri": uri}, "range": where, "context": {"diagnostics": []}}
-    return [each["title"] for each in await editor.request("textDocument/codeAction", asked)]
+    return await editor.request("textDocument/codeAction", asked)
 
 
 async def test_what_is_suspended_goes_on_afterwards_and_keeps_no_editor_waiting(world):
@@ -481,6 +485,66 @@ async def test_a_full_disk_is_told_and_leaves_nothing_that_harms_once_there_is_r
         assert (done.returncode, out) == (7, b"out\n"), option
         assert b"No space left on device" in said, option
         assert b"Traceback" not in said, option
+    await world.is_clean()
+
+
+# Takes its time where it runs first. In a copy it leaves no room on the disk of that.
+WAITING = """\
+import os, subprocess, sys
+
+items = []
+if "/trials/" in os.getcwd():
+    disk = os.statvfs(".")
+    taken = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+    subprocess.run(["mount", "-o", f"remount,size={taken}", sys.argv[1]], check=True)
+    items.append(1)
+while not items:
+    pass
+"""
+
+
+async def test_a_fix_on_a_full_disk_is_not_tried_which_is_said_and_nothing_is_left_of_it(world):
+    """The disk of the copy and of the temporary files of what runs in it fills up meanwhile."""
+    source = world.folder / "wait.py"
+    source.write_text(WAITING)
+    cache = "/var/cache/linnix-ls"
+    small = (
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        f'mount -t tmpfs -o size=1g copies {cache} && exec "$@"',
+        "in",
+    )
+    command = [sys.executable, source.name, cache]
+    root = subprocess.Popen(["nice", "-n", "5", *command], cwd=world.folder)
+    try:
+        async with an_editor(world, tracer="psutil", prefix=small) as editor:
+            await editor.request("linnix/watch", {"pid": root.pid, "label": "t"})
+            await editor.told("linnix/didChangeFindings", lambda p: p["findings"])
+            await until(lambda: editor.diagnostics(source.as_uri()))
+            [trial] = [
+                each["command"]
+                for each in await actions_on(editor, source.as_uri())
+                if each["title"].startswith("Try this fix")
+            ][:1]
+            outcome = await editor.request(
+                "workspace/executeCommand",
+                {"command": trial["command"], "arguments": trial["arguments"]},
+            )
+            assert outcome == {
+                "outcome": "not_tried",
+                "message": "This fix was not tried: there is no room left on the disk of "
+                f"{cache}/trials.",
+            }
+            assert outcome["message"] in str(await editor.told("window/showMessage"))
+            left = os.listdir(f"/proc/{editor.server.pid}/root/{cache}/trials")
+            assert left == ["lock"]
+            assert world.running(*command) == [root.pid]
+            assert source.read_text() == WAITING
+    finally:
+        root.kill()
+        root.wait()
     await world.is_clean()
 
 
