@@ -14,7 +14,6 @@ from linnix_ls.core.ids import ProcessKey
 from linnix_ls.feed.base import ProcessView
 from linnix_ls.lsp.server import serve_connection
 from linnix_ls.lsp.stdio import claim_stdio
-from tests.fuzz.test_surfaces import PAYLOADS, explained, said
 from tests.lsp.memory_feed import MemoryFeed, a_finding, a_process
 
 EVIL = "e\n%{system('touch /tmp/x')}%#Error#\x1b[2J\x9b\u202e"
@@ -38,6 +37,8 @@ def a_view(pid, parent, comm, *argv):
 
 def feed_of_payloads():
     """Every other one in our words about what is hostile; of the others all words are."""
+    from tests.fuzz.test_surfaces import PAYLOADS, explained, said
+
     findings = {}
     for n, payload in enumerate(PAYLOADS.values(), 1):
         finding = (said if n % 2 else explained)(payload)
