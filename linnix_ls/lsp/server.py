@@ -776,20 +776,31 @@ class LinnixServer(LanguageServer):
         """In an editor of the client's where it can, to be read only; else what matters of it, the
         end (or the start), in a message."""
         if get_capability(self.client_capabilities, "window.show_document.support"):
-            if self._log_folder is None:
-                self._log_folder = tempfile.TemporaryDirectory(prefix="linnix-ls-")
-            path = Path(self._log_folder.name, name)
-            if not path.exists():
-                path.write_text(text, encoding="utf-8")
-                path.chmod(0o400)  # an editor that heeds it does not offer to change it
-            with contextlib.suppress(JsonRpcException):
+            # Where there is no room on the disk, it is a message.
+            with contextlib.suppress(OSError, JsonRpcException):
                 shown = await self.window_show_document_async(
-                    types.ShowDocumentParams(uri=uri_of_path(str(path)))
+                    types.ShowDocumentParams(uri=uri_of_path(str(self._written(name, text))))
                 )
                 if shown.success:
                     return
         part = text[:_MAX_SAID_CHARS] if from_start else text[-_MAX_SAID_CHARS:]
         self._say(part, types.MessageType.Info)
+
+    def _written(self, name: str, text: str) -> Path:
+        """Where it is, whole and to be read only, until the server ends.
+
+        Raises:
+            OSError: there is no room.
+        """
+        if self._log_folder is None:
+            self._log_folder = tempfile.TemporaryDirectory(prefix="linnix-ls-")
+        path = Path(self._log_folder.name, name)
+        if not path.exists():
+            unfinished = path.with_name(f"{name}.part")
+            unfinished.write_text(text, encoding="utf-8")
+            unfinished.chmod(0o400)  # an editor that heeds it does not offer to change it
+            unfinished.rename(path)
+        return path
 
     async def status(self, _params: Any) -> dict[str, Any]:
         status = await self.session.current_status()
