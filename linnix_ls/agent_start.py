@@ -60,19 +60,24 @@ def start_if_needed(agent_socket: str | None, tracer: str) -> StartedAgent | Non
 def start(path: Path) -> StartedAgent:
     """Start one that listens there, and goes away with its last client."""
     read_fd, write_fd = os.pipe()
-    process = subprocess.Popen(
-        [
-            *(*python("linnix_ls.cli.main"), "agent"),
-            *("--socket", str(path), "--exit-when-idle", "--ready-fd", str(write_fd)),
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=(write_fd,),
-        start_new_session=True,  # a Ctrl-C in our terminal is not for it
-        cwd="/",
-    )
-    os.close(write_fd)
+    try:
+        process = subprocess.Popen(
+            [
+                *(*python("linnix_ls.cli.main"), "agent"),
+                *("--socket", str(path), "--exit-when-idle", "--ready-fd", str(write_fd)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(write_fd,),
+            start_new_session=True,  # a Ctrl-C in our terminal is not for it
+            cwd="/",
+        )
+    except OSError:
+        os.close(read_fd)
+        raise
+    finally:
+        os.close(write_fd)
     # It may end long before us, and somebody has to ask how.
     threading.Thread(target=process.wait, daemon=True).start()
     return StartedAgent(path, process, read_fd)

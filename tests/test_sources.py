@@ -1,5 +1,7 @@
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from linnix_ls.sources import parse_python
 
@@ -21,3 +23,15 @@ def test_threads_that_parse_at_once_do_not_disturb_each_other():
 
 def test_what_is_no_python_has_no_tree():
     assert parse_python("def (") is None
+
+
+def test_a_grammar_that_could_not_be_loaded_for_want_of_descriptors_is_loaded_later():
+    script = (
+        "import os, tree_sitter\n"
+        "from linnix_ls.sources import grammar\n"
+        "from tests.e2e.faulty import no_more_descriptors\n"
+        "with no_more_descriptors(os.getpid()):\n"
+        "    assert grammar('shell') is None\n"
+        "assert grammar('shell') is not None\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[1], check=True)
