@@ -55,7 +55,7 @@ def start_if_needed(agent_socket: str | None, tracer: str) -> StartedAgent | Non
     paths = socket_paths(agent_socket)
     if tracer == "psutil" or any(map(os.path.lexists, paths)) or not has_bpf_permission():
         return None
-    with contextlib.suppress(AgentError):  # who opens a feed tries again, and says why
+    with contextlib.suppress(OSError):  # who opens a feed tries again, and says why
         return start(Path(agent_socket) if agent_socket else default_socket_path())
     return None
 
@@ -67,18 +67,9 @@ def start(path: Path, *, removes_folder: bool = False) -> StartedAgent:
         removes_folder: at its end, too, that of its socket.
 
     Raises:
-        AgentError: it cannot be started.
+        OSError: it cannot be started.
     """
-    try:
-        process, ready_fd = _start(path, ["--remove-folder"] if removes_folder else [])
-    except OSError as error:
-        raise AgentError(f"an agent cannot be started: {error.strerror}") from error
-    # It may end long before us, and somebody has to ask how.
-    threading.Thread(target=process.wait, daemon=True).start()
-    return StartedAgent(path, process, ready_fd)
-
-
-def _start(path: Path, options: list[str]) -> tuple[subprocess.Popen[bytes], int]:
+    options = ["--remove-folder"] if removes_folder else []
     read_fd, write_fd = os.pipe()
     try:
         process = subprocess.Popen(
@@ -99,4 +90,6 @@ def _start(path: Path, options: list[str]) -> tuple[subprocess.Popen[bytes], int
         raise
     finally:
         os.close(write_fd)
-    return process, read_fd
+    # It may end long before us, and somebody has to ask how.
+    threading.Thread(target=process.wait, daemon=True).start()
+    return StartedAgent(path, process, read_fd)

@@ -68,6 +68,16 @@ def raised(wanted: int) -> Iterator[None]:
         checked(_libc.capset(ctypes.byref(header), halves))
 
 
+def allow_locked_memory() -> None:
+    """As much as this process may have: kernels before 5.11 count programs and maps as that, and
+    would otherwise refuse all but the smallest."""
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    for limit in (resource.RLIM_INFINITY, hard):
+        with contextlib.suppress(ValueError, OSError):  # what is more than we may have
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
+            return
+
+
 def be_an_agent(*, aside: int = 0) -> None:
     """Give up for good what an agent does without; called while it has one thread.
 
@@ -77,10 +87,7 @@ def be_an_agent(*, aside: int = 0) -> None:
     Raises:
         OSError: the kernel refuses.
     """
-    with contextlib.suppress(OSError, ValueError):
-        # Kernels before 5.11 count probes and maps as locked memory. Later it could not.
-        infinite = resource.RLIM_INFINITY
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, (infinite, infinite))
+    allow_locked_memory()  # later it could not
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # memory of others, in a file
     for number in range(_N_MAX):
         # As root only; and there are not that many.

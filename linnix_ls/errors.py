@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 
 class LinnixError(Exception):
     """Base of every error this package raises on purpose.
@@ -70,3 +73,15 @@ class FindingsFileError(LinnixError):
     """A findings document cannot be read."""
 
     exit_code = 2
+
+
+def is_for_want_of_descriptors(error: BaseException | None) -> bool:
+    """Whether that is why: this process, or the machine, has no file descriptor left."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return True
+        # Of a library that could not be loaded there are only words.
+        if isinstance(error, ImportError) and os.strerror(errno.EMFILE) in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

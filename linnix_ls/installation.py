@@ -7,6 +7,7 @@ has put it where it is. Not here: the packages (`deploy/package.sh`).
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import importlib.metadata
 import os
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from linnix_ls.errors import LinnixError, UsageError
 from linnix_ls.invocation import as_root
+from linnix_ls.privilege import wants_more_to_sample
 
 GROUP = "linnix-ls"
 SOCKET_UNIT, SERVICE_UNIT = "linnix-ls-agent.socket", "linnix-ls-agent.service"
@@ -29,6 +31,8 @@ ENABLE = f"systemctl enable --now {SOCKET_UNIT}"
 TARGET = Path("/opt/linnix-ls")
 CACHE = Path("/var/cache/linnix-ls")
 UNIT_FOLDER = Path("/etc/systemd/system")
+# What the service may, besides, where the kernel asks for it.
+SAMPLING = UNIT_FOLDER / f"{SERVICE_UNIT}.d" / "sampling.conf"
 PACKAGED = Path("/usr/lib/linnix-ls")
 LOCAL_MODULES = Path("/usr/local/lib/linnix-ls")
 _PACKAGED_UNIT_FOLDERS = (Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
@@ -87,6 +91,7 @@ def install(user: str | None = None, *, is_only_shown: bool = False) -> Plan:
             "No systemd runs here: on this machine, as it is, this cannot be done.\n",
             *warnings,
         )
+    is_allowed_more = SAMPLING.exists() or not wants_more_to_sample()
     steps: list[Step] = []
     if not _has_group():
         steps.append(_command(f"make the group {GROUP}", "groupadd", "--system", GROUP))
@@ -106,6 +111,11 @@ def install(user: str | None = None, *, is_only_shown: bool = False) -> Plan:
         for name in (SOCKET_UNIT, SERVICE_UNIT):
             refuse_unsafe(UNIT_FOLDER / name)
             steps.append(_unit_step(name))
+    if not is_allowed_more:
+        refuse_unsafe(SAMPLING)
+        words = f"write {SAMPLING}: this kernel lets nobody sample without CAP_SYS_ADMIN"
+        steps.append(Step(words, _write_sampling))
+    if python is not None or not is_allowed_more:
         steps.append(_command("make them known", "systemctl", "daemon-reload"))
         steps.append(
             _command(
@@ -157,6 +167,8 @@ def uninstall() -> Plan:
             _command("end the agent and close its socket", "systemctl", "disable", "--now", *names)
         )
     steps += [Step(f"remove {path}", path.unlink) for path in there]
+    if there and SAMPLING.exists():
+        steps.append(Step(f"remove {SAMPLING}", _remove_sampling))
     if there and is_systemd_here():
         steps.append(_command("forget them", "systemctl", "daemon-reload"))
     if (TARGET / _MARK).exists():
@@ -329,6 +341,17 @@ def _run(argv: tuple[str, ...]) -> None:
 def _unit_step(name: str) -> Step:
     path = UNIT_FOLDER / name
     return Step(f"write {path}", lambda: _write(path, unit_text(name), 0o644))
+
+
+def _write_sampling() -> None:
+    SAMPLING.parent.mkdir(mode=0o755, exist_ok=True)
+    _write(SAMPLING, unit_text(SAMPLING.name), 0o644)
+
+
+def _remove_sampling() -> None:
+    SAMPLING.unlink()
+    with contextlib.suppress(OSError):  # an administrator's own files are in there
+        SAMPLING.parent.rmdir()
 
 
 def unit_text(name: str) -> str:

@@ -20,3 +20,13 @@ def has_bpf_permission() -> bool:
     effective = int(match[1], 16) if match else 0
     has = [bool(effective >> cap & 1) for cap in (_CAP_SYS_ADMIN, _CAP_BPF, _CAP_PERFMON)]
     return has[0] or (has[1] and has[2])
+
+
+def wants_more_to_sample() -> bool:
+    """Whether this kernel may let nobody sample without CAP_SYS_ADMIN: those of Debian and Ubuntu
+    do so above 2; others know no more than 2."""
+    try:
+        with open("/proc/sys/kernel/perf_event_paranoid", encoding="ascii") as file:
+            return int(file.read()) > 2
+    except (OSError, ValueError):
+        return False

@@ -78,6 +78,12 @@ def has_gone(key: ProcessKey) -> bool:
     return stat.key != key if stat else not is_there(key.pid)
 
 
+def has_ended(key: ProcessKey) -> bool:
+    """The same of one that nobody need have waited for yet."""
+    stat = read_stat(key.pid)
+    return stat.key != key or stat.has_ended if stat else not is_there(key.pid)
+
+
 def is_there(pid: int) -> bool:
     """Whether some process has that pid; takes no file descriptor."""
     return os.path.lexists(f"/proc/{pid}")

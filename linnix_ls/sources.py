@@ -233,18 +233,20 @@ def _is_nested_deeply(text: bytes) -> bool:
     return False
 
 
-@functools.cache
 def grammar(language: str) -> Language | None:
     """The language's grammar; None where there is none, or it is not installed."""
-    if language not in _GRAMMARS:
-        return None
-    module, function = _GRAMMARS[language]
     try:
-        from tree_sitter import Language
-
-        return Language(getattr(import_module(module), function)())
-    except ImportError:
+        return _grammar(language) if language in _GRAMMARS else None
+    except (ImportError, OSError):  # for want of a file descriptor, too: asked again the next time
         return None
+
+
+@functools.cache
+def _grammar(language: str) -> Language:
+    from tree_sitter import Language
+
+    module, function = _GRAMMARS[language]
+    return Language(getattr(import_module(module), function)())
 
 
 _parsing = threading.Lock()

@@ -196,6 +196,23 @@ class TestOnAMachineWithSystemd:
         assert not list((folder / "opt").iterdir())
         assert not list(units.glob("linnix-ls*"))
 
+    def test_where_the_kernel_asks_for_more_of_who_samples_the_service_gets_it(self, machine):
+        folder, prefix = machine
+        setting = folder / "paranoid"
+        setting.write_text("3\n")
+        mount = f"mount --bind {setting} /proc/sys/kernel/perf_event_paranoid"
+        here = [*prefix, "sh", "-c", f'{mount}; exec "$@"', "sh"]
+        drop_in = folder / "etc/systemd/system/linnix-ls-agent.service.d/sampling.conf"
+        done = agent("--install", "--yes", prefix=here)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "lets nobody sample without CAP_SYS_ADMIN" in done.stdout
+        assert "\n[Service]\nCapabilityBoundingSet=CAP_SYS_ADMIN\n" in drop_in.read_text()
+        again = agent("--install", "--yes", prefix=here)
+        assert "CAP_SYS_ADMIN" not in again.stdout
+        gone = agent("--uninstall", "--yes", prefix=here)
+        assert (gone.returncode, gone.stderr) == (0, "")
+        assert not drop_in.parent.exists()
+
     def test_who_is_not_root_is_told_what_to_type(self, machine):
         _, prefix = machine
         told = subprocess.run(

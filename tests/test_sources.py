@@ -1,4 +1,5 @@
 import ast
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,3 +36,15 @@ def test_nothing_else_parses_python_for_none_may_while_another_does():
         if isinstance(call, ast.Call) and ast.unparse(call.func) in parsers
     }
     assert found == {("sources.py", "ast.parse")}
+
+
+def test_a_grammar_that_could_not_be_loaded_for_want_of_descriptors_is_loaded_later():
+    script = (
+        "import os, tree_sitter\n"
+        "from linnix_ls.sources import grammar\n"
+        "from tests.e2e.faulty import no_more_descriptors\n"
+        "with no_more_descriptors(os.getpid()):\n"
+        "    assert grammar('shell') is None\n"
+        "assert grammar('shell') is not None\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[1], check=True)

@@ -5,6 +5,8 @@ socket=linnix-ls-agent.socket
 
 case ${1:-} in
     remove | purge | 0)
+        rm -f /etc/systemd/system/linnix-ls-agent.service.d/sampling.conf
+        rmdir /etc/systemd/system/linnix-ls-agent.service.d 2>/dev/null || true
         [ ! -d /run/systemd/system ] || systemctl daemon-reload || true
         ;;
 esac

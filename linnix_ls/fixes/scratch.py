@@ -31,6 +31,7 @@ MAX_ENTRIES = 500_000
 MAX_BUILD_FILE_BYTES = 8 << 20
 # Of a disk that a copy must not fill.
 SPARE_BYTES = 256 << 20
+MIN_ROOM_BYTES = 1 << 20
 _CACHES = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".tox", ".nox"})
 # A copy of their build folders would build, and write to, the original.
 _BUILD_FILES = frozenset({"CMakeCache.txt", "build.ninja", "config.status"})
@@ -46,6 +47,7 @@ class Scratch:
     """One copy; a context manager that removes it.
 
     Attributes:
+        place: where all copies are.
         folder: that of the copy, which belongs to this user alone.
         temporary: for what a test would leave in /tmp.
         findings_file: where what is found there may be written.
@@ -57,31 +59,37 @@ class Scratch:
         self.root = root
         self.environments: list[str] = []
         self.left_out: set[str] = set()
-        self._place = place or cache_dir() / "trials"
+        self.place = place or cache_dir() / "trials"
 
     def __enter__(self) -> Self:
-        try:
-            self._place.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if reason := why_not_private(self._place):
-                raise NotCopied(f"{reason}; no copy is made there", fix=f"rm -r {self._place}")
-            with _locked(self._place / _LOCK):
-                self._sweep()
-                self._outer = Path(tempfile.mkdtemp(prefix="t-", dir=self._place))
-                self._lock_fd = os.open(self._outer / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-                fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
-        except OSError as error:
-            reason = os.strerror(error.errno or 0)
-            raise NotCopied(f"there is no place for a copy: {self._place}: {reason}") from error
+        with contextlib.ExitStack() as undoing:
+            try:
+                self._make(undoing)
+            except OSError as error:
+                reason = os.strerror(error.errno or 0)
+                raise NotCopied(f"there is no place for a copy: {self.place}: {reason}") from error
+            self._undoing = undoing.pop_all()
         # By the name that the original has: a test may show it, or look at it.
         self.folder = str(self._outer / "copy" / (os.path.basename(self.root) or "root"))
         self.temporary = str(self._outer / "tmp")
         self.findings_file = str(self._outer / "findings.json")
-        os.mkdir(self.temporary, 0o700)
         return self
 
+    def _make(self, undoing: contextlib.ExitStack) -> None:
+        self.place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if reason := why_not_private(self.place):
+            raise NotCopied(f"{reason}; no copy is made there", fix=f"rm -r {self.place}")
+        with _locked(self.place / _LOCK):
+            self._sweep()
+            self._outer = Path(tempfile.mkdtemp(prefix="t-", dir=self.place))
+            undoing.callback(remove, self._outer)
+            lock_fd = os.open(self._outer / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+            undoing.callback(os.close, lock_fd)
+            fcntl.flock(lock_fd, fcntl.LOCK_EX)
+            os.mkdir(self._outer / "tmp", 0o700)
+
     def __exit__(self, *_: object) -> None:
-        remove(self._outer)
-        os.close(self._lock_fd)
+        self._undoing.close()
 
     def fill(self, max_bytes: int, is_cancelled: Callable[[], bool]) -> None:
         """Copy the workspace. Blocks: minutes, for a large one.
@@ -106,7 +114,7 @@ class Scratch:
         free = shutil.disk_usage(self._outer).free
         if n_bytes + SPARE_BYTES > free:
             raise NotCopied(
-                f"a copy of {self.root} takes {n_bytes >> 20} MB, and {self._place} has "
+                f"a copy of {self.root} takes {n_bytes >> 20} MB, and {self.place} has "
                 f"{free >> 20} MB left"
             )
         try:
@@ -115,6 +123,12 @@ class Scratch:
             where = visible(error.filename or self.root, 200)
             reason = os.strerror(error.errno or 0)
             raise NotCopied(f"{where} cannot be copied: {reason}") from error
+
+    def has_room(self) -> bool:
+        """Whether the disk takes more: what a test says of its own may be for want of it."""
+        disk = os.statvfs(self._outer)
+        has_names = disk.f_favail > 0 or disk.f_files == 0
+        return has_names and disk.f_bavail * disk.f_frsize >= MIN_ROOM_BYTES
 
     def mapped(self, path: str) -> str | None:
         """Where a path of the original is in the copy; None for one outside."""
@@ -136,7 +150,8 @@ class Scratch:
         """The same for writing; the file has to be there.
 
         Raises:
-            NotCopied: there is no such file, or it is not in the copy but behind a link.
+            NotCopied: there is no such file, it is not in the copy but behind a link, or there is
+                no room.
         """
         with self._opened(path, os.O_WRONLY | os.O_TRUNC) as fd, open(fd, "wb", closefd=False) as f:
             f.write(content)
@@ -151,13 +166,13 @@ class Scratch:
             raise NotCopied(f"{visible(path, 200)} is not in the folder {self.root}")
         try:
             fd = os.open(real, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                yield fd
+            finally:
+                os.close(fd)
         except OSError as error:
             reason = os.strerror(error.errno or 0)
-            raise NotCopied(f"{visible(path, 200)}: {reason}") from error
-        try:
-            yield fd
-        finally:
-            os.close(fd)
+            raise NotCopied(f"the copy of {visible(path, 200)}: {reason}") from error
 
     def _entries(self, folder: str, *, skips_caches: bool) -> Iterator[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
@@ -170,7 +185,7 @@ class Scratch:
             return
         for entry in listed:
             is_folder = entry.is_dir(follow_symlinks=False)
-            if is_folder and (entry.name in _CACHES or entry.path == str(self._place)):
+            if is_folder and (entry.name in _CACHES or entry.path == str(self.place)):
                 continue
             # What git has stored is reached by another way: see _share_objects.
             if is_folder and entry.name == "objects" and os.path.basename(folder) == ".git":
@@ -267,7 +282,7 @@ class Scratch:
 
     def _sweep(self) -> None:
         """Remove what servers left that were killed."""
-        for left in self._place.glob("t-*"):
+        for left in self.place.glob("t-*"):
             try:
                 with _locked(left / _LOCK, is_waiting=False):
                     remove(left)

@@ -76,6 +76,9 @@ async def try_patch(
     except (rerun.NotRunnable, NotCopied, FileChanged) as error:
         fix = f" ({error.fix})" if error.fix else ""
         return Trial(patch, Outcome.NOT_TRIED, f"This fix was not tried: {error.message}{fix}.")
+    except OSError as error:  # of the machine: no file descriptors, no processes
+        reason = os.strerror(error.errno or 0)
+        return Trial(patch, Outcome.NOT_TRIED, f"This fix was not tried: {reason}.")
 
 
 @dataclass
@@ -138,6 +141,11 @@ class _Attempt:
         duration_s = time.monotonic() - started_s
         document = await asyncio.to_thread(_document, scratch.findings_file)
         outcome, message = self._judge(code, output, document, scratch)
+        if outcome in (Outcome.TEST_FAILS, Outcome.NOT_TRIED) and not scratch.has_room():
+            outcome = Outcome.NOT_TRIED
+            message = (
+                f"This fix was not tried: there is no room left on the disk of {scratch.place}."
+            )
         duration_s = document.get("duration_s", duration_s) if document else duration_s
         return Trial(
             self.patch, outcome, message, self.command.argv, _for_people(output), duration_s

@@ -160,7 +160,7 @@ class Authoring:
         }
 
     def opened(self, uri: str) -> None:
-        if self._author is None and _path_of_probe(uri):
+        if (self._author is None or _has_failed(self._author)) and _path_of_probe(uri):
             self._author = asyncio.ensure_future(self._load_author(None))
             self._learning = asyncio.create_task(self._learn(self._author))
 
@@ -176,12 +176,11 @@ class Authoring:
         try:
             playground = await self._playground()
             told = (await playground.knowledge()).encode() if playground else None
+            if told:
+                author = await self._load_author(told)
+                self._author = asyncio.ensure_future(_itself(author))
         except LinnixError as error:
             logger.info("the agent tells nothing of the kernel: %s", error.message)
-            return
-        if told:
-            author = await self._load_author(told)
-            self._author = asyncio.ensure_future(_itself(author))
 
     async def tell(self, uri: str) -> ToldProbe | None:
         """What a probe does, line by line; None if it is no probe that is open."""
@@ -336,6 +335,11 @@ class Authoring:
             ]
             units_before = units
         return numbers
+
+
+def _has_failed(loading: asyncio.Future[Author]) -> bool:
+    """So that the next who asks tries again."""
+    return loading.done() and (loading.cancelled() or loading.exception() is not None)
 
 
 async def _itself(author: Author) -> Author:

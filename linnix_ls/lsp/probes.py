@@ -22,6 +22,7 @@ from pygls.workspace import PositionCodec
 from linnix_ls.core.text import visible
 from linnix_ls.errors import Superseded
 from linnix_ls.lsp import from_proto
+from linnix_ls.lsp.descriptors import OutOfDescriptors
 from linnix_ls.lsp.documents import line_after_edit, split_lines, uri_of_path
 from linnix_ls.lsp.ext import clean
 from linnix_ls.lsp.probe_fixes import ProbeFixes
@@ -230,6 +231,8 @@ class Probes:
                     checked = await checker.check(document.path, text, playground)
             except Superseded:
                 return
+            except OutOfDescriptors:
+                pass
             except Exception:  # the boundary where our own bugs stop; what is shown is out of date
                 logger.exception("checking a probe failed")
         problems = checked.problems if checked else ()

@@ -37,6 +37,7 @@ from linnix_ls.fixes.base import Outcome, Trial
 from linnix_ls.lsp import clangd, ext, from_proto, probe_lenses, to_proto, wording
 from linnix_ls.lsp.authoring import Authoring, LoadAuthor
 from linnix_ls.lsp.connection import Connection
+from linnix_ls.lsp.descriptors import Descriptors, OutOfDescriptors
 from linnix_ls.lsp.diagnostics import severity_in_history, shown_severity
 from linnix_ls.lsp.documents import Documents, uri_of_path
 from linnix_ls.lsp.explaining import Explaining, OpenNotes, open_no_notes
@@ -108,19 +109,21 @@ class LinnixServer(LanguageServer):
         super().__init__(
             name="linnix-ls", version=__version__, protocol_cls=LinnixProtocol, max_workers=1
         )
-        self.session = FeedSession(open_feed, self, retry_delays_s)
+        self._descriptors = Descriptors(self.tell, self._do_again)
+        noting = self._descriptors.noting
+        self.session = FeedSession(noting(open_feed), self, retry_delays_s)
         self.presenter: Presenter
         self._settings: Settings | None = None
-        self._load_fixer = load_fixer
+        self._load_fixer = noting(load_fixer) if load_fixer else None
         self._fixing: Fixing | None = None
-        self._load_author = load_author
+        self._load_author = noting(load_author) if load_author else None
         self._authoring: Authoring | None = None
-        self._load_checker = load_checker
+        self._load_checker = noting(load_checker) if load_checker else None
         self._probes: Probes | None = None
         self._probe_fixes: ProbeFixes | None = None
         self.lessons = (
             Lessons(
-                load_desk,
+                noting(load_desk),
                 self._playground,
                 self,
                 text_of=self._text_of_open,
@@ -131,7 +134,7 @@ class LinnixServer(LanguageServer):
             if load_desk
             else None
         )
-        self._load_workbench = load_workbench
+        self._load_workbench = noting(load_workbench) if load_workbench else None
         self._live: LiveProbes | None = None
         self._log_folder: tempfile.TemporaryDirectory[str] | None = None
         self._connection = connection
@@ -292,6 +295,7 @@ class LinnixServer(LanguageServer):
             await asyncio.wait_for(self.session.close(), _CLOSE_LIMIT_S)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._explaining.close(), _CLOSE_LIMIT_S)
+        await self._descriptors.close()
         for task in self._tasks:
             task.cancel()
 
@@ -381,13 +385,13 @@ class LinnixServer(LanguageServer):
             actions += self._probes.code_actions(params.text_document.uri, params.range)
         has_lenses = get_capability(self.client_capabilities, "text_document.code_lens")
         if self._live and not has_lenses:
-            actions += await self._live.code_actions(params.text_document.uri)
+            actions += await _if_possible(self._live.code_actions(params.text_document.uri))
         for each in self.presenter.at(
             params.text_document.uri, params.range.start.line, params.range.end.line
         ):
             if each.diagnostic:
                 if self._fixing:
-                    actions += await self._fixing.code_actions(each)
+                    actions += await _if_possible(self._fixing.code_actions(each))
                 actions += to_proto.code_actions(
                     each.finding,
                     each.diagnostic,
@@ -410,15 +414,15 @@ class LinnixServer(LanguageServer):
             for lens in to_proto.code_lenses(each.finding, each.diagnostic)
         ]
         if self._live:
-            lenses += await self._live.code_lenses(uri)
+            lenses += await _if_possible(self._live.code_lenses(uri))
         if self.lessons:
-            lenses += await self.lessons.code_lenses(uri)
+            lenses += await _if_possible(self.lessons.code_lenses(uri))
         return lenses
 
     async def inlay_hints(self, params: types.InlayHintParams) -> list[types.InlayHint]:
         if self._live is None:
             return []
-        return await self._live.inlay_hints(params.text_document.uri, params.range)
+        return await _if_possible(self._live.inlay_hints(params.text_document.uri, params.range))
 
     async def pull_document(
         self, params: types.DocumentDiagnosticParams
@@ -772,20 +776,31 @@ class LinnixServer(LanguageServer):
         """In an editor of the client's where it can, to be read only; else what matters of it, the
         end (or the start), in a message."""
         if get_capability(self.client_capabilities, "window.show_document.support"):
-            if self._log_folder is None:
-                self._log_folder = tempfile.TemporaryDirectory(prefix="linnix-ls-")
-            path = Path(self._log_folder.name, name)
-            if not path.exists():
-                path.write_text(text, encoding="utf-8")
-                path.chmod(0o400)  # an editor that heeds it does not offer to change it
-            with contextlib.suppress(JsonRpcException):
+            # Where there is no room on the disk, it is a message.
+            with contextlib.suppress(OSError, JsonRpcException):
                 shown = await self.window_show_document_async(
-                    types.ShowDocumentParams(uri=uri_of_path(str(path)))
+                    types.ShowDocumentParams(uri=uri_of_path(str(self._written(name, text))))
                 )
                 if shown.success:
                     return
         part = text[:_MAX_SAID_CHARS] if from_start else text[-_MAX_SAID_CHARS:]
         self._say(part, types.MessageType.Info)
+
+    def _written(self, name: str, text: str) -> Path:
+        """Where it is, whole and to be read only, until the server ends.
+
+        Raises:
+            OSError: there is no room.
+        """
+        if self._log_folder is None:
+            self._log_folder = tempfile.TemporaryDirectory(prefix="linnix-ls-")
+        path = Path(self._log_folder.name, name)
+        if not path.exists():
+            unfinished = path.with_name(f"{name}.part")
+            unfinished.write_text(text, encoding="utf-8")
+            unfinished.chmod(0o400)  # an editor that heeds it does not offer to change it
+            unfinished.rename(path)
+        return path
 
     async def status(self, _params: Any) -> dict[str, Any]:
         status = await self.session.current_status()
@@ -898,6 +913,7 @@ class LinnixServer(LanguageServer):
     # -- session.Listener ------------------------------------------------------------------
 
     def findings_changed(self, changed: Sequence[Finding]) -> None:
+        self._descriptors.look()  # a text that cannot be read is none
         self._show_soon()
         self._notices.hear(changed, self._is_worth_a_notice)
         self._give_notice()
@@ -943,6 +959,13 @@ class LinnixServer(LanguageServer):
         )
 
     # -- the rest --------------------------------------------------------------------------
+
+    def _do_again(self) -> None:
+        """What went without the files that it needs."""
+        self._show()
+        if self._probes:
+            self._probes.check_all()
+        self._refresh_client()
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Do `work` beside everything else; a bug in it is logged."""
@@ -1220,6 +1243,7 @@ def _living_below(key: ProcessKey, views: Collection[ProcessView]) -> set[Proces
 
 Handler = Callable[..., Awaitable[Any]]
 ArgumentT = TypeVar("ArgumentT")
+ListedT = TypeVar("ListedT")
 
 
 class ServerOptions(TypedDict, total=False):
@@ -1331,6 +1355,15 @@ async def serve_connection(
     return (0 if server.protocol.is_shut_down else 1) if exit_code is None else exit_code
 
 
+async def _if_possible(asked: Awaitable[list[ListedT]]) -> list[ListedT]:
+    """What one of several has to offer: where it cannot, the others do."""
+    try:
+        return await asked
+    except LinnixError as error:
+        logger.info("not offered: %s", error.message)
+        return []
+
+
 def _argument(arguments: Sequence[Any], argument_type: type[ArgumentT]) -> ArgumentT:
     """The one argument of a command."""
     if len(arguments) != 1:
@@ -1369,6 +1402,8 @@ def _answering_null_on_bugs(handler: Handler) -> Handler:
             return await handler(*arguments)
         except JsonRpcException:
             raise
+        except OutOfDescriptors:
+            return None
         except Exception:  # the boundary where our own bugs stop
             logger.exception("a handler failed")
             return None

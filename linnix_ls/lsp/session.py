@@ -422,8 +422,7 @@ class FeedSession:
 
 
 def _is_alive(key: ProcessKey) -> bool:
-    stat = procfs.read_stat(key.pid)
-    return not (stat.has_ended if stat and stat.key == key else procfs.has_gone(key))
+    return not procfs.has_ended(key)
 
 
 def _watched(settings: Settings, workspace: Sequence[str]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from linnix_ls import capabilities
 from linnix_ls.errors import TracerUnavailable
 from linnix_ls.playground import own_names, policy, sandbox
 from linnix_ls.playground.context_reads import furthest_read
@@ -150,6 +151,7 @@ def limit() -> None:
         hard = resource.getrlimit(what)[1]
         bound = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(what, (bound, bound))
+    capabilities.allow_locked_memory()
 
 
 def _check_bcc(bcc: Any, request: dict[str, Any], tell: Tell) -> None:

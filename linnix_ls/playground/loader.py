@@ -42,6 +42,7 @@ from linnix_ls.playground.permission import Client
 from linnix_ls.playground.sandbox import User, landlock_version
 from linnix_ls.playground.service import make_request
 from linnix_ls.tracer import bpf_syscall
+from linnix_ls.tracer.event_opener import EventOpener
 
 MAX_PROBES = 4  # of one client
 MAX_PROBES_IN_ALL = 32
@@ -511,7 +512,8 @@ class _Worker:
         ours, theirs = socket.socketpair()
         fds_ours, fds_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         shared = [request["gate_fd"], *(each["fd"] for each in request["kept"]), statistics_fd]
-        with fds_ours:
+        opener = EventOpener()
+        with contextlib.closing(opener), fds_ours:
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     *python("linnix_ls.playground.probe_worker"),
@@ -523,15 +525,17 @@ class _Worker:
                     pass_fds=[
                         theirs.fileno(),
                         fds_theirs.fileno(),
+                        opener.fd,
                         *(fd for fd in shared if fd is not None),
                     ],
                     start_new_session=True,
                     cwd="/",
-                    env=worker_environment(),
+                    env=opener.environment(worker_environment()),
                 )
             finally:
                 theirs.close()
                 fds_theirs.close()
+                opener.child_started()
                 if statistics_fd is not None:
                     os.close(statistics_fd)  # the worker holds it: statistics are on while it is
             reader, self._writer = await asyncio.open_unix_connection(

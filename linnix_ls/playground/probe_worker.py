@@ -30,6 +30,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from linnix_ls import capabilities
 from linnix_ls.playground import policy, sandbox
 from linnix_ls.playground.attachments import Attachments
 from linnix_ls.playground.buffers import Buffers
@@ -400,6 +401,7 @@ def limit() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (COMPILE_CPU_S, hard))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    capabilities.allow_locked_memory()
 
 
 def limit_no_more() -> None:

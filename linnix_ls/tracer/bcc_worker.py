@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import importlib
 import json
 import os
@@ -33,6 +34,7 @@ from typing import Any, NoReturn
 
 from linnix_ls import capabilities
 from linnix_ls.errors import TracerUnavailable
+from linnix_ls.privilege import wants_more_to_sample
 from linnix_ls.tracer import bpf_syscall, perf_event, wire
 from linnix_ls.tracer.product import PERF_EVENT, RAW_TRACEPOINT, TRACEPOINT, Map, Product, with_maps
 from linnix_ls.tracer.ring_buffer import RingBuffer
@@ -64,6 +66,10 @@ NEEDED_MAPS = {
     "path_counts": (ctypes.sizeof(wire.PathKey), 8),
     "events": (0, 0),
 }
+_MORE_TO_SAMPLE = (
+    "this kernel lets nobody sample without CAP_SYS_ADMIN: sudo linnix-ls agent --install gives it"
+    " to the service; or sudo sysctl kernel.perf_event_paranoid=2"
+)
 NEEDED_PROGRAMS = ("on_cpu_clock", "on_sys_exit")
 
 
@@ -141,8 +147,11 @@ class Probes:
                 category, _, event = program.tracepoint.partition("__")
                 return [perf_event.attach_tracepoint(self.program_fds[name], category, event)]
         except OSError as error:
+            fix = (
+                _MORE_TO_SAMPLE if error.errno == errno.EACCES and wants_more_to_sample() else None
+            )
             raise TracerUnavailable(
-                f"the kernel does not attach {name}: {error.strerror}", cause="load_failed"
+                f"the kernel does not attach {name}: {error.strerror}", fix=fix, cause="load_failed"
             ) from error
         return []
 
@@ -453,22 +462,13 @@ def hold(frames: Frames, make: Callable[[], Probes]) -> None:
         serve(probes, frames)
 
 
-def _allow_memory() -> None:
-    """Before 5.11 the kernel counts maps and programs as locked memory."""
-    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-    for limit in (resource.RLIM_INFINITY, hard):
-        with contextlib.suppress(ValueError, OSError):  # what is more than we may have
-            resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
-            return
-
-
 def main() -> None:
     """Hold the shipped probes."""
     if os.geteuid() == 0:
         capabilities.be_an_agent()  # the agent starts us before it has become one
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # gone with our owner, even kill -9
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is not for us
-    _allow_memory()
+    capabilities.allow_locked_memory()
     cache_dir, ring_pages = sys.argv[2], int(sys.argv[3])
 
     def product(*, may_be_kept: bool) -> Product:

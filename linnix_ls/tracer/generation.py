@@ -18,6 +18,7 @@ from linnix_ls.errors import TracerUnavailable
 from linnix_ls.invocation import python
 from linnix_ls.tracer.base import Launch
 from linnix_ls.tracer.bcc_worker import FRAME_HEAD, FRAME_MESSAGE
+from linnix_ls.tracer.event_opener import EventOpener
 from linnix_ls.tracer.ring_buffer import records_in
 
 COMMAND_TIMEOUT_S = 10.0
@@ -66,18 +67,26 @@ class Generation:
         """
         read_fd, write_fd = os.pipe()
         request = self.launch.request
-        self._process = await asyncio.create_subprocess_exec(
-            *python(self.launch.module),
-            str(write_fd),
-            *self.launch.arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,  # libbcc prints here too
-            stderr=asyncio.subprocess.STDOUT,
-            pass_fds=(write_fd,),
-            cwd="/",
-            env=self.launch.environment,
-        )
-        os.close(write_fd)
+        self._opener = EventOpener()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *python(self.launch.module),
+                str(write_fd),
+                *self.launch.arguments,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,  # libbcc prints here too
+                stderr=asyncio.subprocess.STDOUT,
+                pass_fds=(write_fd, self._opener.fd),
+                cwd="/",
+                env=self._opener.environment(self.launch.environment),
+            )
+        except BaseException:
+            self._opener.close()
+            os.close(read_fd)
+            raise
+        finally:
+            self._opener.child_started()
+            os.close(write_fd)
         self._pidfd = os.pidfd_open(self._process.pid)
         frames = asyncio.StreamReader()
         loop = asyncio.get_running_loop()
@@ -166,6 +175,7 @@ class Generation:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             os.close(self._pidfd)
             await process.wait()
+            self._opener.close()
         for task in self._readers:
             task.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)

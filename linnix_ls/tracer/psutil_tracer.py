@@ -18,6 +18,7 @@ from linnix_ls import procfs
 from linnix_ls.core.events import CpuUsed, Event, Execed, Exited, Forked, ProcessSeen
 from linnix_ls.core.examination import SyscallCount
 from linnix_ls.core.ids import NS_PER_S, ProcessKey
+from linnix_ls.errors import is_for_want_of_descriptors
 from linnix_ls.tracer.base import Deliver
 
 POLL_INTERVAL_S = 0.2
@@ -126,20 +127,21 @@ class PsutilTracer:
             await asyncio.sleep(POLL_INTERVAL_S)
             if not (self._known or self._uids):
                 continue
+            events: list[Event] = []
             try:
                 async with self._lock:
-                    events = await loop.run_in_executor(None, self._poll)
+                    await loop.run_in_executor(None, self._poll, events)
             except Exception as error:  # noqa: BLE001 - psutil's; a standstill must not go unsaid
-                self._on_failure(f"reading /proc failed: {error}")
-                return
+                if not is_for_want_of_descriptors(error):  # later there may be some
+                    self._on_failure(f"reading /proc failed: {error}")
+                    return
             self._deliver(events)
 
-    def _poll(self) -> list[Event]:
+    def _poll(self, events: list[Event]) -> None:
+        """Adds what it finds, also where it cannot find out everything."""
         now_ns = time.monotonic_ns()
-        events: list[Event] = []
         for pid, known in list(self._known.items()):
-            stat = procfs.read_stat(pid)
-            if stat is None or stat.key != known.key or stat.has_ended:
+            if procfs.has_ended(known.key):
                 events.append(Exited(now_ns, known.key, exit_code=None, term_signal=None))
                 del self._known[pid]
                 self._roots.pop(pid, None)
@@ -150,7 +152,6 @@ class PsutilTracer:
                 events += self._greet(pid, now_ns)
         if self._uids:
             events += self._look_elsewhere(now_ns)
-        return events
 
     def _look_elsewhere(self, now_ns: int) -> list[Event]:
         """The programs of processes that are new, outside of the watched trees."""

@@ -25,6 +25,11 @@ NEOVIMS = versions("nvim", Path(sys.executable).parent / "nvim")
 EMACSES = versions("emacs", CACHE / "emacs-30" / "emacs")
 
 
+def arguments(editors):
+    """Arguments of `pytest.mark.parametrize`."""
+    return {"argvalues": list(editors.values()), "ids": list(editors)}
+
+
 def of(editors):
     """Arguments of `pytest.fixture`."""
     return {"params": list(editors.values()), "ids": list(editors)}

@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import re
+import resource
 import secrets
 import signal
 import subprocess
@@ -20,6 +21,7 @@ import time
 from pathlib import Path
 
 from linnix_ls import procfs
+from linnix_ls.tracer.kernel_headers import find_bpftool
 from tests.lsp.client import Client
 
 LINNIX_LS = (sys.executable, "-m", "linnix_ls.cli.main")
@@ -77,27 +79,41 @@ class World:
         ]  # fmt: skip
         return worker
 
+    def watched_by(self, agent):
+        """The processes that its probes watch, by the word of the kernel."""
+        held = self._held_by(self.worker_of(agent))["map_id"]
+        [number] = [
+            each["id"] for each in bpftool("map", "show")
+            if each["id"] in held and each.get("name") == "watched"
+        ]  # fmt: skip
+        entries = bpftool("map", "dump", "id", str(number))
+        keys = [bytes(int(byte, 16) for byte in entry["key"]) for entry in entries]
+        return {int.from_bytes(key, sys.byteorder) for key in keys}
+
     def note(self):
         """Remember what of eBPF our processes hold now: it must be gone at the end."""
         for pid in self.processes():
-            with contextlib.suppress(OSError):
-                for fd in os.listdir(f"/proc/{pid}/fdinfo"):
-                    with contextlib.suppress(OSError):
-                        info = Path(f"/proc/{pid}/fdinfo/{fd}").read_text()
-                        for kind, number in re.findall(r"^(\w+_id):\s*(\d+)", info, re.MULTILINE):
-                            self._held.get(kind, set()).add(int(number))
+            for kind, numbers in self._held_by(pid).items():
+                self._held[kind] |= numbers
         return sum(map(len, self._held.values()))
+
+    @staticmethod
+    def _held_by(pid):
+        """Of each kind, by what the kernel numbers it."""
+        held = {kind: set() for kind in _KINDS}
+        with contextlib.suppress(OSError):
+            for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+                with contextlib.suppress(OSError):
+                    info = Path(f"/proc/{pid}/fdinfo/{fd}").read_text()
+                    for kind, number in re.findall(r"^(\w+_id):\s*(\d+)", info, re.MULTILINE):
+                        held.get(kind, set()).add(int(number))
+        return held
 
     def left(self):
         """What there is that must not be: in the kernel, of processes, and on the disk."""
-        zombies = [
-            pid
-            for pid in procfs.children_of(os.getpid())
-            if (stat := procfs.read_stat(pid)) and stat.has_ended
-        ]
         return {
             "processes": [(pid, procfs.read_argv(pid)) for pid in self.processes()],
-            "zombies": zombies,
+            "zombies": [pid for pid in procfs.children_of(os.getpid()) if has_ended(pid)],
             "kernel": [
                 (kind, number)
                 for kind, command in _KINDS.items()
@@ -120,6 +136,16 @@ class World:
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def has_ended(pid):
+    """And nobody has asked how."""
+    stat = procfs.read_stat(pid)
+    return stat is not None and stat.has_ended
+
+
+def bpftool(*words):
+    return json.loads(subprocess.check_output([find_bpftool(), "-j", *words]))
 
 
 def ids(command):
@@ -154,10 +180,14 @@ async def an_agent(socket, *options, prefix=(), python=sys.executable, **popen):
 
 
 @contextlib.asynccontextmanager
-async def an_editor(world, *, tracer="bcc", socket=None, **settings):
+async def an_editor(world, *, tracer="bcc", socket=None, prefix=(), **settings):
     """A client on stdio of a language server of its own."""
     server = await asyncio.create_subprocess_exec(
-        *LINNIX_LS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        *prefix,
+        *LINNIX_LS,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     client = Client(server.stdout, server.stdin)
     client.server = server
@@ -204,6 +234,21 @@ class Runaway:
             os.killpg(self.root.pid, signal.SIGKILL)
         self.root.stdin.close()
         self.root.wait()
+
+
+@contextlib.contextmanager
+def no_more_descriptors(pid, but=0):
+    """It can open nothing, or so many, until the end of the block."""
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    folder = Path(f"/proc/{pid}/fd")
+    listed = os.listdir(folder)
+    taken = {int(number) for number in listed if os.path.lexists(folder / number)}
+    free = sorted(set(range(len(taken) + 1 + but)) - taken)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[but], before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
 
 def told_states(client, finding_id, since=0):

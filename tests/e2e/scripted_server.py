@@ -1,6 +1,8 @@
 """A language server on stdio with a feed in memory, for what an editor does with what it is told.
 
-The first argument is the file that is accused. Names are as hostile as a process can choose them.
+The first argument is the file that is accused. Names are as hostile as a process can choose them;
+after the word "payloads" there is a finding in each line, of each hostile text in the table of
+`tests.fuzz.test_surfaces`.
 """
 
 import asyncio
@@ -33,7 +35,20 @@ def a_view(pid, parent, comm, *argv):
     )
 
 
-async def main():
+def feed_of_payloads():
+    """Every other one in our words about what is hostile; of the others all words are."""
+    from tests.fuzz.test_surfaces import PAYLOADS, explained, said
+
+    findings = {}
+    for n, payload in enumerate(PAYLOADS.values(), 1):
+        finding = (said if n % 2 else explained)(payload)
+        place = replace(finding.location, path=sys.argv[1], line=n)
+        process = replace(finding.process, key=ProcessKey(4400 + n, 1))
+        findings[f"f{n}"] = replace(finding, id=f"f{n}", location=place, process=process)
+    return MemoryFeed(findings)
+
+
+def feed_of_one():
     finding = a_finding(sys.argv[1])
     assert finding.explanation
     finding = replace(
@@ -58,6 +73,11 @@ async def main():
         a_view(4412, 4400, EVIL, "python3", EVIL),
         *(a_view(pid, 4400, "cc1plus") for pid in range(4420, 4468)),
     )
+    return feed
+
+
+async def main():
+    feed = feed_of_payloads() if "payloads" in sys.argv else feed_of_one()
 
     async def open_feed(settings, *, on_progress):
         return feed

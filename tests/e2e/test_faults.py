@@ -6,8 +6,8 @@ killed in other ways has its tests beside it: see docs/faults.md.
 
 import asyncio
 import contextlib
+import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -16,23 +16,29 @@ from pathlib import Path
 
 import pytest
 
+from linnix_ls import procfs
 from linnix_ls.core.findings import Kind, State
 from linnix_ls.core.tree import to_be_stopped
 from linnix_ls.errors import AgentError
 from linnix_ls.feed.base import FeedState
 from linnix_ls.feed.remote import RemoteFeed
+from tests.e2e import editors
 from tests.e2e.faulty import (
     LINNIX_LS,
+    PATIENCE_S,
     Runaway,
     World,
     an_agent,
     an_editor,
+    has_ended,
+    no_more_descriptors,
     temporary_folder,
     told_states,
     until,
 )
 
 ROOT = Path(__file__).parents[2]
+NEOVIM = next(iter(editors.NEOVIMS.values()))
 
 pytestmark = [
     pytest.mark.e2e,
@@ -148,6 +154,83 @@ async def test_two_agents_see_the_same_and_the_readers_of_stacks_may_be_killed(w
     await world.is_clean()
 
 
+@contextlib.asynccontextmanager
+async def a_neovim(world, watched, own):
+    """A real one, without a screen, to which a process is shown that others watch as well, and a
+    runaway that it has started itself."""
+    outcome = world.folder / "neovim.json"
+    words = {
+        "SERVER": json.dumps(LINNIX_LS),
+        "SETTINGS": json.dumps({"tracer": "bcc", "agent_socket": str(world.socket)}),
+        "WATCHED": str(watched.root.pid),
+        "SPIN": f"exec nice -n 5 {sys.executable} {own}",
+        "SOURCE_FILE": str(own),
+        "OUTCOME": str(outcome),
+        "HOME": str(world.folder),
+    }
+    neovim = await asyncio.create_subprocess_exec(
+        *(NEOVIM, "--headless", "-n", "-u", "NONE", "-i", "NONE"),
+        *("--cmd", f"set runtimepath^={ROOT}/editors/neovim"),
+        *("-c", f"luafile {ROOT}/tests/e2e/neovim_killed.lua"),
+        cwd=world.folder, env=os.environ | words,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        await until(outcome.exists)
+        assert await until(outcome.read_text) == '{"is_shown": true}\n'
+        yield neovim
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            neovim.kill()
+        await neovim.wait()
+        for its_own in world.temporary.glob("nvim*"):
+            shutil.rmtree(its_own)
+
+
+def n_clients(socket):
+    """Of the agent that listens there, by the word of the kernel."""
+    ends = Path("/proc/net/unix").read_text().splitlines()
+    return sum(end.endswith(f" {socket}") for end in ends) - 1
+
+
+async def test_a_neovim_that_is_killed_leaves_nothing_and_another_client_goes_on(world):
+    """While a runaway of its own is shown in it, and one that another client watches as well."""
+    own = world.folder / "own.py"
+    own.write_text(Runaway.SOURCE)
+    with Runaway(world.folder) as runaway:
+        async with an_agent(world.socket) as agent, an_editor(world) as editor:
+            await editor.request("linnix/watch", {"pid": runaway.root.pid, "label": "t"})
+            runaway.begin()
+            await editor.told("linnix/didChangeFindings", lambda p: p["findings"])
+            before = set(world.processes())
+            watched = world.watched_by(agent.pid)
+            async with a_neovim(world, runaway, own) as neovim:
+                [spin] = world.running(str(own))
+                assert world.watched_by(agent.pid) >= {spin, *watched}
+                assert n_clients(world.socket) == 2
+                world.note()
+                neovim.kill()
+                await neovim.wait()
+                # Its server ends; what it had started is its user's, and goes on unwatched.
+                await until(lambda: set(world.processes()) <= before | {spin})
+                await until(lambda: n_clients(world.socket) == 1)
+                await until(lambda: world.watched_by(agent.pid) == watched)
+                assert spin in world.processes()
+                assert not [pid for pid in procfs.children_of(agent.pid) if has_ended(pid)]
+                os.kill(spin, signal.SIGKILL)
+            assert set(told_states(editor, "f1")) == {"raised"}
+            stop = {"finding_id": "f1", "confirmed": True}
+            outcome = await editor.request(
+                "workspace/executeCommand", {"command": "linnix.stopProcess", "arguments": [stop]}
+            )
+            assert outcome == {"outcome": "stopped"}
+            await editor.told(
+                "linnix/didChangeFindings",
+                lambda p: [f["state"] for f in p["findings"]] == ["ended"],
+            )
+    await world.is_clean()
+
+
 @contextlib.contextmanager
 def a_group(controller, limit):
     """A control group with one limit. Whoever is left in it is killed."""
@@ -224,19 +307,6 @@ def feed_is_raised(feed):
     return [finding for finding in feed.snapshot().findings if finding.state is State.RAISED]
 
 
-@contextlib.contextmanager
-def no_more_descriptors(pid):
-    """It can open nothing, until the end of the block."""
-    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    taken = {int(number) for number in os.listdir(f"/proc/{pid}/fd")}
-    lowest_free = min(set(range(len(taken) + 1)) - taken)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest_free, before[1]))
-    try:
-        yield
-    finally:
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
-
-
 async def test_without_descriptors_nothing_is_made_up_and_with_them_all_goes_on(world):
     """An agent that has none left."""
     with Runaway(world.folder) as runaway:
@@ -257,6 +327,50 @@ async def test_without_descriptors_nothing_is_made_up_and_with_them_all_goes_on(
             late = await RemoteFeed.connect(world.socket)
             await late.close()
     await world.is_clean()
+
+
+async def test_a_server_without_descriptors_says_so_once_and_works_again_with_them(world):
+    """It shows what it is told of meanwhile, and refuses what it cannot do. Its agent goes, too."""
+    probe = (world.folder / "count.bpf.c").as_uri()
+    lenses = {"textDocument": {"uri": probe}}
+    async with an_agent(world.socket) as agent, an_editor(world) as editor:
+        with Runaway(world.folder) as runaway:
+            uri = runaway.source.as_uri()
+            await editor.request("linnix/watch", {"pid": runaway.root.pid, "label": "t"})
+            world.note()
+            with no_more_descriptors(editor.server.pid):
+                runaway.begin()
+                told = await editor.told("linnix/didChangeFindings", lambda p: p["findings"])
+                where = {"textDocument": {"uri": uri}, "position": {"line": 2, "character": 0}}
+                assert "spin.py:3" in str(await editor.request("textDocument/hover", where))
+                stop = f"Stop process {told['findings'][0]['process']['pid']} (python)"
+                assert stop in await titles_of_actions(editor, uri)
+                editor.open(probe, "int n;\n")
+                assert await editor.request("textDocument/codeLens", lenses) == []
+                for _ in range(2):
+                    reply = await editor.reply_to("linnix/lessons")
+                    assert "no file descriptor is left" in reply["error"]["message"]
+                agent.kill()
+                await editor.told("linnix/didChangeStatus", lambda s: s["state"] == "off")
+            for again in ("there are file descriptors again", "watching processes again"):
+                await editor.told("window/logMessage", lambda m, a=again: a in m["message"])
+            # What could not be loaded is now, and the line, that could not be read, is underlined.
+            assert await editor.request("textDocument/codeLens", lenses)
+            await until(lambda: editor.diagnostics(uri)[0]["range"]["end"]["line"] == 2)
+            assert "Show the command that runs it again" in await titles_of_actions(editor, uri)
+        said = [m["message"] for method, m in editor.notified if method == "window/logMessage"]
+        assert len([each for each in said if "no file descriptor is left" in each]) == 1
+    await world.is_clean()
+
+
+async def titles_of_actions(editor, uri):
+    return [each["title"] for each in await actions_on(editor, uri)]
+
+
+async def actions_on(editor, uri):
+    where = editor.diagnostics(uri)[0]["range"]
+    asked = {"textDocument": {"uri": uri}, "range": where, "context": {"diagnostics": []}}
+    return await editor.request("textDocument/codeAction", asked)
 
 
 async def test_what_is_suspended_goes_on_afterwards_and_keeps_no_editor_waiting(world):
@@ -370,6 +484,69 @@ async def test_a_full_disk_is_told_and_leaves_nothing_that_harms_once_there_is_r
         assert (done.returncode, out) == (7, b"out\n"), option
         assert b"No space left on device" in said, option
         assert b"Traceback" not in said, option
+    await world.is_clean()
+
+
+# Takes its time where it runs first. In a copy it leaves no room on the disk of that.
+WAITING = """\
+import os, subprocess, sys
+
+items = []
+if "/trials/" in os.getcwd():
+    disk = os.statvfs(".")
+    taken = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+    subprocess.run(["mount", "-o", f"remount,size={taken}", sys.argv[1]], check=True)
+    items.append(1)
+while not items:
+    pass
+"""
+
+
+async def test_a_fix_on_a_full_disk_is_not_tried_which_is_said_and_nothing_is_left_of_it(
+    world, monkeypatch
+):
+    """The disk of the copy and of the temporary files of what runs in it fills up meanwhile."""
+    monkeypatch.setattr("tests.lsp.client.PATIENCE_S", PATIENCE_S)  # a trial is no quick answer
+    source = world.folder / "wait.py"
+    source.write_text(WAITING)
+    cache = "/var/cache/linnix-ls"
+    small = (
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        f'mount -t tmpfs -o size=1g copies {cache} && exec "$@"',
+        "in",
+    )
+    command = [sys.executable, source.name, cache]
+    root = subprocess.Popen(["nice", "-n", "5", *command], cwd=world.folder)
+    try:
+        async with an_editor(world, tracer="psutil", prefix=small) as editor:
+            await editor.request("linnix/watch", {"pid": root.pid, "label": "t"})
+            await editor.told("linnix/didChangeFindings", lambda p: p["findings"])
+            await until(lambda: editor.diagnostics(source.as_uri()))
+            [trial] = [
+                each["command"]
+                for each in await actions_on(editor, source.as_uri())
+                if each["title"].startswith("Try this fix")
+            ][:1]
+            outcome = await editor.request(
+                "workspace/executeCommand",
+                {"command": trial["command"], "arguments": trial["arguments"]},
+            )
+            assert outcome == {
+                "outcome": "not_tried",
+                "message": "This fix was not tried: there is no room left on the disk of "
+                f"{cache}/trials.",
+            }
+            assert outcome["message"] in str(await editor.told("window/showMessage"))
+            left = os.listdir(f"/proc/{editor.server.pid}/root/{cache}/trials")
+            assert left == ["lock"]
+            assert world.running(*command) == [root.pid]
+            assert source.read_text() == WAITING
+    finally:
+        root.kill()
+        root.wait()
     await world.is_clean()
 
 

@@ -84,6 +84,8 @@ def in_neovim(nvim, tmp_path):
         seen = json.loads(outcome.read_text())
         assert "failed" not in seen, (seen, done.stderr)
         assert done.returncode == 0
+        # Its settings have reached the server: it has asked the agent that they name.
+        assert (tmp_path / "agent.lock").exists()
         return seen
 
     return run

@@ -1,6 +1,7 @@
 """The scratch copy: what is in it, what is not, and that nothing gets out of it."""
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -49,6 +50,7 @@ def copy(root, place):
         made.append(filled(root, place, **options))
         return Path(made[-1].folder)
 
+    of_root.made = made
     yield of_root
     for scratch in made:
         scratch.__exit__()
@@ -169,6 +171,19 @@ def test_too_large_is_said_before_anything_is_copied(root, place):
         filled(root, place, MB)
     assert error.value.fix == "linnix.fixes.max_copy_mb"
     assert left(place) == []
+
+
+def test_what_there_is_no_room_for_is_refused_in_words(root, copy):
+    copied = copy()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(NotCopied, match=r"the copy of .*/pump\.py: File too large"):
+            copy.made[0].write(str(root / "pump.py"), b"a = 2\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (copied / "pump.py").read_text() == ""
+    assert (root / "pump.py").read_text() == "a = 1\n"
 
 
 def test_what_calls_itself_a_cache_is_left_out_when_there_is_no_room(root, copy):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,30 @@ class TestTheLog:
             assert path.read_text() == "R1 invalid"
             assert path.stat().st_mode & 0o777 == 0o400
         assert not path.parent.exists()
+
+    async def test_is_a_message_where_the_disk_has_no_room_and_whole_when_it_has(self):
+        checker = ToldChecker(bad=a_problem(Span(1), log="R1 invalid"))
+        capabilities = {**CAPABILITIES, "window": {"showDocument": {"support": True}}}
+        async with an_editor(checker) as client:
+            client.answers["window/showDocument"] = {"success": True}
+            await client.initialize(capabilities)
+            client.open(URI, "bad")
+            await shown(client)
+            before = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4, before[1]))
+            try:
+                await self.ask_for(client)
+                message = await client.told("window/showMessage")
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            assert message["message"].endswith("R1 invalid")
+            await self.ask_for(client)
+            [path] = [
+                Path(params["uri"].removeprefix("file://"))
+                for method, params in client.asked
+                if method == "window/showDocument"
+            ]
+            assert path.read_text() == "R1 invalid"
 
     async def test_is_a_message_where_nothing_else_can_show_it(self):
         checker = ToldChecker(bad=a_problem(Span(1), log="R1 invalid"))

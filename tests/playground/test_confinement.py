@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from typing import ClassVar
 
 import pytest
@@ -177,3 +178,19 @@ class TestClients:
             ("policy/helper", Severity.ERROR)
         ]
         assert trial.programs[0]["refused"]
+
+
+@pytest.mark.parametrize("worker", ["probe_worker", "check_worker"])
+async def test_what_loads_may_lock_as_much_memory_as_it_can(worker):
+    """Kernels before 5.11 count maps and programs as that."""
+    code = (
+        f"import resource\nfrom linnix_ls.playground import {worker}\n"
+        "hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_MEMLOCK, (1 << 12, hard))\n"
+        f"{worker}.limit()\nprint(resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != 1 << 12)"
+    )
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await child.communicate()
+    assert out == b"True\n"

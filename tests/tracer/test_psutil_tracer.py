@@ -13,6 +13,7 @@ from linnix_ls import procfs
 from linnix_ls.core.events import CpuUsed, Execed
 from linnix_ls.core.ids import NS_PER_S
 from linnix_ls.tracer.psutil_tracer import PsutilTracer
+from tests.e2e.faulty import no_more_descriptors
 from tests.tracer.scenes import Witness
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio]
@@ -156,6 +157,20 @@ async def test_programs_of_a_user_that_start_anywhere_are_told_if_asked_for(witn
     with subprocess.Popen(["sleep", "1"]) as stranger:
         key = procfs.read_stat(stranger.pid).key
     assert key not in [getattr(event, "key", None) for event in witness.log]
+
+
+async def test_who_cannot_be_looked_at_for_want_of_descriptors_has_not_ended(witness):
+    async with witness.holding("sleep", "60") as held, witness.holding("sleep", "60") as other:
+        held.let_go()
+        await witness.until(lambda: held.story.execs)
+        with no_more_descriptors(os.getpid()):
+            other.process.kill()
+            other.process.wait()
+            await witness.until(lambda: other.story.exits)
+            assert held.story.exits == []
+        held.process.kill()
+        held.process.wait()
+        await witness.until(lambda: held.story.exits)
 
 
 async def test_what_has_gone_cannot_be_watched(witness):

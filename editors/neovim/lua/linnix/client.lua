@@ -107,6 +107,7 @@ local function start_for(path)
   root = root or root_of(path)
   local capabilities = vim.lsp.protocol.make_client_capabilities()
   capabilities.workspace.codeLens = { refreshSupport = true }
+  capabilities.workspace.configuration = true -- 0.7 has it, and does not say so
   local options = {
     name = 'linnix',
     capabilities = capabilities,

@@ -5,14 +5,17 @@
 
 local M = {}
 
--- C0 and DEL, C1, zero width and direction marks, line and paragraph separators, direction
--- overrides and isolates: as bytes of UTF-8.
+-- As in linnix_ls/core/text.py: C0 and DEL, C1, zero width and direction marks, line and paragraph
+-- separators, direction overrides and isolates, interlinear annotation, tags: as bytes of UTF-8.
 local INVISIBLE = {
   '[%z\1-\31\127]',
   '\194[\128-\159]',
   '\226\128[\139-\143\168-\174]',
-  '\226\129[\160-\169]',
+  '\226\129[\160-\175]',
+  '\216\156',
   '\239\187\191',
+  '\239\191[\185-\187]',
+  '\243\160[\128\129][\128-\191]',
 }
 
 -- What JSON's null became: nil in some versions, vim.NIL in others.
