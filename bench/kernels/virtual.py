@@ -27,9 +27,10 @@ VIRTIOFSD = ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd")
 
 MEMORY_MB = 2048
 # How long an instruction takes by the machine's own clock, which goes by instructions: one
-# nanosecond, 2 to the power of this, which is the least; real processors are several times as fast. So what happens there does not depend on how fast emulation
-# is here, nor on what else this machine does, and time limits hold as they do elsewhere. There is
-# one processor, since QEMU emulates several in this way by turns, and they wait for each other.
+# nanosecond, 2 to the power of this. That is the least, and real processors are faster. So what
+# happens there does not depend on how fast emulation is here, nor on what else this machine does,
+# and time limits hold as they do elsewhere. There is one processor, since QEMU emulates several in
+# this way by turns, and they wait for each other.
 SHIFT = 0
 MIPS = 1000 >> SHIFT
 LOOK_EVERY_S = 0.5

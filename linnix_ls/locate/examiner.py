@@ -392,10 +392,12 @@ async def _memory_unless_it_moves_on(
     """
     if comes_back is not None:
         coming_back = asyncio.create_task(comes_back.wait())
-        await asyncio.wait(
-            {reading, coming_back}, timeout=FIRST_LOOKS_S, return_when=asyncio.FIRST_COMPLETED
-        )
-        coming_back.cancel()
+        try:
+            await asyncio.wait(
+                {reading, coming_back}, timeout=FIRST_LOOKS_S, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:  # this look may be broken off, too
+            coming_back.cancel()
         if reading.done() and reading.exception() is None and reading.result().moves_on:
             return None
     return await asyncio.to_thread(watch_memory, pid, counts_references=comes_back is not None)

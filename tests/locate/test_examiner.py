@@ -14,6 +14,7 @@ from linnix_ls.core.events import Examined
 from linnix_ls.core.examination import Depth, ExaminationRequest, SyscallCount
 from linnix_ls.core.findings import Kind
 from linnix_ls.core.ids import ProcessKey
+from linnix_ls.locate import examiner
 from linnix_ls.locate.examiner import Examiner
 from tests.locate.specimens import NO_PID, running, running_python
 
@@ -233,3 +234,18 @@ def test_a_native_program_that_is_met_everywhere_is_not_measured_at_first(folder
     assert everywhere.is_brief
     assert not in_a_circle.is_brief
     assert in_a_circle.syscalls == COUNTED
+
+
+@pytest.mark.asyncio
+async def test_a_look_that_is_broken_off_leaves_nothing_running_behind():
+    looking = asyncio.create_task(asyncio.sleep(60))
+    before = asyncio.all_tasks()
+    waiting = asyncio.create_task(
+        examiner._memory_unless_it_moves_on(os.getpid(), looking, asyncio.Event())
+    )
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
+    looking.cancel()
