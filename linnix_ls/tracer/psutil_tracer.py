@@ -17,7 +17,7 @@ import psutil
 from linnix_ls import procfs
 from linnix_ls.core.events import CpuUsed, Event, Execed, Exited, Forked, ProcessSeen
 from linnix_ls.core.examination import SyscallCount
-from linnix_ls.core.ids import NS_PER_S, ProcessKey
+from linnix_ls.core.ids import NS_PER_S, ProcessKey, start_ticks_from_boottime
 from linnix_ls.errors import is_for_want_of_descriptors
 from linnix_ls.tracer.base import Deliver
 
@@ -98,7 +98,8 @@ class PsutilTracer:
         is new its program."""
         async with self._lock:
             if not self._uids:
-                self._there, self._young = frozenset(procfs.all_pids()), {}
+                self._there = frozenset(procfs.all_pids())
+                self._young = _about_to_become_others(self._there)
             self._uids = frozenset(uids)
 
     async def count_syscalls(self, pid: int, window_s: float) -> tuple[SyscallCount, ...] | None:
@@ -210,6 +211,18 @@ class PsutilTracer:
         if used_s > 0:
             events.append(CpuUsed(now_ns, known.key, int(used_s * NS_PER_S)))
         return events
+
+
+def _about_to_become_others(pids: Collection[int]) -> dict[int, _Young]:
+    """Those that have started just now: they were there before, but what they run next was not."""
+    now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    since_ticks = start_ticks_from_boottime(now_ns - int(YOUNG_S * NS_PER_S))
+    until_ns = time.monotonic_ns() + int(YOUNG_S * NS_PER_S)
+    return {
+        pid: _Young(until_ns, procfs.read_argv(pid))
+        for pid in pids
+        if (stat := procfs.read_stat(pid)) and stat.key.start_ticks >= since_ticks
+    }
 
 
 def _is_copy(seen: ProcessSeen) -> bool:

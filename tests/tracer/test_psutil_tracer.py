@@ -226,6 +226,26 @@ async def test_a_program_that_becomes_another_at_once_is_told_as_that(witness):
         process.wait()
 
 
+async def test_what_was_just_there_and_becomes_another_program_is_told_as_that(witness):
+    """As `setsid` does with a command: it may be between the two when it is first asked for."""
+    process = subprocess.Popen(
+        ["sh", "-c", "echo; read go; exec sleep 63"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        process.stdout.readline()
+        await witness.tracer.watch_users([os.geteuid()])
+        process.stdin.write(b"go\n")
+        process.stdin.close()
+        await witness.until(lambda: execs_of(witness, process.pid))
+        assert execs_of(witness, process.pid) == [("sleep", "63")]
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
 async def test_a_fork_elsewhere_that_has_not_become_a_program_yet_is_not_told(witness):
     await witness.tracer.watch_users([os.geteuid()])
     process = subprocess.Popen(
