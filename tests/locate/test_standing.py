@@ -72,10 +72,13 @@ def test_who_has_run_is_looked_at_again(answering):
 
 
 def until_it_waits(standing, process):
-    """Looked at when it runs no more: a process that has just been started still does."""
+    """Looked at when it runs no more: a process that has just been started still does, or waits for
+    a CPU. So it is asked first whether it sleeps."""
     key = key_of(process)
     for _ in range(100_000):
+        if procfs.read_stat(process.pid).state != "S":
+            continue
         standing.look(key, [key])
-        if standing.is_as_before(key) and procfs.read_stat(process.pid).state == "S":
+        if standing.is_as_before(key):
             return key
     raise TimeoutError
