@@ -85,8 +85,22 @@ def test_what_is_in_it_is_listed_with_hashes(unpacked):
 
 
 def test_units_are_those_of_the_checkout(unpacked):
-    for unit in (ROOT / "deploy/systemd").iterdir():
+    for unit in (ROOT / "deploy/systemd").glob("linnix-ls-agent.*"):
         assert (unpacked / "lib/systemd/system" / unit.name).read_text() == unit.read_text()
+
+
+def test_what_the_service_may_where_the_kernel_asks_for_it_is_put_there_by_the_package(
+    package, unpacked, tmp_path
+):
+    there = unpacked / "usr/share/linnix-ls/sampling.conf"
+    assert there.read_text() == (ROOT / "deploy/systemd/sampling.conf").read_text()
+    run("dpkg-deb", "--control", package, tmp_path / "control")
+    script = (tmp_path / "control/postinst").read_text()
+    condition, _, then = script.partition(
+        'perf_event_paranoid 2>/dev/null || echo 2)" -gt 2 ]; then'
+    )
+    assert condition != script
+    assert "cp /usr/share/linnix-ls/sampling.conf" in then.partition("\nfi\n")[0]
 
 
 def test_the_launcher_heeds_nobodys_environment(unpacked, tmp_path):
