@@ -219,16 +219,20 @@ async def test_a_neovim_that_is_killed_leaves_nothing_and_another_client_goes_on
                 assert not [pid for pid in procfs.children_of(agent.pid) if has_ended(pid)]
                 os.kill(spin, signal.SIGKILL)
             assert set(told_states(editor, "f1")) == {"raised"}
-            stop = {"finding_id": "f1", "confirmed": True}
-            outcome = await editor.request(
-                "workspace/executeCommand", {"command": "linnix.stopProcess", "arguments": [stop]}
-            )
-            assert outcome == {"outcome": "stopped"}
-            await editor.told(
-                "linnix/didChangeFindings",
-                lambda p: [f["state"] for f in p["findings"]] == ["ended"],
-            )
+            await stop_what_was_found(editor)
     await world.is_clean()
+
+
+async def stop_what_was_found(editor):
+    """By the user's click, until the finding says that it has ended."""
+    stop = {"finding_id": "f1", "confirmed": True}
+    outcome = await editor.request(
+        "workspace/executeCommand", {"command": "linnix.stopProcess", "arguments": [stop]}
+    )
+    assert outcome == {"outcome": "stopped"}
+    await editor.told(
+        "linnix/didChangeFindings", lambda p: [f["state"] for f in p["findings"]] == ["ended"]
+    )
 
 
 @contextlib.contextmanager
@@ -606,14 +610,6 @@ async def test_a_clock_that_jumps_changes_nothing_that_is_found_or_told_to_go_on
             jump(-10)
             tree = await editor.request("linnix/processTree")
             assert any(not process["has_ended"] for process in tree["processes"])
-            stop = {"finding_id": "f1", "confirmed": True}
-            outcome = await editor.request(
-                "workspace/executeCommand", {"command": "linnix.stopProcess", "arguments": [stop]}
-            )
-            assert outcome == {"outcome": "stopped"}
-            await editor.told(
-                "linnix/didChangeFindings",
-                lambda p: [f["state"] for f in p["findings"]] == ["ended"],
-            )
+            await stop_what_was_found(editor)
             assert (await editor.request("linnix/status"))["state"] == "watching"
     await world.is_clean()
